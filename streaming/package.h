@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A package opened from a path or URL: verified header and index, and chunks on demand.
+ *
+ * Opening makes one speculative request (STREAM_FIRST_REQUEST bytes): it carries the header, usually
+ * the index, and the head of the primary feature block; the rest of the block follows in one more
+ * request, in the background, each chunk handed to whoever waits as it arrives. Chunks outside it are
+ * merged into few requests (gaps up to 128 KiB, at most 4 MiB each), one in flight per chunk however
+ * many want it; foreground before prefetch. Everything is verified before it is seen and goes into
+ * the cache. A cached chunk that is wrong is fetched again.
+ *
+ * Threads: any. */
+#ifndef FLOE_STREAM_PACKAGE_H
+#define FLOE_STREAM_PACKAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "package-format/header.h"
+#include "package-format/index.h"
+#include "streaming/cache.h"
+#include "streaming/fetcher.h"
+
+enum { STREAM_FIRST_REQUEST = 256 * 1024 };
+
+struct stream_package; /* opaque */
+
+struct stream_package_opt {
+	struct stream_cache
+		*cache; /* borrowed; NULL = none: everything is fetched and kept in memory only briefly */
+	const char
+		*config_dir;   /* trust store; NULL = do not check trust (verify, info, extract --no-trust) */
+	bool trust_once;       /* accept an unknown signer this time; never a revoked one */
+	bool offline;          /* never ask the network: cache or ERR_NET */
+	bool no_prefetch;      /* do not read the primary feature block ahead (info, ls) */
+	unsigned fail_after_s; /* loss of the network: 0 = keep trying until interrupted, else ERR_NET after
+				  so long */
+	size_t memory_max;     /* decompressed chunks kept in memory; 0 = 16 MiB */
+	struct stream_fetch_opt fetch;
+	/* Loss of the network and its return, for a notice; from any thread; may be NULL. */
+	void (*on_stall)(void *arg, bool is_stalled, const char *why);
+	void *on_stall_arg;
+};
+
+/* When the origin does not answer and the cache knows the source, opens from the cache
+ * (stream_package_is_offline). Borrowed strings are copied. ERR_TRUST, ERR_INTEGRITY, ERR_FORMAT, ... */
+int stream_package_open(const char *source, const struct stream_package_opt *opt, struct stream_package **ret,
+			struct err *e) FLOE_MUST_USE;
+void stream_package_close(struct stream_package *p); /* NULL ok; cancels what is in flight */
+
+const struct pkg_header *stream_package_header(const struct stream_package *p);
+struct pkg_index *stream_package_index(const struct stream_package *p); /* borrowed */
+bool stream_package_is_offline(const struct stream_package *p);
+const char *stream_package_source(const struct stream_package *p);
+
+struct stream_chunk { /* immutable while referenced */
+	const uint8_t *data;
+	size_t len;
+};
+/* Blocks until the chunk is there. `is_cancelled` (may be NULL) is asked a few times a second while
+ * waiting; true ends the wait with ERR_INTERRUPTED. Give back with _unref. */
+int stream_package_chunk(struct stream_package *p, uint32_t chunk_idx, bool (*is_cancelled)(void *arg),
+			 void *arg, struct stream_chunk **ret, struct err *e) FLOE_MUST_USE;
+void stream_chunk_unref(struct stream_package *p, struct stream_chunk *c); /* NULL ok */
+/* Wants chunks soon; never blocks. */
+void stream_package_hint(struct stream_package *p, uint32_t first_idx, uint32_t count);
+/* True when a read of this chunk would not touch the network. */
+bool stream_package_has(struct stream_package *p, uint32_t chunk_idx);
+
+/* Content bytes [off, off+len) of an inode, holes as zeros, cut at its size; *ret_len may be short
+ * only at the end. Reads ahead on sequential access. */
+int stream_package_read(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, size_t len,
+			uint8_t *ret, size_t *ret_len, bool (*is_cancelled)(void *arg), void *arg,
+			struct err *e) FLOE_MUST_USE;
+
+struct stream_package_stats {
+	struct stream_counters net;
+	uint64_t chunks_fetched, chunks_from_cache, chunks_wrong /* cached, failed their digest */;
+	uint64_t prefetch_requests;
+};
+void stream_package_stats(struct stream_package *p, struct stream_package_stats *ret);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The union with the `overlay` engine: one tree that shows upper over packages over host.
+ *
+ * overlayfs cannot take / as a lower when other file systems are mounted below it, so that every
+ * top-level directory gets an overlay of its own, and the tree's root is the upper itself:
+ *
+ *   TARGET/          bind of the upper (what is made in / stays there)
+ *   TARGET/usr ...   overlay: lower = package roots' usr, host's usr; upper = UPPER/usr; work = WORK/usr
+ *   TARGET/HOME      a second overlay when a package has an @home tree
+ *   TARGET/dev sys   bound from the host, with everything below; proc: an empty directory, mounted per launch
+ *   TARGET/bin ...   symbolic links at the top are copied
+ *   sockets, FIFOs   below /run, /tmp, /var/run: bound one by one; /run/user/UID as a whole
+ *   TARGET/.floe     tmpfs with what floe itself shows the application
+ *
+ * A host directory with mounts inside it, or on a file system that overlayfs refuses, is shown through
+ * the host view (vfs/host_view.h) instead of directly.
+ *
+ * Must run in a mount namespace of our own, with CAP_SYS_ADMIN there, single-threaded. On failure
+ * everything mounted so far below TARGET is detached. libc only. */
+#ifndef FLOE_VFS_UNION_H
+#define FLOE_VFS_UNION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct vfs_union_spec {
+	const char *const *packages; /* mounted package roots, topmost first */
+	size_t package_count;
+	const char *upper, *work; /* directories on one file system */
+	const char *target;       /* an empty directory */
+	const char *home;         /* the running user's, absolute; where @home goes */
+	/* A mounted host view of "/", or NULL: then a tree that needs it is an error that says so. */
+	const char *host_view;
+	bool all_through_host_view; /* the sequencer's union: everything appears as the user's own */
+	bool private_tmp;           /* a fresh tmpfs on /tmp instead of a union */
+};
+
+/* True when some top-level directory cannot be a lower directly, so that a host view is needed. */
+int vfs_union_needs_host_view(const struct vfs_union_spec *spec, bool *ret, struct err *e) FLOE_MUST_USE;
+int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
+/* Detaches TARGET and all below it; processes that still use it keep it alive. */
+int vfs_union_unmount(const char *target, struct err *e) FLOE_MUST_USE;
+
+/* Tries overlay with userxattr in scratch directories below `dir`: 0, or why not. For floe doctor. */
+int vfs_union_probe(const char *dir, struct err *e) FLOE_MUST_USE;
+
+#endif
