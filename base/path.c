@@ -133,6 +133,13 @@ int path_make_dirs(const char *path, mode_t mode, struct err *e)
 	}
 }
 
+/* Emptying a directory needs its owner's permissions. A failure shows in the removal that follows. */
+static void make_removable(int dir, const char *name, const struct stat *st)
+{
+	if ((st->st_mode & 0700) != 0700 && fchmodat(dir, name, 0700, 0) < 0)
+		errno = 0;
+}
+
 static int remove_entries(int fd, dev_t dev, struct err *e)
 {
 	DIR *d = fdopendir(fd);
@@ -161,8 +168,7 @@ static int remove_entries(int fd, dev_t dev, struct err *e)
 			rc = err_sys(e, S_ISDIR(st.st_mode) ? EXDEV : EACCES, "cannot remove %s", de->d_name);
 			break;
 		}
-		if ((st.st_mode & 0700) != 0700)
-			(void)fchmodat(dirfd(d), de->d_name, 0700, 0);
+		make_removable(dirfd(d), de->d_name, &st);
 		sub = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub < 0)
 			rc = err_sys(e, errno, "%s", de->d_name);
@@ -186,8 +192,7 @@ int path_remove_tree(int dirfd, const char *name, struct err *e)
 		return err_sys(e, errno, "%s", name);
 	if (!S_ISDIR(st.st_mode))
 		return err_sys(e, EACCES, "cannot remove %s", name);
-	if ((st.st_mode & 0700) != 0700)
-		(void)fchmodat(dirfd, name, 0700, 0);
+	make_removable(dirfd, name, &st);
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, errno, "%s", name);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Environments on disk: one directory per environment, below DATA/envs/.
+ *
+ *   NAME/environment   "key=value" lines: format=1, package, version, root, source, created (seconds)
+ *   NAME/upper/        what was written (vfs/upper.h)
+ *   NAME/work/         overlayfs's own
+ *   NAME/registry.db   settings (registry-shim/hive.h)
+ *   NAME/lock          flock: shared = being used or looked at, exclusive = being reset or removed
+ *
+ * Creation is atomic (built under a hidden temporary name, then renamed). libc only. Any thread; blocks on
+ * the disk, and on nothing else: a lock that is taken is ERR_BUSY at once. */
+#ifndef FLOE_LAUNCH_ENVIRONMENT_H
+#define FLOE_LAUNCH_ENVIRONMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+
+struct launch_environment {
+	char *name;
+	char *dir;   /* absolute */
+	char *upper; /* DIR/upper */
+	char *work;
+	char *registry;                          /* DIR/registry.db; may not exist */
+	char *package, *version, *root, *source; /* of the last launch; never NULL, may be "" */
+	int64_t created_s;
+	int lock_fd; /* held until close */
+};
+
+#define auto_environment __attribute__((cleanup(launch_environment_close_ptr)))
+
+enum launch_environment_use { LAUNCH_ENV_SHARED, LAUNCH_ENV_EXCLUSIVE };
+
+/* ERR_NOTFOUND, ERR_BUSY ("in use; floe stop NAME"), ERR_USAGE for a name that is none. */
+int launch_environment_open(const char *name, enum launch_environment_use use,
+			    struct launch_environment **ret, struct err *e) FLOE_MUST_USE;
+/* Opens (shared), after making it if it is not there. */
+int launch_environment_make(const char *name, struct launch_environment **ret, struct err *e) FLOE_MUST_USE;
+void launch_environment_close(struct launch_environment *env); /* NULL ok */
+static inline void launch_environment_close_ptr(struct launch_environment **env)
+{
+	launch_environment_close(*env);
+}
+/* Notes what is being run in it; written only when something differs. */
+int launch_environment_note(struct launch_environment *env, const char *package, const char *version,
+			    const char *root, const char *source, struct err *e) FLOE_MUST_USE;
+/* Back to nothing written: files, settings, or both. Needs the exclusive lock. Old or new after a crash. */
+int launch_environment_reset(struct launch_environment *env, bool files, bool settings,
+			     struct err *e) FLOE_MUST_USE;
+/* Removes it; closes env also on failure. Needs the exclusive lock. */
+int launch_environment_remove(struct launch_environment *env, struct err *e) FLOE_MUST_USE;
+/* Names, sorted; NULL-terminated array, one allocation that the caller frees. Leftovers of interrupted
+ * creations and removals are cleaned on the way. */
+int launch_environment_names(char ***ret, struct err *e) FLOE_MUST_USE;
+
+#endif

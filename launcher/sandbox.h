@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sandbox: namespaces, a root, a tiny init, and the application under it.
+ *
+ * Callers fork for themselves where a function changes the calling process for ever (it says so).
+ * libc only; single-threaded callers. */
+#ifndef FLOE_LAUNCH_SANDBOX_H
+#define FLOE_LAUNCH_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+/* Changes the calling process: a new user namespace in which the caller's uid and gid are `uid` and `gid`
+ * (its own numbers for an application, 0 for a pretended root), and a new mount namespace that receives the
+ * host's mounts but gives none back. As real root only the mount namespace. ERR_UNSUPPORTED with the reason
+ * and what to do when the machine forbids user namespaces. */
+int launch_namespaces_make(uid_t uid, gid_t gid, struct err *e) FLOE_MUST_USE;
+
+struct launch_bind {
+	char *source, *target; /* host path; path as the application sees it */
+	bool read_only;
+	bool hide; /* nothing of the host is shown there: an empty directory or file; source unused */
+};
+
+struct launch_sandbox {
+	const char *tree; /* the assembled union, in the current mount namespace */
+	const struct launch_bind *binds;
+	size_t bind_count;
+	const char *cwd; /* inside; "/" when it is not there */
+	char *const *argv;
+	char *const *envp;
+	const char *hostname; /* NULL = the host's */
+	bool no_network;
+	bool pretend_root; /* ownership and identity calls answered with success; capabilities kept in the
+			      namespace */
+	/* BPF program of the seccomp filter (struct sock_filter[]); NULL = none. Borrowed. */
+	const void *filter;
+	size_t filter_len;
+};
+
+/* How the main program ended; 127 for "no such program". */
+struct launch_status {
+	bool is_signal;
+	int code; /* exit status, or signal */
+};
+
+/* Makes the per-launch namespaces (mount, pid, ipc, uts), applies binds, changes root, and runs argv under an
+ * init that reaps. Returns in the parent when the init runs. The init lives as long as any process inside;
+ * `lease_fd`
+ * (-1 = none) is kept open by it until then. Events come through *ret_events (see below). */
+int launch_sandbox_start(const struct launch_sandbox *s, int lease_fd, pid_t *ret_init, int *ret_events,
+			 struct err *e) FLOE_MUST_USE;
+/* Waits for the main program like a shell's child would: forwards signals sent to this process, follows stops
+ * and continues (Ctrl-Z), and returns its status. Other processes inside may live on. */
+int launch_sandbox_wait(pid_t init, int events, struct launch_status *ret, struct err *e) FLOE_MUST_USE;
+
+#endif
