@@ -25,7 +25,8 @@ struct launch_environment {
 	char *registry;                          /* DIR/registry.db; may not exist */
 	char *package, *version, *root, *source; /* of the last launch; never NULL, may be "" */
 	int64_t created_s;
-	int lock_fd; /* held until close */
+	int64_t used_s; /* when it was last noted (below), or made */
+	int lock_fd;    /* held until close */
 };
 
 #define auto_environment __attribute__((cleanup(launch_environment_close_ptr)))
@@ -42,10 +43,11 @@ static inline void launch_environment_close_ptr(struct launch_environment **env)
 {
 	launch_environment_close(*env);
 }
-/* Notes what is being run in it; written only when something differs. */
+/* Notes what is being run in it, and that it was used now; written only when something differs. */
 int launch_environment_note(struct launch_environment *env, const char *package, const char *version,
 			    const char *root, const char *source, struct err *e) FLOE_MUST_USE;
-/* Back to nothing written: files, settings, or both. Needs the exclusive lock. Old or new after a crash. */
+/* Back to nothing written: files, settings, or both. Needs the exclusive lock. Each of the two is old or new
+ * after a crash. */
 int launch_environment_reset(struct launch_environment *env, bool files, bool settings,
 			     struct err *e) FLOE_MUST_USE;
 /* Removes it; closes env also on failure. Needs the exclusive lock. */
