@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The functions themselves, not the macros for callers. */
+#undef err_set
+#undef err_sys
+#undef err_wrap
+
 static enum err_code code_of_errno(int sys)
 {
 	switch (sys) {

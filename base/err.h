@@ -44,6 +44,17 @@ int err_sys(struct err *e, int sys, const char *fmt, ...) FLOE_PRINTF(3, 4);
 /* Puts context in front: "<fmt>: <old message>". */
 int err_wrap(struct err *e, const char *fmt, ...) FLOE_PRINTF(2, 3);
 
+/* Compilers cannot see into err.c; this tells them about the -1, so that they do not warn that an output
+ * which only success writes may be read unwritten. */
+static inline int err_minus_one(int ignored)
+{
+	(void)ignored;
+	return -1;
+}
+#define err_set(...)  err_minus_one(err_set(__VA_ARGS__))
+#define err_sys(...)  err_minus_one(err_sys(__VA_ARGS__))
+#define err_wrap(...) err_minus_one(err_wrap(__VA_ARGS__))
+
 /* The one place where an error becomes an errno: FUSE replies and the shim. Never 0. */
 int err_to_errno(const struct err *e);
 
