@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames by zstd; see chunk.h. Contexts are kept per thread: making one costs more than a small
+ * chunk. A frame must be exactly one, of exactly the announced lengths, without a dictionary. */
+#include "package-format/chunk.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <zstd.h>
+
+struct contexts {
+	ZSTD_CCtx *compress;
+	ZSTD_DCtx *inflate;
+};
+
+static pthread_once_t contexts_once = PTHREAD_ONCE_INIT;
+static pthread_key_t contexts_key;
+static int contexts_error;
+
+static void contexts_free(void *p)
+{
+	struct contexts *c = p;
+
+	ZSTD_freeCCtx(c->compress);
+	ZSTD_freeDCtx(c->inflate);
+	free(c);
+}
+
+static void contexts_make_key(void)
+{
+	contexts_error = pthread_key_create(&contexts_key, contexts_free);
+}
+
+/* This thread's own; freed when it ends. */
+static struct contexts *contexts_get(struct err *e)
+{
+	struct contexts *c;
+
+	(void)pthread_once(&contexts_once, contexts_make_key);
+	if (contexts_error) {
+		(void)err_sys(e, contexts_error, "thread-specific data");
+		return NULL;
+	}
+	c = pthread_getspecific(contexts_key);
+	if (c)
+		return c;
+	c = mem_alloc(1, sizeof(*c), e);
+	if (c && pthread_setspecific(contexts_key, c)) {
+		free(c);
+		(void)err_set(e, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	return c;
+}
+
+int pkg_frame_compress(const void *content, size_t len, int level, struct buf *ret, struct err *e)
+{
+	struct contexts *c = contexts_get(e);
+	size_t bound = ZSTD_compressBound(len), n;
+
+	if (!c)
+		return -1;
+	if (!c->compress && !(c->compress = ZSTD_createCCtx()))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (ZSTD_isError(bound))
+		return err_set(e, ERR_LIMIT, "%zu bytes are too much for one frame", len);
+	if (buf_reserve(ret, bound, e) < 0)
+		return -1;
+	(void)ZSTD_CCtx_reset(c->compress, ZSTD_reset_session_and_parameters);
+	n = ZSTD_CCtx_setParameter(c->compress, ZSTD_c_compressionLevel, level);
+	if (!ZSTD_isError(n))
+		n = ZSTD_CCtx_setParameter(c->compress, ZSTD_c_dictIDFlag, 0);
+	if (!ZSTD_isError(n))
+		n = ZSTD_compress2(c->compress, ret->data + ret->len, bound, content, len);
+	if (ZSTD_isError(n))
+		return err_set(e, ERR_IO, "compression: %s", ZSTD_getErrorName(n));
+	ret->len += n;
+	return 0;
+}
+
+int pkg_frame_inflate(const void *stored, size_t stored_len, uint64_t content_len, uint8_t *ret,
+		      struct err *e)
+{
+	struct contexts *c = contexts_get(e);
+	size_t n;
+
+	if (!c)
+		return -1;
+	if (!c->inflate && !(c->inflate = ZSTD_createDCtx()))
+		return err_set(e, ERR_NOMEM, "out of memory");
+	if (ZSTD_getFrameContentSize(stored, stored_len) != content_len ||
+	    ZSTD_findFrameCompressedSize(stored, stored_len) != stored_len ||
+	    ZSTD_getDictID_fromFrame(stored, stored_len) != 0)
+		return err_set(e, ERR_FORMAT, "not one compressed frame of the announced length");
+	n = ZSTD_decompressDCtx(c->inflate, ret, content_len, stored, stored_len);
+	if (ZSTD_isError(n))
+		return err_set(e, ERR_FORMAT, "damaged compressed frame: %s", ZSTD_getErrorName(n));
+	if (n != content_len)
+		return err_set(e, ERR_FORMAT, "compressed frame ends early");
+	return 0;
+}
+
+int pkg_chunk_compress(const void *content, size_t len, int level, struct buf *ret, struct err *e)
+{
+	if (len == 0 || len > PKG_CHUNK_MAX)
+		return err_set(e, ERR_LIMIT, "a chunk of %zu bytes", len);
+	return pkg_frame_compress(content, len, level, ret, e);
+}
+
+int pkg_chunk_inflate(const void *stored, size_t stored_len, size_t content_len,
+		      const struct pkg_digest *digest, uint8_t *ret, struct err *e)
+{
+	struct pkg_digest got;
+
+	if (content_len == 0 || content_len > PKG_CHUNK_MAX || stored_len > PKG_CHUNK_STORED_MAX)
+		return err_set(e, ERR_LIMIT, "a chunk of %zu bytes", content_len);
+	if (pkg_frame_inflate(stored, stored_len, content_len, ret, e) < 0)
+		return -1;
+	pkg_digest_of(ret, content_len, &got);
+	if (!pkg_digest_equal(&got, digest))
+		return err_set(e, ERR_INTEGRITY, "a chunk does not have its digest");
+	return 0;
+}
