@@ -41,7 +41,7 @@ struct launch_sandbox {
 	size_t filter_len;
 };
 
-/* How the main program ended; 127 for "no such program". */
+/* How the main program ended. */
 struct launch_status {
 	bool is_signal;
 	int code; /* exit status, or signal */
@@ -54,7 +54,8 @@ struct launch_status {
 int launch_sandbox_start(const struct launch_sandbox *s, int lease_fd, pid_t *ret_init, int *ret_events,
 			 struct err *e) FLOE_MUST_USE;
 /* Waits for the main program like a shell's child would: forwards signals sent to this process, follows stops
- * and continues (Ctrl-Z), and returns its status. Other processes inside may live on. */
+ * and continues (Ctrl-Z), and returns its status. Other processes inside may live on. ERR_NOTFOUND: there is
+ * no such program inside; ERR_DENIED: it may not be executed. */
 int launch_sandbox_wait(pid_t init, int events, struct launch_status *ret, struct err *e) FLOE_MUST_USE;
 
 #endif

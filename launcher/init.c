@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sandbox's first process; see init.h. */
+#include "launcher/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "launcher/confine.h"
+#include "launcher/sandbox_root.h"
+
+struct init {
+	int events; /* -1 once the outer process has gone or needs nothing more */
+	int lease;
+	int signals;
+	int report; /* the application's word on its exec; -1 when that is settled */
+	pid_t main_pid;
+	bool main_ended;
+};
+
+static void tell(const struct init *in, enum launch_event_kind kind, int value)
+{
+	struct launch_event ev = { .kind = kind, .value = value };
+
+	if (in->events >= 0)
+		(void)!send(in->events, &ev, sizeof(ev), MSG_NOSIGNAL);
+}
+
+static _Noreturn void fail(int events, const struct err *why, int status)
+{
+	struct launch_event ev = { .kind = LAUNCH_EVENT_FAILED, .value = status, .err = *why };
+
+	(void)!send(events, &ev, sizeof(ev), MSG_NOSIGNAL);
+	_exit(status);
+}
+
+static _Noreturn void end_everything(void)
+{
+	(void)kill(-1, SIGKILL);
+	_exit(128 + SIGKILL);
+}
+
+/* ---- the application ------------------------------------------------------------------------- */
+
+/* Like execvp, with the sandbox's own PATH. Returns the errno. */
+static int exec_searching(char *const *argv, char *const *envp)
+{
+	const char *path = "/usr/local/bin:/usr/bin:/bin";
+	int seen = ENOENT;
+
+	if (strchr(argv[0], '/')) {
+		(void)execve(argv[0], argv, envp);
+		return errno;
+	}
+	for (char *const *v = envp; *v; v++)
+		if (!strncmp(*v, "PATH=", 5))
+			path = *v + 5;
+	while (*path) {
+		const char *end = strchrnul(path, ':');
+		struct err ignored;
+		auto_free char *full = mem_printf(&ignored, "%.*s/%s", (int)(end - path), path, argv[0]);
+
+		if (full && end > path) {
+			(void)execve(full, argv, envp);
+			if (errno != ENOENT && errno != ENOTDIR)
+				seen = errno;
+		}
+		path = *end ? end + 1 : end;
+	}
+	return seen;
+}
+
+static _Noreturn void run_application(const struct launch_sandbox *s, int report, const sigset_t *mask)
+{
+	struct err e;
+	int sys;
+
+	if (launch_confine_application(s, &e) == 0) {
+		(void)sigprocmask(SIG_SETMASK, mask, NULL);
+		sys = exec_searching(s->argv, s->envp);
+		if (sys == ENOENT)
+			(void)err_set(&e, ERR_NOTFOUND, "%s: no such command", s->argv[0]);
+		else
+			(void)err_sys(&e, sys, "cannot run %s", s->argv[0]);
+	}
+	(void)!write(report, &e, sizeof(e));
+	_exit(e.code == ERR_NOTFOUND ? 127 : e.code == ERR_DENIED ? 126 : 125);
+}
+
+/* Starts the application. Whether its exec succeeded comes through the report pipe, which closes by
+ * itself then: an exec may wait for the network, and signals must get through meanwhile. */
+static void start_main(struct init *in, const struct launch_sandbox *s, const sigset_t *mask)
+{
+	struct err e;
+	int pipe_fds[2];
+
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0) {
+		(void)err_sys(&e, errno, "pipe");
+		fail(in->events, &e, 125);
+	}
+	in->main_pid = fork();
+	if (in->main_pid < 0) {
+		(void)err_sys(&e, errno, "cannot start the application");
+		fail(in->events, &e, 125);
+	}
+	if (in->main_pid == 0)
+		run_application(s, pipe_fds[1], mask);
+	(void)close(pipe_fds[1]);
+	in->report = pipe_fds[0];
+	tell(in, LAUNCH_EVENT_RUNNING, 0);
+}
+
+/* True when the application could not be executed; the reason has gone out then. */
+static bool read_report(struct init *in)
+{
+	struct launch_event ev = { .kind = LAUNCH_EVENT_FAILED };
+	ssize_t n;
+
+	if (in->report < 0)
+		return false;
+	n = read(in->report, &ev.err, sizeof(ev.err));
+	if (n < 0)
+		return false;
+	fd_close(in->report);
+	in->report = -1;
+	if (n != (ssize_t)sizeof(ev.err))
+		return false;
+	if (in->events >= 0)
+		(void)!send(in->events, &ev, sizeof(ev), MSG_NOSIGNAL);
+	return true;
+}
+
+/* ---- reaping and signals --------------------------------------------------------------------- */
+
+/* False when no child is left. */
+static bool reap(struct init *in)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+
+		if (pid == 0)
+			return true;
+		if (pid < 0) {
+			if (errno == EINTR)
+				continue;
+			return false;
+		}
+		if (pid != in->main_pid)
+			continue;
+		if (WIFSTOPPED(status)) {
+			tell(in, LAUNCH_EVENT_STOPPED, WSTOPSIG(status));
+		} else if (WIFCONTINUED(status)) {
+			tell(in, LAUNCH_EVENT_CONTINUED, 0);
+		} else {
+			in->main_ended = true;
+			if (read_report(in))
+				continue;
+			if (WIFSIGNALED(status))
+				tell(in, LAUNCH_EVENT_KILLED, WTERMSIG(status));
+			else
+				tell(in, LAUNCH_EVENT_EXITED, WEXITSTATUS(status));
+		}
+	}
+}
+
+static void obey(struct init *in)
+{
+	struct launch_event ev;
+	ssize_t n = recv(in->events, &ev, sizeof(ev), MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		if (!in->main_ended)
+			end_everything();
+		fd_close(in->events);
+		in->events = -1;
+		return;
+	}
+	if (n != (ssize_t)sizeof(ev) || in->main_ended)
+		return;
+	if (ev.kind == LAUNCH_EVENT_SIGNAL) {
+		(void)kill(in->main_pid, ev.value);
+	} else if (ev.kind == LAUNCH_EVENT_CONTINUE) {
+		(void)reap(in);
+		(void)kill(in->main_pid, SIGCONT);
+		tell(in, LAUNCH_EVENT_MARK, 0);
+	}
+}
+
+/* The holder never writes on the lease after the launch: readable means that it has gone. */
+static void watch_lease(struct init *in)
+{
+	char byte;
+	ssize_t n = recv(in->lease, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	end_everything();
+}
+
+static void drain(int signals)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		;
+}
+
+static _Noreturn void loop(struct init *in)
+{
+	while (reap(in)) {
+		struct pollfd p[] = {
+			{ .fd = in->signals, .events = POLLIN },
+			{ .fd = in->events, .events = POLLIN },
+			{ .fd = in->lease, .events = POLLIN },
+			{ .fd = in->report, .events = POLLIN },
+		};
+
+		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
+			end_everything();
+		if (p[0].revents)
+			drain(in->signals);
+		if (p[1].revents)
+			obey(in);
+		if (p[2].revents)
+			watch_lease(in);
+		/* A failed exec is reported when its process is reaped; success needs only the closing. */
+		if (p[3].revents & POLLIN)
+			in->main_ended = read_report(in) || in->main_ended;
+		else if (p[3].revents)
+			(void)read_report(in);
+	}
+	_exit(0);
+}
+
+void launch_init_main(const struct launch_sandbox *s, int events, int lease_fd, const sigset_t *original_mask)
+{
+	struct init in = { .events = events, .lease = lease_fd, .report = -1 };
+	sigset_t children;
+	struct err e;
+
+	(void)prctl(PR_SET_NAME, "floe-init");
+	(void)sigemptyset(&children);
+	(void)sigaddset(&children, SIGCHLD);
+	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || launch_sandbox_root(s, &e) < 0 ||
+	    launch_confine_init(s, &e) < 0)
+		fail(events, &e, 125);
+	in.signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (in.signals < 0) {
+		(void)err_sys(&e, errno, "signalfd");
+		fail(events, &e, 125);
+	}
+	start_main(&in, s, original_mask);
+	loop(&in);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting a sandbox and waiting for its main program; see sandbox.h and init.h. */
+#include "launcher/sandbox.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "launcher/init.h"
+
+/* What a shell's child would react to by itself; the rest has its default effect on us. */
+static const int followed[] = { SIGINT,  SIGQUIT, SIGTERM, SIGHUP,  SIGUSR1, SIGUSR2, SIGALRM,
+				SIGPIPE, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH };
+
+/* The mask that the application gets: what we had before we began to listen. */
+static sigset_t original_mask;
+
+static void block_followed(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(followed); i++)
+		(void)sigaddset(&set, followed[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &original_mask);
+}
+
+int launch_sandbox_start(const struct launch_sandbox *s, int lease_fd, pid_t *ret_init, int *ret_events,
+			 struct err *e)
+{
+	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+	struct launch_event ev;
+	int pair[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (s->no_network)
+		flags |= CLONE_NEWNET;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, errno, "socketpair");
+	block_followed();
+	pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+	if (pid == 0) {
+		fd_close(pair[0]);
+		launch_init_main(s, pair[1], lease_fd, &original_mask);
+	}
+	fd_close(pair[1]);
+	if (pid < 0) {
+		fd_close(pair[0]);
+		return err_sys(e, errno, "cannot make the sandbox's namespaces");
+	}
+	do
+		n = recv(pair[0], &ev, sizeof(ev), 0);
+	while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)sizeof(ev) && ev.kind == LAUNCH_EVENT_RUNNING) {
+		*ret_init = pid;
+		*ret_events = pair[0];
+		return 0;
+	}
+	fd_close(pair[0]);
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (n == (ssize_t)sizeof(ev) && ev.kind == LAUNCH_EVENT_FAILED)
+		*e = ev.err;
+	else
+		(void)err_set(e, ERR_IO, "the sandbox's first process died while starting");
+	return -1;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+struct waiter {
+	int events;
+	struct err failure; /* code ERR_NONE unless the application could not be executed */
+	unsigned marks_due; /* stops reported before as many MARKs are void */
+	bool has_ended;
+	struct launch_status status;
+};
+
+static void send_event(const struct waiter *w, enum launch_event_kind kind, int value)
+{
+	struct launch_event ev = { .kind = kind, .value = value };
+
+	(void)!send(w->events, &ev, sizeof(ev), MSG_NOSIGNAL);
+}
+
+static void on_event(struct waiter *w)
+{
+	struct launch_event ev;
+	ssize_t n = recv(w->events, &ev, sizeof(ev), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != (ssize_t)sizeof(ev)) { /* the init itself was killed */
+		w->has_ended = true;
+		w->status = (struct launch_status){ .is_signal = true, .code = SIGKILL };
+		return;
+	}
+	switch (ev.kind) {
+	case LAUNCH_EVENT_EXITED:
+	case LAUNCH_EVENT_KILLED:
+		w->has_ended = true;
+		w->status.is_signal = ev.kind == LAUNCH_EVENT_KILLED;
+		w->status.code = ev.value;
+		return;
+	case LAUNCH_EVENT_FAILED:
+		w->has_ended = true;
+		w->failure = ev.err;
+		return;
+	case LAUNCH_EVENT_MARK:
+		w->marks_due -= w->marks_due > 0;
+		return;
+	case LAUNCH_EVENT_STOPPED:
+		if (w->marks_due)
+			return;
+		/* The application stopped: so do we, and whoever continues us continues it. SIGSTOP because
+		 * the terminal's own stop signals are blocked here. */
+		(void)raise(SIGSTOP);
+		w->marks_due++;
+		send_event(w, LAUNCH_EVENT_CONTINUE, 0);
+		return;
+	default:
+		return;
+	}
+}
+
+/* The terminal sends its signals to the whole process group: the application has had them already. */
+static void on_signal(struct waiter *w, const struct signalfd_siginfo *info)
+{
+	switch (info->ssi_signo) {
+	case SIGCONT:
+	case SIGTTIN:
+	case SIGTTOU:
+	case SIGWINCH:
+		return;
+	case SIGTSTP:
+	case SIGINT:
+	case SIGQUIT:
+	case SIGHUP:
+		if (info->ssi_code == SI_KERNEL)
+			return;
+		break;
+	default:
+		break;
+	}
+	send_event(w, LAUNCH_EVENT_SIGNAL, (int)info->ssi_signo);
+}
+
+int launch_sandbox_wait(pid_t init, int events, struct launch_status *ret, struct err *e)
+{
+	struct waiter w = { .events = events };
+	sigset_t set;
+	auto_fd int signals = -1;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(followed); i++)
+		(void)sigaddset(&set, followed[i]);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		return err_sys(e, errno, "signalfd");
+	while (!w.has_ended) {
+		struct pollfd p[2] = { { .fd = events, .events = POLLIN },
+				       { .fd = signals, .events = POLLIN } };
+		struct signalfd_siginfo info;
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return err_sys(e, errno, "poll");
+		while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			on_signal(&w, &info);
+		if (p[0].revents)
+			on_event(&w);
+	}
+	fd_close(events);
+	(void)waitpid(init, NULL, WNOHANG);
+	(void)sigprocmask(SIG_SETMASK, &original_mask, NULL);
+	if (w.failure.code != ERR_NONE) {
+		*e = w.failure;
+		return -1;
+	}
+	*ret = w.status;
+	return 0;
+}

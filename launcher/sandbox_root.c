@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the holder's union to one launch's root; see sandbox_root.h.
+ *
+ * Targets inside the union are opened without following symbolic links and mounted on by descriptor,
+ * so that a link which the application left in its environment cannot send a mount elsewhere. */
+#include "launcher/sandbox_root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+static int open_inside(int tree, const char *path, uint64_t flags)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC,
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, tree, *path == '/' ? path + 1 : path, &how, sizeof(how));
+}
+
+/* Flags of a mount that a remount in a user namespace must keep. */
+static unsigned long kept_flags(const char *path)
+{
+	struct statvfs v;
+	unsigned long flags = 0;
+
+	if (statvfs(path, &v) < 0)
+		return 0;
+	if (v.f_flag & ST_NOEXEC)
+		flags |= MS_NOEXEC;
+	if (v.f_flag & ST_NOATIME)
+		flags |= MS_NOATIME;
+	if (v.f_flag & ST_RELATIME)
+		flags |= MS_RELATIME;
+	if (v.f_flag & ST_RDONLY)
+		flags |= MS_RDONLY;
+	return flags;
+}
+
+static int hide(const char *where, bool is_dir, const struct launch_bind *b, struct err *e)
+{
+	if (is_dir) {
+		if (mount("floe", where, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=0755,size=4k") < 0)
+			return err_sys(e, errno, "cannot hide %s", b->target);
+		return 0;
+	}
+	if (mount("/dev/null", where, NULL, MS_BIND, NULL) < 0)
+		return err_sys(e, errno, "cannot hide %s", b->target);
+	return 0;
+}
+
+static int apply_bind(int tree, const struct launch_bind *b, struct err *e)
+{
+	char where[64];
+	struct stat st;
+	auto_fd int target = open_inside(tree, b->target, O_PATH);
+
+	if (target < 0)
+		return err_sys(e, errno, "%s", b->target);
+	if (fstat(target, &st) < 0)
+		return err_sys(e, errno, "%s", b->target);
+	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", target);
+	if (b->hide)
+		return hide(where, S_ISDIR(st.st_mode), b, e);
+	if (mount(b->source, where, NULL, MS_BIND | MS_REC, NULL) < 0)
+		return err_sys(e, errno, "cannot show %s at %s", b->source, b->target);
+	if (b->read_only) {
+		/* The descriptor still names what is below the new mount: open it again. */
+		auto_fd int mounted = open_inside(tree, b->target, O_PATH);
+
+		(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", mounted);
+		if (mounted < 0 ||
+		    mount(NULL, where, NULL,
+			  MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | kept_flags(where),
+			  NULL) < 0)
+			return err_sys(e, errno, "cannot make %s read-only", b->target);
+	}
+	return 0;
+}
+
+static int bring_up_loopback(struct err *e)
+{
+	auto_fd int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq req = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+
+	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &req) < 0)
+		return err_sys(e, errno, "cannot bring up the loopback interface");
+	return 0;
+}
+
+static int mount_proc(const char *tree, struct err *e)
+{
+	auto_free char *proc = mem_printf(e, "%s/proc", tree);
+
+	if (!proc)
+		return -1;
+	if (mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return err_sys(e, errno, "cannot mount /proc");
+	return 0;
+}
+
+int launch_sandbox_root(const struct launch_sandbox *s, struct err *e)
+{
+	auto_fd int tree = open(s->tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (tree < 0)
+		return err_sys(e, errno, "%s", s->tree);
+	for (size_t i = 0; i < s->bind_count; i++)
+		if (apply_bind(tree, &s->binds[i], e) < 0)
+			return -1;
+	if (mount_proc(s->tree, e) < 0)
+		return -1;
+	if (s->hostname && sethostname(s->hostname, strlen(s->hostname)) < 0)
+		return err_sys(e, errno, "cannot set the host name");
+	if (s->no_network && bring_up_loopback(e) < 0)
+		return -1;
+	/* The old root is stacked under the new one at the same place, then let go. */
+	if (fchdir(tree) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+		return err_sys(e, errno, "cannot change the root directory");
+	if (umount2(".", MNT_DETACH) < 0)
+		return err_sys(e, errno, "cannot let go of the host's root directory");
+	if (chdir(s->cwd) < 0 && chdir("/") < 0)
+		return err_sys(e, errno, "%s", s->cwd);
+	return 0;
+}
