@@ -18,12 +18,19 @@
 
 enum { STREAM_IDENTITY_MAX = 256 };
 
-/* Receives bytes as they arrive, in order; -1 stops the read with that error. */
+/* Receives bytes as they arrive, in order; -1 stops the read with that error. Runs in the thread that called
+ * read and may take its time: the transfer waits for it. */
 typedef int stream_sink_fn(void *arg, const uint8_t *data, size_t len, struct err *e);
 
 struct stream_counters {
 	uint64_t requests; /* sent to the network; 0 for files */
 	uint64_t bytes;    /* content bytes received */
+};
+
+struct stream_fetch_opt {
+	unsigned connect_timeout_ms; /* 0 = 10,000 */
+	unsigned stall_timeout_ms;   /* 0 = 15,000: below 1 KiB/s for so long ends the attempt */
+	unsigned attempts;           /* 0 = 4 */
 };
 
 struct stream_fetcher;
@@ -40,20 +47,25 @@ struct stream_fetcher_ops {
 	 * device:inode:size:mtime), "" while unknown. */
 	uint64_t (*size)(struct stream_fetcher *f);
 	void (*identity)(struct stream_fetcher *f, char ret[STREAM_IDENTITY_MAX]);
+	/* Other time limits for the reads that start from now on; zeros mean the defaults. */
+	void (*retune)(struct stream_fetcher *f, const struct stream_fetch_opt *opt);
+	/* From now on caches on the way are told to ask the origin: one of them gave wrong bytes. */
+	void (*distrust)(struct stream_fetcher *f);
+	/* Forgets which object the answers came from; the next answer decides. The caller then compares the
+	 * header. With `length_only`, later answers are held to the length alone: for origins whose servers
+	 * disagree about the ETag of one file. */
+	void (*unpin)(struct stream_fetcher *f, bool length_only);
 };
 struct stream_fetcher {
 	const struct stream_fetcher_ops *ops;
 };
 
-struct stream_fetch_opt {
-	unsigned connect_timeout_ms; /* 0 = 10,000 */
-	unsigned stall_timeout_ms;   /* 0 = 15,000: below 1 KiB/s for so long ends the attempt */
-	unsigned attempts;           /* 0 = 4 */
-};
-
 /* `source`: http://, https:// or file:// URL, or a path. */
 int stream_fetcher_open(const char *source, const struct stream_fetch_opt *opt, struct stream_fetcher **ret,
 			struct err *e) FLOE_MUST_USE;
+/* True for http:// and https://, in any case of letters. */
 bool stream_source_is_url(const char *source);
+/* The source without user, password, query and fragment: what messages may show. Caller frees. */
+char *stream_source_for_people(const char *source, struct err *e) FLOE_MUST_USE;
 
 #endif

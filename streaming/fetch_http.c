@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ranges over HTTP(S): retries, and holding all answers to one object.
+ *
+ * The first good answer pins the object by its ETag or Last-Modified, and its length; every later answer is
+ * compared, and a strong ETag is also sent as If-Match so that the server does not send for nothing.
+ * A failed attempt resumes where the bytes stopped. After a redirect the final address is asked
+ * directly, until it fails once. */
+#include "streaming/fetch_http.h"
+
+#include <string.h>
+
+#include "base/sync.h"
+#include "streaming/http_engine.h"
+
+enum {
+	CONNECT_TIMEOUT_MS = 10000,
+	STALL_TIMEOUT_MS = 15000,
+	ATTEMPTS = 4,
+	RETRY_MS = 300,
+	RETRY_MAX_MS = 5000,
+	PROGRESS_MIN = 64 * 1024, /* an attempt that brought so much does not count as failed */
+};
+
+struct http_fetcher {
+	struct stream_fetcher seam;
+	struct http_engine *engine;
+	char *url, *shown;
+
+	struct sync_mutex lock;
+	/* guarded by lock */
+	struct sync_cond cancelled;
+	struct stream_fetch_opt opt;
+	struct http_pin pin;
+	char *moved_to; /* NULL = ask `url` */
+	struct stream_counters counters;
+	uint64_t random;
+	bool is_cancelled, is_distrustful, length_only;
+};
+
+static struct http_fetcher *of(struct stream_fetcher *f)
+{
+	return (struct http_fetcher *)(void *)f;
+}
+
+/* Exponential, with a jitter of one half, so that a thousand clients do not come back at once. */
+static unsigned pause_ms(struct http_fetcher *f, unsigned failures, unsigned retry_after_s)
+{
+	unsigned ms = RETRY_MS << (failures < 5 ? failures - 1 : 4);
+	unsigned jitter;
+
+	if (ms > RETRY_MAX_MS)
+		ms = RETRY_MAX_MS;
+	sync_lock(&f->lock);
+	f->random = f->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	jitter = (unsigned)(f->random >> 33) % (ms / 2 + 1);
+	sync_unlock(&f->lock);
+	ms = ms / 2 + jitter;
+	if (retry_after_s * 1000 > ms)
+		ms = retry_after_s * 1000 < RETRY_MAX_MS ? retry_after_s * 1000 : RETRY_MAX_MS;
+	return ms;
+}
+
+/* False when cancelled. */
+static bool rest(struct http_fetcher *f, unsigned ms)
+{
+	uint64_t end = sync_now_ms() + ms;
+	bool is_cancelled;
+
+	sync_lock(&f->lock);
+	for (uint64_t now = sync_now_ms(); !f->is_cancelled && now < end; now = sync_now_ms())
+		(void)sync_wait_ms(&f->cancelled, &f->lock, end - now);
+	is_cancelled = f->is_cancelled;
+	sync_unlock(&f->lock);
+	return !is_cancelled;
+}
+
+static unsigned value_or(unsigned value, unsigned fallback)
+{
+	return value ? value : fallback;
+}
+
+/* What one request needs to know, copied out from under the lock. Caller frees *ret_url. */
+static int prepare(struct http_fetcher *f, struct http_get *get, char **ret_url, bool *ret_is_moved,
+		   unsigned *ret_attempts, struct err *e)
+{
+	sync_lock(&f->lock);
+	get->pin = f->pin;
+	get->no_cache = f->is_distrustful;
+	get->connect_timeout_ms = value_or(f->opt.connect_timeout_ms, CONNECT_TIMEOUT_MS);
+	get->stall_timeout_ms = value_or(f->opt.stall_timeout_ms, STALL_TIMEOUT_MS);
+	*ret_attempts = value_or(f->opt.attempts, ATTEMPTS);
+	*ret_is_moved = f->moved_to != NULL;
+	*ret_url = mem_strdup(f->moved_to ? f->moved_to : f->url, e);
+	sync_unlock(&f->lock);
+	get->url = *ret_url;
+	return *ret_url ? 0 : -1;
+}
+
+/* Keeps what an attempt taught. ERR_CHANGED when a request that ran beside it taught otherwise. */
+static int learn(struct http_fetcher *f, struct http_result *r, bool was_moved, bool failed, struct err *e)
+{
+	bool differs = false;
+
+	sync_lock(&f->lock);
+	f->counters.requests += r->requests;
+	f->counters.bytes += r->delivered;
+	if (r->is_judged && !f->pin.is_set) {
+		http_pin_set(&f->pin, &r->answer, r->size);
+		f->pin.length_only = f->length_only;
+	} else if (r->is_judged) {
+		differs = r->size != f->pin.size;
+	}
+	if (r->moved_to || (failed && was_moved)) {
+		free(f->moved_to);
+		f->moved_to = mem_steal(r->moved_to);
+	}
+	sync_unlock(&f->lock);
+	return differs ? err_set(e, ERR_CHANGED, "the file on the server was replaced") : 0;
+}
+
+/* One request for what is left; *done counts what the sink has taken. */
+static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done, unsigned *ret_attempts,
+		   bool *ret_retry, unsigned *ret_after_s, struct err *e)
+{
+	auto_free char *url = NULL;
+	struct http_get now = *get;
+	struct http_result r;
+	bool was_moved;
+	int rc;
+
+	*ret_retry = false;
+	if (prepare(f, &now, &url, &was_moved, ret_attempts, e) < 0)
+		return -1;
+	now.off += *done;
+	now.len -= *done;
+	if (now.pin.is_set && now.off >= now.pin.size) {
+		*done = get->len;
+		return 0;
+	}
+	if (now.pin.is_set && now.len > now.pin.size - now.off)
+		now.len = now.pin.size - now.off;
+	now.if_match = now.pin.is_set && !now.pin.length_only && http_etag_is_strong(now.pin.etag) ?
+			       now.pin.etag :
+			       NULL;
+	rc = http_engine_get(f->engine, &now, &r, e);
+	*done += r.delivered;
+	*ret_after_s = r.answer.retry_after_s;
+	/* An address that we were redirected to may have been meant for a moment only. */
+	*ret_retry = r.may_retry || (was_moved && !r.is_judged && rc < 0 && e->code != ERR_INTERRUPTED);
+	if (rc == 0)
+		*done = get->len;
+	if (learn(f, &r, was_moved, rc < 0, e) < 0)
+		rc = -1;
+	free(r.moved_to);
+	return rc;
+}
+
+static int http_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, stream_sink_fn *sink, void *arg,
+		     struct err *e)
+{
+	struct http_fetcher *f = of(seam);
+	struct http_get get = { .off = off, .len = len, .sink = sink, .sink_arg = arg };
+	unsigned failures = 0, attempts, after_s = 0;
+	uint64_t done = 0;
+
+	while (done < len) {
+		uint64_t before = done;
+		bool may_retry;
+
+		if (attempt(f, &get, &done, &attempts, &may_retry, &after_s, e) == 0)
+			continue;
+		failures = done - before >= PROGRESS_MIN ? 1 : failures + 1;
+		if (e->code == ERR_INTERRUPTED)
+			return -1;
+		if (!may_retry || failures >= attempts)
+			return err_wrap(e, "fetching %s", f->shown);
+		if (!rest(f, pause_ms(f, failures, after_s)))
+			return err_set(e, ERR_INTERRUPTED, "cancelled");
+	}
+	return 0;
+}
+
+static void http_cancel(struct stream_fetcher *seam)
+{
+	struct http_fetcher *f = of(seam);
+
+	sync_lock(&f->lock);
+	f->is_cancelled = true;
+	sync_wake_all(&f->cancelled);
+	sync_unlock(&f->lock);
+	http_engine_cancel(f->engine);
+}
+
+static void http_close(struct stream_fetcher *seam)
+{
+	struct http_fetcher *f = of(seam);
+
+	http_engine_close(f->engine);
+	sync_cond_fini(&f->cancelled);
+	sync_mutex_fini(&f->lock);
+	free(f->moved_to);
+	free(f->url);
+	free(f->shown);
+	free(f);
+}
+
+static void http_counters(struct stream_fetcher *seam, struct stream_counters *ret)
+{
+	sync_lock(&of(seam)->lock);
+	*ret = of(seam)->counters;
+	sync_unlock(&of(seam)->lock);
+}
+
+static uint64_t http_size(struct stream_fetcher *seam)
+{
+	uint64_t size;
+
+	sync_lock(&of(seam)->lock);
+	size = of(seam)->pin.size;
+	sync_unlock(&of(seam)->lock);
+	return size;
+}
+
+static void http_identity(struct stream_fetcher *seam, char ret[STREAM_IDENTITY_MAX])
+{
+	struct http_pin pin;
+
+	sync_lock(&of(seam)->lock);
+	pin = of(seam)->pin;
+	sync_unlock(&of(seam)->lock);
+	if (!pin.is_set)
+		ret[0] = '\0';
+	else if (http_etag_is_strong(pin.etag))
+		(void)snprintf(ret, STREAM_IDENTITY_MAX, "%s", pin.etag);
+	else
+		(void)snprintf(ret, STREAM_IDENTITY_MAX, "%s;%llu", pin.modified,
+			       (unsigned long long)pin.size);
+}
+
+static void http_retune(struct stream_fetcher *seam, const struct stream_fetch_opt *opt)
+{
+	sync_lock(&of(seam)->lock);
+	of(seam)->opt = *opt;
+	sync_unlock(&of(seam)->lock);
+}
+
+static void http_distrust(struct stream_fetcher *seam)
+{
+	sync_lock(&of(seam)->lock);
+	of(seam)->is_distrustful = true;
+	sync_unlock(&of(seam)->lock);
+}
+
+static void http_unpin(struct stream_fetcher *seam, bool length_only)
+{
+	sync_lock(&of(seam)->lock);
+	of(seam)->pin = (struct http_pin){ 0 };
+	of(seam)->length_only = length_only;
+	sync_unlock(&of(seam)->lock);
+}
+
+static const struct stream_fetcher_ops http_ops = {
+	.read = http_read,
+	.cancel = http_cancel,
+	.close = http_close,
+	.counters = http_counters,
+	.size = http_size,
+	.identity = http_identity,
+	.retune = http_retune,
+	.distrust = http_distrust,
+	.unpin = http_unpin,
+};
+
+int stream_fetch_http_open(const char *url, const struct stream_fetch_opt *opt, struct stream_fetcher **ret,
+			   struct err *e)
+{
+	struct http_fetcher *f = mem_alloc(1, sizeof(*f), e);
+
+	if (!f)
+		return -1;
+	f->seam.ops = &http_ops;
+	if (opt)
+		f->opt = *opt;
+	f->random = sync_now_ms() ^ (uint64_t)(uintptr_t)f;
+	sync_mutex_init(&f->lock);
+	sync_cond_init(&f->cancelled);
+	f->url = mem_strdup(url, e);
+	f->shown = stream_source_for_people(url, e);
+	if (!f->url || !f->shown || http_engine_open(&f->engine, e) < 0) {
+		http_close(&f->seam);
+		return -1;
+	}
+	*ret = &f->seam;
+	return 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which fetcher a source needs, and how a source may be shown. */
+#include "streaming/fetcher.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/bytes.h"
+#include "streaming/fetch_file.h"
+#include "streaming/fetch_http.h"
+
+bool stream_source_is_url(const char *source)
+{
+	return strncasecmp(source, "http://", 7) == 0 || strncasecmp(source, "https://", 8) == 0;
+}
+
+char *stream_source_for_people(const char *source, struct err *e)
+{
+	const char *host, *end, *at = NULL;
+
+	if (!stream_source_is_url(source))
+		return mem_strdup(source, e);
+	host = strstr(source, "://") + 3;
+	end = host + strcspn(host, "?#");
+	for (const char *p = host; p < host + strcspn(host, "/?#"); p++)
+		if (*p == '@')
+			at = p;
+	if (!at)
+		return mem_strndup(source, (size_t)(end - source), e);
+	return mem_printf(e, "%.*s%.*s", (int)(host - source), source, (int)(end - at - 1), at + 1);
+}
+
+/* "file:///a%20b" -> "/a b". */
+static char *path_of_file_url(const char *url, struct err *e)
+{
+	auto_free char *path = NULL;
+	const char *in = url + strlen("file://");
+	char *out;
+
+	if (strncasecmp(in, "localhost/", 10) == 0)
+		in += strlen("localhost");
+	if (*in != '/') {
+		(void)err_set(e, ERR_USAGE, "%s: a file URL begins with file:///", url);
+		return NULL;
+	}
+	path = mem_strdup(in, e);
+	if (!path)
+		return NULL;
+	for (out = path; *in; out++) {
+		char c = *in++;
+
+		if (c == '%') {
+			char hex[3] = { in[0], in[0] ? in[1] : '\0', '\0' };
+
+			if (bytes_from_hex(hex, &c, 1) < 0 || c == '\0') {
+				(void)err_set(e, ERR_USAGE, "%s: bad %%-escape", url);
+				return NULL;
+			}
+			in += 2;
+		}
+		*out = c;
+	}
+	*out = '\0';
+	return mem_steal(path);
+}
+
+int stream_fetcher_open(const char *source, const struct stream_fetch_opt *opt, struct stream_fetcher **ret,
+			struct err *e)
+{
+	if (stream_source_is_url(source))
+		return stream_fetch_http_open(source, opt, ret, e);
+	if (strncasecmp(source, "file://", 7) == 0) {
+		auto_free char *path = path_of_file_url(source, e);
+
+		return path ? stream_fetch_file_open(path, ret, e) : -1;
+	}
+	return stream_fetch_file_open(source, ret, e);
+}

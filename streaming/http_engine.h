@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One thread that owns libcurl's multi handle and only moves bytes: it fills a bounded ring for each request,
+ * and pauses the transfer while the ring is full. Judging answers, retrying and using bytes happen in
+ * the thread that asked. Connections are kept alive and shared by all requests of the engine; HTTP/2
+ * where the server offers it. <curl/curl.h> is included only in http_engine.c. */
+#ifndef FLOE_STREAM_HTTP_ENGINE_H
+#define FLOE_STREAM_HTTP_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "streaming/fetcher.h"
+#include "streaming/http_answer.h"
+
+struct http_engine; /* opaque; any thread */
+
+int http_engine_open(struct http_engine **ret, struct err *e) FLOE_MUST_USE;
+void http_engine_close(struct http_engine *g); /* NULL ok; no request may be under way */
+/* Every request, now and from now on, ends with ERR_INTERRUPTED. Never blocks. */
+void http_engine_cancel(struct http_engine *g);
+
+struct http_get {
+	const char *url;
+	uint64_t off, len;    /* len > 0 */
+	const char *if_match; /* NULL = none */
+	bool no_cache;
+	unsigned connect_timeout_ms, stall_timeout_ms;
+	struct http_pin pin; /* what the answer must come from */
+	stream_sink_fn *sink;
+	void *sink_arg;
+};
+
+struct http_result {
+	struct http_answer answer;
+	uint64_t delivered; /* bytes that the sink took */
+	uint64_t size;      /* of the object; valid when is_judged */
+	bool is_judged;     /* the answer was found right */
+	bool may_retry;     /* on -1: asking again may help */
+	unsigned requests;  /* redirects included */
+	char *moved_to;     /* final address when the server redirected, else NULL; caller frees */
+};
+
+/* One attempt. *ret is filled in either case. */
+int http_engine_get(struct http_engine *g, const struct http_get *get, struct http_result *ret,
+		    struct err *e) FLOE_MUST_USE;
+
+#endif
