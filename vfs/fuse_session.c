@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See fuse_session.h. The loop is ours rather than libfuse's so that threads can be got out of read(2)
+ * without pthread_cancel, and so that nothing but INIT is read before INIT has been answered. */
+#define FUSE_USE_VERSION 314
+#include "vfs/fuse_session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
+#include <linux/fuse.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/sync.h"
+
+enum {
+	THREADS_DEFAULT = 64,
+	THREADS_MAX = 256,
+	OPCODES = 64, /* higher ones are counted together as number 0 */
+	INIT_MAX = 1024,
+	NOTIFY_RESEND = 7, /* FUSE_NOTIFY_RESEND; newer than some kernel headers */
+};
+
+struct vfs_fuse_session {
+	struct fuse_session *raw;
+	struct vfs_fuse_session_opt opt;
+	uint8_t init[INIT_MAX];
+	size_t init_len;
+	bool is_takeover;
+	bool is_init_read;       /* these two: only the first thread, before any other exists */
+	atomic_bool is_serving;  /* INIT has been answered */
+	atomic_bool is_stopping; /* threads leave */
+	atomic_uint_fast64_t counts[OPCODES];
+
+	struct sync_mutex lock;
+	struct sync_cond changed;
+	unsigned started, ended, idle;  /* guarded by lock */
+	struct err failure;             /* guarded by lock; code ERR_NONE = none */
+	pthread_t threads[THREADS_MAX]; /* guarded by lock */
+};
+
+static void fail(struct vfs_fuse_session *s, const struct err *why)
+{
+	sync_lock(&s->lock);
+	if (s->failure.code == ERR_NONE)
+		s->failure = *why;
+	sync_unlock(&s->lock);
+	vfs_fuse_session_stop(s);
+}
+
+/* ---- input and output ---------------------------------------------------------------------- */
+
+static void count(struct vfs_fuse_session *s, const void *request, size_t len)
+{
+	struct fuse_in_header in;
+
+	if (len < sizeof(in))
+		return;
+	memcpy(&in, request, sizeof(in));
+	atomic_fetch_add_explicit(&s->counts[in.opcode < OPCODES ? in.opcode : 0], 1, memory_order_relaxed);
+}
+
+/* The first request of a connection is INIT; its bytes are what a later server needs. */
+static ssize_t read_init(struct vfs_fuse_session *s, int fd, void *buf, size_t cap)
+{
+	struct fuse_in_header in;
+	ssize_t n;
+
+	if (s->is_takeover) {
+		if (s->init_len > cap) {
+			errno = EIO;
+			return -1;
+		}
+		memcpy(buf, s->init, s->init_len);
+		s->is_init_read = true;
+		return (ssize_t)s->init_len;
+	}
+	n = read(fd, buf, cap);
+	if (n < (ssize_t)sizeof(in))
+		return n;
+	memcpy(&in, buf, sizeof(in));
+	if (in.opcode == FUSE_INIT && (size_t)n <= sizeof(s->init)) {
+		memcpy(s->init, buf, (size_t)n);
+		s->init_len = (size_t)n;
+		s->is_init_read = true;
+	}
+	return n;
+}
+
+static ssize_t io_read(int fd, void *buf, size_t cap, void *userdata)
+{
+	struct vfs_fuse_session *s = userdata;
+	ssize_t n;
+
+	if (!s->is_init_read)
+		return read_init(s, fd, buf, cap);
+	n = read(fd, buf, cap);
+	if (n > 0)
+		count(s, buf, (size_t)n);
+	return n;
+}
+
+static void ask_to_resend(struct vfs_fuse_session *s, int fd)
+{
+	struct fuse_out_header out = { .len = sizeof(out), .error = NOTIFY_RESEND, .unique = 0 };
+	struct err why;
+
+	if (write(fd, &out, sizeof(out)) >= 0)
+		return;
+	if (errno == EINVAL)
+		(void)err_set(&why, ERR_UNSUPPORTED,
+			      "taking over a file system from a server that died needs Linux 6.9");
+	else
+		(void)err_sys(&why, errno, "taking over a file system");
+	fail(s, &why);
+}
+
+static ssize_t answer_init(struct vfs_fuse_session *s, int fd, struct iovec *iov, int iov_count)
+{
+	const struct fuse_out_header *out = iov[0].iov_base;
+	ssize_t n = 0;
+
+	if (s->is_takeover)
+		for (int i = 0; i < iov_count; i++)
+			n += (ssize_t)iov[i].iov_len;
+	else
+		n = writev(fd, iov, iov_count);
+	if (n < 0 || out->error)
+		return n;
+	if (s->is_takeover)
+		ask_to_resend(s, fd);
+	atomic_store(&s->is_serving, true);
+	if (s->opt.on_serving && !atomic_load(&s->is_stopping))
+		s->opt.on_serving(s->opt.on_serving_arg, s->init, s->init_len);
+	return n;
+}
+
+static ssize_t io_writev(int fd, struct iovec *iov, int iov_count, void *userdata)
+{
+	struct vfs_fuse_session *s = userdata;
+	struct fuse_in_header in;
+
+	if (atomic_load(&s->is_serving) || !s->is_init_read || iov_count < 1)
+		return writev(fd, iov, iov_count);
+	memcpy(&in, s->init, sizeof(in));
+	if (((const struct fuse_out_header *)iov[0].iov_base)->unique != in.unique)
+		return writev(fd, iov, iov_count);
+	return answer_init(s, fd, iov, iov_count);
+}
+
+/* ---- threads ------------------------------------------------------------------------------- */
+
+static void *serve_main(void *arg);
+
+static int start_thread_locked(struct vfs_fuse_session *s) SYNC_REQUIRES(&s->lock);
+static int start_thread_locked(struct vfs_fuse_session *s)
+{
+	int sys = pthread_create(&s->threads[s->started], NULL, serve_main, s);
+
+	if (sys)
+		return sys;
+	s->started++;
+	s->idle++;
+	return 0;
+}
+
+/* A request has been taken: somebody else must be reading, however long this one takes. Without
+ * memory for another thread, those that exist go on. */
+static void mark_busy(struct vfs_fuse_session *s)
+{
+	sync_lock(&s->lock);
+	s->idle--;
+	if (s->idle == 0 && s->started < s->opt.threads && atomic_load(&s->is_serving))
+		(void)start_thread_locked(s);
+	sync_unlock(&s->lock);
+}
+
+static void mark_idle(struct vfs_fuse_session *s)
+{
+	sync_lock(&s->lock);
+	s->idle++;
+	sync_unlock(&s->lock);
+}
+
+static void *serve_main(void *arg)
+{
+	struct vfs_fuse_session *s = arg;
+	struct fuse_buf buf = { .mem = NULL };
+	struct err why;
+
+	(void)pthread_setname_np(pthread_self(), "floe-fuse");
+	while (!atomic_load(&s->is_stopping)) {
+		int n = fuse_session_receive_buf(s->raw, &buf);
+
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n < 0) {
+			(void)err_sys(&why, -n, "read from /dev/fuse");
+			fail(s, &why);
+		}
+		if (n <= 0)
+			break;
+		mark_busy(s);
+		fuse_session_process_buf(s->raw, &buf);
+		mark_idle(s);
+	}
+	free(buf.mem);
+	vfs_fuse_session_stop(s);
+	sync_lock(&s->lock);
+	s->ended++;
+	sync_wake_all(&s->changed);
+	sync_unlock(&s->lock);
+	return NULL;
+}
+
+static void do_nothing(int sig)
+{
+	(void)sig;
+}
+
+/* A signal that comes just before read(2) is lost, so it is sent until the thread is out. */
+static void end_threads(struct vfs_fuse_session *s)
+{
+	sync_lock(&s->lock);
+	while (s->ended < s->started) {
+		for (unsigned i = 0; i < s->started; i++)
+			(void)pthread_kill(s->threads[i], SIGUSR1);
+		(void)sync_wait_ms(&s->changed, &s->lock, 10);
+	}
+	sync_unlock(&s->lock);
+	for (unsigned i = 0; i < s->started; i++)
+		(void)pthread_join(s->threads[i], NULL);
+	s->started = s->ended = s->idle = 0;
+}
+
+int vfs_fuse_session_run(struct vfs_fuse_session *s, struct err *e)
+{
+	struct sigaction act = { .sa_handler = do_nothing };
+	sigset_t set;
+	int sys;
+
+	(void)sigemptyset(&act.sa_mask);
+	(void)sigaction(SIGUSR1, &act, NULL); /* without SA_RESTART */
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+
+	sync_lock(&s->lock);
+	sys = atomic_load(&s->is_stopping) ? 0 : start_thread_locked(s);
+	while (!sys && !atomic_load(&s->is_stopping))
+		sync_wait(&s->changed, &s->lock);
+	sync_unlock(&s->lock);
+	end_threads(s);
+	if (sys)
+		return err_sys(e, sys, "start a thread");
+	if (s->failure.code != ERR_NONE) {
+		*e = s->failure;
+		return -1;
+	}
+	return 0;
+}
+
+void vfs_fuse_session_stop(struct vfs_fuse_session *s)
+{
+	fuse_session_exit(s->raw);
+	sync_lock(&s->lock);
+	atomic_store(&s->is_stopping, true);
+	sync_wake_all(&s->changed);
+	sync_unlock(&s->lock);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static int take_init(struct vfs_fuse_session *s, struct err *e)
+{
+	struct fuse_in_header in;
+
+	if (!s->opt.takeover_init)
+		return 0;
+	if (s->opt.takeover_init_len < sizeof(in) || s->opt.takeover_init_len > sizeof(s->init))
+		return err_set(e, ERR_FORMAT, "recorded INIT request of %zu bytes makes no sense",
+			       s->opt.takeover_init_len);
+	memcpy(&in, s->opt.takeover_init, sizeof(in));
+	if (in.opcode != FUSE_INIT || in.len != s->opt.takeover_init_len)
+		return err_set(e, ERR_FORMAT, "recorded INIT request is not one");
+	memcpy(s->init, s->opt.takeover_init, s->opt.takeover_init_len);
+	s->init_len = s->opt.takeover_init_len;
+	s->is_takeover = true;
+	s->opt.takeover_init = NULL;
+	return 0;
+}
+
+int vfs_fuse_session_open(int fuse_fd, const struct vfs_fuse_session_opt *opt, struct vfs_fuse_session **ret,
+			  struct err *e)
+{
+	static const struct fuse_custom_io io = { .writev = io_writev, .read = io_read };
+	char program[] = "floe";
+	char *argv[] = { program, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct vfs_fuse_session *s = mem_alloc(1, sizeof(*s), e);
+	int r;
+
+	if (!s)
+		return -1;
+	sync_mutex_init(&s->lock);
+	sync_cond_init(&s->changed);
+	s->opt = *opt;
+	if (s->opt.threads == 0)
+		s->opt.threads = THREADS_DEFAULT;
+	if (s->opt.threads > THREADS_MAX)
+		s->opt.threads = THREADS_MAX;
+	if (take_init(s, e) < 0) {
+		vfs_fuse_session_close(s);
+		return -1;
+	}
+	s->raw = fuse_session_new(&args, opt->ops, sizeof(*opt->ops), s);
+	if (!s->raw) {
+		vfs_fuse_session_close(s);
+		return err_set(e, ERR_NOMEM, "libfuse makes no session");
+	}
+	r = fuse_session_custom_io(s->raw, &io, fuse_fd);
+	if (r < 0) {
+		vfs_fuse_session_close(s);
+		return err_sys(e, -r, "libfuse does not take the descriptor");
+	}
+	*ret = s;
+	return 0;
+}
+
+void vfs_fuse_session_close(struct vfs_fuse_session *s)
+{
+	if (!s)
+		return;
+	if (s->raw)
+		fuse_session_destroy(s->raw); /* closes the descriptor */
+	sync_cond_fini(&s->changed);
+	sync_mutex_fini(&s->lock);
+	free(s);
+}
+
+struct fuse_session *vfs_fuse_session_raw(struct vfs_fuse_session *s)
+{
+	return s->raw;
+}
+
+void *vfs_fuse_session_owner(struct fuse_req *req)
+{
+	return ((struct vfs_fuse_session *)fuse_req_userdata(req))->opt.owner;
+}
+
+uint64_t vfs_fuse_session_count(struct vfs_fuse_session *s, unsigned opcode)
+{
+	return atomic_load_explicit(&s->counts[opcode < OPCODES ? opcode : 0], memory_order_relaxed);
+}
+
+uint64_t vfs_fuse_session_operations(struct vfs_fuse_session *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < OPCODES; i++)
+		if (i != FUSE_INIT && i != FUSE_FORGET && i != FUSE_BATCH_FORGET && i != FUSE_INTERRUPT)
+			sum += vfs_fuse_session_count(s, i);
+	return sum;
+}
+
+/* ---- the one who waits ---------------------------------------------------------------------- */
+
+static uint64_t signal_set(const char *status, const char *name)
+{
+	const char *line = strstr(status, name);
+
+	return line ? strtoull(line + strlen(name), NULL, 16) : 0;
+}
+
+bool vfs_fuse_is_dying(struct fuse_req *req)
+{
+	const uint64_t kill_bit = UINT64_C(1) << (SIGKILL - 1), quit_bit = UINT64_C(1) << (SIGQUIT - 1);
+	pid_t pid = fuse_req_ctx(req)->pid;
+	char path[64], status[4096];
+	uint64_t pending, held;
+	auto_fd int fd = -1;
+	ssize_t n;
+
+	if (!fuse_req_interrupted(req) || pid <= 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT && access("/proc/self", F_OK) == 0;
+	n = read(fd, status, sizeof(status) - 1);
+	if (n < 0)
+		return errno == ESRCH;
+	status[n] = 0;
+	/* Every signal that ends a process without a core dump shows as SIGKILL here; a dumping one from
+	 * the keyboard does not. */
+	pending = signal_set(status, "\nSigPnd:") | signal_set(status, "\nShdPnd:");
+	held = signal_set(status, "\nSigBlk:") | signal_set(status, "\nSigIgn:") |
+	       signal_set(status, "\nSigCgt:");
+	return (pending & kill_bit) || (pending & quit_bit & ~held);
+}

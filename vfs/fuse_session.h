@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A FUSE session on a /dev/fuse descriptor whose mount(2) somebody else has done: threads, an end
+ * that can be asked for, counters, and takeover from a server that died.
+ *
+ * Takeover: the first read of the new server is answered with the INIT request that the first server
+ * of the connection got, the reply to it is swallowed, and FUSE_NOTIFY_RESEND (Linux 6.9) makes the
+ * kernel send again what the dead server had taken. Needs node ids that mean the same to both.
+ *
+ * The userdata of a request (fuse_req_userdata) is the session; its owner is opt.owner.
+ * SIGUSR1 is taken, with a handler that does nothing, to get threads out of read(2). */
+#ifndef FLOE_VFS_FUSE_SESSION_H
+#define FLOE_VFS_FUSE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct fuse_lowlevel_ops;
+struct fuse_req;
+struct fuse_session;
+struct vfs_fuse_session; /* opaque */
+
+struct vfs_fuse_session_opt {
+	const struct fuse_lowlevel_ops *ops;
+	void *owner;
+	unsigned threads;             /* at most; started as needed, never ended. 0 = 64 */
+	const uint8_t *takeover_init; /* NULL = the connection's first server; copied */
+	size_t takeover_init_len;
+	/* Called once, from a serving thread, when INIT has been answered or taken over. May be NULL. */
+	void (*on_serving)(void *arg, const uint8_t *init, size_t init_len);
+	void *on_serving_arg;
+};
+
+/* fuse_fd is owned on success. */
+int vfs_fuse_session_open(int fuse_fd, const struct vfs_fuse_session_opt *opt, struct vfs_fuse_session **ret,
+			  struct err *e) FLOE_MUST_USE;
+/* Serves until unmounted or stopped; all threads have ended when it returns. */
+int vfs_fuse_session_run(struct vfs_fuse_session *s, struct err *e) FLOE_MUST_USE;
+/* Any thread. Requests in work are finished first, so handlers that wait must be told by the owner. */
+void vfs_fuse_session_stop(struct vfs_fuse_session *s);
+void vfs_fuse_session_close(struct vfs_fuse_session *s); /* NULL ok; not while _run runs */
+
+struct fuse_session *vfs_fuse_session_raw(struct vfs_fuse_session *s);
+void *vfs_fuse_session_owner(struct fuse_req *req);
+/* Requests of one opcode received so far, and of all that want an answer (INIT, FORGET and INTERRUPT are
+ * not counted). */
+uint64_t vfs_fuse_session_count(struct vfs_fuse_session *s, unsigned opcode);
+uint64_t vfs_fuse_session_operations(struct vfs_fuse_session *s);
+
+/* True when the process that waits for the answer is being killed. A signal that it survives is no
+ * reason to give up: a page fault would become a SIGBUS. Cheap unless the request was interrupted. */
+bool vfs_fuse_is_dying(struct fuse_req *req);
+
+#endif
