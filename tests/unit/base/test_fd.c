@@ -225,15 +225,18 @@ static void closes_descriptors_that_it_refuses(void **state)
 
 static void writing_to_nobody_is_an_error_not_a_signal(void **state)
 {
-	int s[2];
+	static const int kind[] = { SOCK_SEQPACKET, SOCK_STREAM };
 	struct err e;
+	int s[2];
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
-	fd_close(s[1]);
-	assert_int_equal(fd_send(s[0], "x", 1, NULL, 0, &e), -1);
-	assert_int_equal(e.sys, EPIPE);
-	fd_close(s[0]);
+	for (size_t i = 0; i < ARRAY_LEN(kind); i++) {
+		assert_int_equal(socketpair(AF_UNIX, kind[i] | SOCK_CLOEXEC, 0, s), 0);
+		fd_close(s[1]);
+		assert_int_equal(fd_send(s[0], "x", 1, NULL, 0, &e), -1);
+		assert_int_equal(e.sys, EPIPE);
+		fd_close(s[0]);
+	}
 }
 
 int main(void)

@@ -102,6 +102,26 @@ static void round_trip_with_descriptors(void **state)
 	fd_close(s[1]);
 }
 
+static void descriptors_that_nobody_takes_are_closed(void **state)
+{
+	auto_wire_out struct wire_out out = WIRE_OUT_INIT;
+	struct wire_in in = WIRE_IN_INIT;
+	struct err e;
+	int s[2], fd;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
+	assert_int_equal(wire_put_fd(&out, s[0], &e), 0);
+	assert_int_equal(wire_send(s[0], &out, &e), 0);
+	assert_int_equal(wire_recv(s[1], &in, &e), 1);
+	assert_int_equal(in.nfds, 1);
+	fd = in.fds[0];
+	wire_in_fini(&in);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	fd_close(s[0]);
+	fd_close(s[1]);
+}
+
 static void empty_message_is_not_end_of_file(void **state)
 {
 	auto_wire_out struct wire_out out = WIRE_OUT_INIT;
@@ -270,6 +290,7 @@ int main(void)
 		cmocka_unit_test(garbage_never_leads_outside),
 		cmocka_unit_test(accessors_refuse_the_wrong_kind),
 		cmocka_unit_test(limits_hold_for_writers),
+		cmocka_unit_test(descriptors_that_nobody_takes_are_closed),
 		cmocka_unit_test(errors_travel),
 	};
 
