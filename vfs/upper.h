@@ -19,7 +19,7 @@
 enum vfs_change_kind {
 	VFS_ADDED,    /* nothing of that name below                                */
 	VFS_MODIFIED, /* content, or type, differs from below                       */
-	VFS_METADATA, /* only mode, owner or xattrs differ (regular files: same bytes) */
+	VFS_METADATA, /* only mode, owner, time or xattrs of a file, or mode or owner of a directory differ */
 	VFS_DELETED,  /* a whiteout over something below                            */
 };
 
@@ -32,15 +32,21 @@ struct vfs_change {
 };
 
 /* What lies below, for comparison: absolute path -> 0 and *ret, or ENOENT as ERR_NOTFOUND. `ret_fd`
- * (NULL = not wanted): a descriptor to read a regular file's bytes, owned by the caller. */
+ * (NULL = not wanted): a descriptor to compare with, owned by the caller, or -1. Of a regular file: its
+ * bytes. Of a symbolic link: O_PATH of it, or its target as bytes. Of a directory: itself, or a file of its
+ * names, each with a NUL behind it. Without one, files and links of equal size count as modified, and what an
+ * opaque directory hides is not reported. `ret_fd` is wanted only for paths that were found without it
+ * before. */
 typedef int vfs_lower_fn(void *arg, const char *path, struct stat *ret, int *ret_fd, struct err *e);
 /* -1 ends the walk and is returned. The change is borrowed for the call. */
 typedef int vfs_change_fn(void *arg, const struct vfs_change *change, struct err *e);
 
 /* Depth first, parents before children, names sorted. A directory that only exists because something
  * below it changed is not reported. An opaque directory reports VFS_DELETED for each entry it hides.
- * floe's own entries (the mount point "/.floe", symbolic links and empty directories at the top that
- * equal the lower's) are skipped. */
+ * An owner counts as different only when it is not the caller's: copy-ups are. Up to 4,096 levels
+ * (ERR_LIMIT). A directory that may not be read is ERR_DENIED; nothing is changed to read it. floe's own
+ * entries (the mount point "/.floe", symbolic links and empty directories at the top that equal the lower's)
+ * are skipped. */
 int vfs_upper_walk(int upper_fd, vfs_lower_fn *lower, void *lower_arg, vfs_change_fn *fn, void *arg,
 		   struct err *e) FLOE_MUST_USE;
 
