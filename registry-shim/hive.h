@@ -22,7 +22,9 @@ enum reg_layer { REG_PACKAGE = 0, REG_USER = 2 }; /* 1: site policy */
 
 enum { REG_KEY_MAX = 1024, REG_VALUE_MAX = 64 * 1024, REG_FILE_MAX = 1024 };
 
-int reg_hive_open(const char *path, struct reg_hive **ret, struct err *e) FLOE_MUST_USE; /* made if missing */
+/* Made if missing. ERR_FORMAT when the file is damaged or no hive, ERR_UNSUPPORTED when a newer floe made it.
+ * Every change is on disk when its call returns. */
+int reg_hive_open(const char *path, struct reg_hive **ret, struct err *e) FLOE_MUST_USE;
 void reg_hive_close(struct reg_hive *h);
 
 /* The value that counts; ERR_NOTFOUND when there is none or a tombstone. Caller frees *ret. */
@@ -42,11 +44,33 @@ int reg_hive_apply(struct reg_hive *h, const char *file, const struct reg_change
 int reg_hive_set_defaults(struct reg_hive *h, const char *file, const struct reg_change *values, size_t count,
 			  struct err *e) FLOE_MUST_USE;
 
-/* The template: the text into which keys are rendered (comments, order), per file. Caller frees. */
+/* The template: the text into which keys are rendered (comments, order), per file. Normally what the
+ * application wrote last; but once the package's own text has changed since then, the package's. */
+enum reg_text_kind {
+	REG_TEXT_NONE,    /* never written */
+	REG_TEXT_KEYS,    /* a lens understands it */
+	REG_TEXT_OPAQUE,  /* no lens does: the text is the setting, as a whole */
+	REG_TEXT_REMOVED, /* the application removed the file */
+};
+/* ERR_NOTFOUND for REG_TEXT_NONE; for REMOVED an empty text. Caller frees *ret (NUL-terminated). */
 int reg_hive_template(struct reg_hive *h, const char *file, char **ret, size_t *ret_len,
-		      struct err *e) FLOE_MUST_USE; /* ERR_NOTFOUND */
+		      enum reg_text_kind *ret_kind, struct err *e) FLOE_MUST_USE;
 int reg_hive_set_template(struct reg_hive *h, const char *file, const char *text, size_t len,
 			  struct err *e) FLOE_MUST_USE;
+/* The package's text; NULL = none any more. */
+int reg_hive_set_default_text(struct reg_hive *h, const char *file, const char *text, size_t len,
+			      enum reg_text_kind kind, struct err *e) FLOE_MUST_USE;
+
+/* A save by the application, or several at once: reg_hive_apply and the template in one transaction. */
+struct reg_save {
+	const struct reg_change *changes;
+	size_t count;
+	const char *text; /* NULL with REG_TEXT_REMOVED */
+	size_t len;
+	enum reg_text_kind kind;
+};
+int reg_hive_save(struct reg_hive *h, const char *file, const struct reg_save *save, size_t *ret_changed,
+		  struct err *e) FLOE_MUST_USE;
 
 struct reg_setting {
 	const char *file, *key;
@@ -55,9 +79,11 @@ struct reg_setting {
 	enum reg_layer layer;
 };
 typedef int reg_setting_fn(void *arg, const struct reg_setting *s, struct err *e);
-/* Every setting in order of file and key; `only_user`: those that differ from the lower layers, tombstones
- * included. file may be NULL = all. */
+/* Every setting in order of file and key (by bytes); `only_user`: those that differ from the lower layers,
+ * tombstones included. file may be NULL = all. */
 int reg_hive_each(struct reg_hive *h, const char *file, bool only_user, reg_setting_fn *fn, void *arg,
 		  struct err *e) FLOE_MUST_USE;
+/* Every file whose text no lens understands; `key` is "", `value` NULL. */
+int reg_hive_each_opaque(struct reg_hive *h, reg_setting_fn *fn, void *arg, struct err *e) FLOE_MUST_USE;
 
 #endif
