@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/sync.h"
 #include "launcher/confine.h"
 #include "launcher/sandbox_root.h"
 
@@ -24,7 +25,10 @@ struct init {
 	int report; /* the application's word on its exec; -1 when that is settled */
 	pid_t main_pid;
 	bool main_ended;
+	int patience_ms; /* until everything is killed; -1 while nobody asked us to end */
 };
+
+enum { STOP_PATIENCE_MS = 2000 };
 
 static void tell(const struct init *in, enum launch_event_kind kind, int value)
 {
@@ -206,12 +210,17 @@ static void watch_lease(struct init *in)
 	end_everything();
 }
 
-static void drain(int signals)
+/* SIGTERM to the init (from outside, floe stop) asks everything inside to end, and after a while insists. */
+static void read_signals(struct init *in)
 {
 	struct signalfd_siginfo info;
 
-	while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		;
+	while (read(in->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if (info.ssi_signo == SIGTERM && in->patience_ms < 0) {
+			(void)kill(-1, SIGTERM);
+			(void)kill(-1, SIGCONT);
+			in->patience_ms = STOP_PATIENCE_MS;
+		}
 }
 
 static _Noreturn void loop(struct init *in)
@@ -224,10 +233,19 @@ static _Noreturn void loop(struct init *in)
 			{ .fd = in->report, .events = POLLIN },
 		};
 
-		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
+		uint64_t before_ms = sync_now_ms();
+		int n = poll(p, ARRAY_LEN(p), in->patience_ms);
+
+		if (n == 0 || (n < 0 && errno != EINTR))
 			end_everything();
+		if (in->patience_ms > 0) {
+			uint64_t spent_ms = sync_now_ms() - before_ms;
+
+			in->patience_ms =
+				spent_ms < (uint64_t)in->patience_ms ? in->patience_ms - (int)spent_ms : 0;
+		}
 		if (p[0].revents)
-			drain(in->signals);
+			read_signals(in);
 		if (p[1].revents)
 			obey(in);
 		if (p[2].revents)
@@ -243,17 +261,19 @@ static _Noreturn void loop(struct init *in)
 
 void launch_init_main(const struct launch_sandbox *s, int events, int lease_fd, const sigset_t *original_mask)
 {
-	struct init in = { .events = events, .lease = lease_fd, .report = -1 };
-	sigset_t children;
+	struct init in = { .events = events, .lease = lease_fd, .report = -1, .patience_ms = -1 };
+	sigset_t listen;
 	struct err e;
 
 	(void)prctl(PR_SET_NAME, "floe-init");
-	(void)sigemptyset(&children);
-	(void)sigaddset(&children, SIGCHLD);
+	(void)sigemptyset(&listen);
+	(void)sigaddset(&listen, SIGCHLD);
+	(void)sigaddset(&listen, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &listen, NULL);
 	if (signal(SIGCHLD, SIG_DFL) == SIG_ERR || launch_sandbox_root(s, &e) < 0 ||
 	    launch_confine_init(s, &e) < 0)
 		fail(events, &e, 125);
-	in.signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+	in.signals = signalfd(-1, &listen, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (in.signals < 0) {
 		(void)err_sys(&e, errno, "signalfd");
 		fail(events, &e, 125);

@@ -425,7 +425,7 @@ int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e)
 	struct err ignored;
 	int rc;
 
-	if (vfs_host_root_read(&a.host, e) < 0)
+	if (vfs_host_root_read(spec->own_mounts, &a.host, e) < 0)
 		return -1;
 	rc = assemble(&a, e);
 	if (rc < 0)
@@ -446,7 +446,7 @@ int vfs_union_needs_host_view(const struct vfs_union_spec *spec, bool *ret, stru
 	struct vfs_host_root host;
 	bool needs = spec->all_through_host_view;
 
-	if (vfs_host_root_read(&host, e) < 0)
+	if (vfs_host_root_read(spec->own_mounts, &host, e) < 0)
 		return -1;
 	for (size_t i = 0; i < host.count; i++)
 		if (host.entries[i].kind == VFS_HOST_UNION && host.entries[i].has_submounts)

@@ -34,6 +34,7 @@ struct vfs_union_spec {
 	const char *home;         /* the running user's, absolute; where @home goes */
 	/* A mounted host view of "/", or NULL: then a tree that needs it is an error that says so. */
 	const char *host_view;
+	const char *own_mounts;     /* mounts at and below it are floe's own, not the host's; may be NULL */
 	bool all_through_host_view; /* the sequencer's union: everything appears as the user's own */
 	bool private_tmp;           /* a fresh tmpfs on /tmp instead of a union */
 };

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 
 enum { MOUNTINFO_MAX = 16 * 1024 * 1024, TOP_ENTRIES_MAX = 1024 };
 
@@ -130,12 +131,12 @@ static void unescape(char *s)
 	*out = 0;
 }
 
-static void note_mount(struct vfs_host_root *r, char *point)
+static void note_mount(struct vfs_host_root *r, const char *own, char *point)
 {
 	char *slash;
 
 	unescape(point);
-	if (*point != '/')
+	if (*point != '/' || (own && path_is_below(point, own)))
 		return;
 	slash = strchr(point + 1, '/');
 	if (!slash)
@@ -146,7 +147,7 @@ static void note_mount(struct vfs_host_root *r, char *point)
 			r->entries[i].has_submounts = true;
 }
 
-static int read_mounts(struct vfs_host_root *r, struct err *e)
+static int read_mounts(struct vfs_host_root *r, const char *own, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(MOUNTINFO_MAX);
 	char *line, *save = NULL;
@@ -161,16 +162,16 @@ static int read_mounts(struct vfs_host_root *r, struct err *e)
 		     word = strtok_r(NULL, " ", &inner))
 			;
 		if (word)
-			note_mount(r, word);
+			note_mount(r, own, word);
 	}
 	return 0;
 }
 
-int vfs_host_root_read(struct vfs_host_root *ret, struct err *e)
+int vfs_host_root_read(const char *own, struct vfs_host_root *ret, struct err *e)
 {
 	struct vfs_host_root r = { 0 };
 
-	if (read_entries(&r, e) < 0 || read_mounts(&r, e) < 0) {
+	if (read_entries(&r, e) < 0 || read_mounts(&r, own, e) < 0) {
 		vfs_host_root_fini(&r);
 		return -1;
 	}

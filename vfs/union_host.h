@@ -32,8 +32,9 @@ struct vfs_host_root {
 	size_t count;
 };
 
-/* Reads "/" and the mount table of the calling process. */
-int vfs_host_root_read(struct vfs_host_root *ret, struct err *e) FLOE_MUST_USE;
+/* Reads "/" and the mount table of the calling process. Mounts at or below `own` (NULL = none) do not count.
+ */
+int vfs_host_root_read(const char *own, struct vfs_host_root *ret, struct err *e) FLOE_MUST_USE;
 void vfs_host_root_fini(struct vfs_host_root *r);
 const struct vfs_host_entry *vfs_host_root_find(const struct vfs_host_root *r, const char *name);
 
