@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a package's index: an SQLite database that the signed header vouches for.
  *
- * The schema is in FORMAT.md. The database is opened read-only from memory (memfd) with every
+ * The schema is in FORMAT.md. The database is opened read-only from memory with every
  * hardening switch on, checked once (schema, application id, counts within the limits), and never
  * written. Rows are still not trusted: every value is range-checked where it is read.
  *
  * Threads: any; calls serialise on a mutex inside and never block on anything else. Inode numbers
- * start at 1 (the root directory). Names are bytes: 1-255, no '/' and no NUL.
- * <sqlite3.h> is included only in index.c and index_build.c of this folder. */
+ * start at 1 (the root directory) and a directory's is below those of what it holds. Chunks are numbered
+ * from 0 in the order in which they lie in the file, without gaps between them. Names are bytes: 1-255, no
+ * '/' and no NUL. <sqlite3.h> is included only in index_db.h (for index*.c) and index_build.c of this folder.
+ */
 #ifndef FLOE_PKG_INDEX_H
 #define FLOE_PKG_INDEX_H
 
@@ -67,6 +69,7 @@ struct pkg_touch {
 
 struct pkg_index_counts {
 	uint64_t inodes, entries, extents, content_bytes /* sum of regular file sizes */;
+	uint64_t stored_bytes; /* of all chunks: the file ends so far behind its index */
 	uint32_t chunks;
 	bool has_xattrs;
 };
