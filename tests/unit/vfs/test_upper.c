@@ -117,10 +117,12 @@ static int lower_stat(void *arg, const char *path, struct stat *ret, int *ret_fd
 
 static int note(void *arg, const struct vfs_change *c, struct err *e)
 {
+	static const char letters[] = "AMmD";
 	struct counted *k = arg;
+	bool is_opaque = c->is_opaque && !k->by_kernel;
 
 	assert_string_equal(c->path + 1, c->upper_path);
-	return buf_printf(&k->text, e, "%c%s %s\n", "AMmD"[c->kind], c -> is_opaque ? "o" : "", c->path);
+	return buf_printf(&k->text, e, "%c%s %s\n", letters[c->kind], is_opaque ? "o" : "", c->path);
 }
 
 static void expect_of(const char *lines, bool by_kernel)
