@@ -24,6 +24,8 @@
 
 struct stream_cache; /* opaque */
 
+/* Makes the directory. Fails (ERR_IO, ERR_DENIED) when it is read-only, full, or on a file system without
+ * shared memory maps; the caller says so and goes on with NULL for a cache. */
 int stream_cache_open(const char *dir, struct stream_cache **ret, struct err *e) FLOE_MUST_USE;
 void stream_cache_close(struct stream_cache *c); /* NULL ok; writes out what waits */
 
@@ -33,6 +35,9 @@ int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, ui
 /* Takes a copy and returns at once; a thread of the cache makes it durable. Failures are only counted. */
 void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, const uint8_t *data,
 		      size_t len);
+/* Blocks up to `ms` milliseconds while too much waits to be written; for whoever reads ahead faster than the
+ * disk writes. False when there still is no room: a put would be dropped. */
+bool stream_cache_wait_room(struct stream_cache *c, unsigned ms);
 bool stream_cache_has(struct stream_cache *c, const struct pkg_digest *digest);
 int stream_cache_sync(struct stream_cache *c, struct err *e) FLOE_MUST_USE; /* waits for the above */
 

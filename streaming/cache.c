@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The chunk cache: reading, and what is remembered of packages; see cache.h. */
+#include "streaming/cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "streaming/cache_store.h"
+
+enum {
+	TOUCH_AGE_S = 3600, /* how exact "last used" is kept */
+	PENDING_MAX = 64 * 1024 * 1024,
+};
+
+/* ---- lifecycle -------------------------------------------------------------------------- */
+
+static int open_files(struct stream_cache *c, struct err *e)
+{
+	struct stat st;
+
+	c->dir_fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->dir_fd < 0)
+		return err_sys(e, errno, "%s", c->dir);
+	if (mkdirat(c->dir_fd, "index", 0700) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "%s/index", c->dir);
+	if (cache_db_open(c->dir, &c->change_db, e) < 0 || cache_db_open(c->dir, &c->find_db, e) < 0)
+		return -1;
+	c->data_fd = openat(c->dir_fd, "chunks.dat", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (c->data_fd < 0)
+		return err_sys(e, errno, "%s/chunks.dat", c->dir);
+	if (fstat(c->data_fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return err_set(e, ERR_IO, "%s/chunks.dat: not a file", c->dir);
+	return 0;
+}
+
+static void cache_free(struct stream_cache *c)
+{
+	cache_db_close(c->find_db);
+	cache_db_close(c->change_db);
+	fd_close(c->data_fd);
+	fd_close(c->dir_fd);
+	sync_cond_fini(&c->changed);
+	sync_mutex_fini(&c->lock);
+	sync_mutex_fini(&c->find_lock);
+	sync_mutex_fini(&c->change_lock);
+	free(c->dir);
+	free(c);
+}
+
+int stream_cache_open(const char *dir, struct stream_cache **ret, struct err *e)
+{
+	struct stream_cache *c = mem_alloc(1, sizeof(*c), e);
+	int rc;
+
+	if (!c)
+		return -1;
+	c->dir_fd = c->data_fd = -1;
+	c->last = &c->first;
+	sync_mutex_init(&c->lock);
+	sync_mutex_init(&c->find_lock);
+	sync_mutex_init(&c->change_lock);
+	sync_cond_init(&c->changed);
+	c->dir = mem_strdup(dir, e);
+	rc = c->dir && path_make_dirs(dir, 0700, e) == 0 ? open_files(c, e) : -1;
+	if (rc == 0 && pthread_create(&c->writer, NULL, cache_writer_main, c) != 0)
+		rc = err_set(e, ERR_NOMEM, "cannot start a thread");
+	if (rc < 0) {
+		cache_free(c);
+		return err_wrap(e, "chunk cache");
+	}
+	*ret = c;
+	return 0;
+}
+
+void stream_cache_close(struct stream_cache *c)
+{
+	if (!c)
+		return;
+	sync_lock(&c->lock);
+	c->is_closing = true;
+	sync_wake_all(&c->changed);
+	sync_unlock(&c->lock);
+	(void)pthread_join(c->writer, NULL);
+	cache_free(c);
+}
+
+/* ---- chunks ----------------------------------------------------------------------------- */
+
+static int find_row(struct stream_cache *c, const struct pkg_digest *digest, struct cache_row *ret,
+		    struct err *e)
+{
+	int rc;
+
+	sync_lock(&c->find_lock);
+	rc = cache_db_find(c->find_db, digest, ret, e);
+	sync_unlock(&c->find_lock);
+	return rc;
+}
+
+/* True when the content still waits to be written; copied out then. */
+static bool get_pending(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len)
+{
+	struct cache_pending *p;
+	bool found;
+
+	sync_lock(&c->lock);
+	p = cache_pending_find_locked(c, digest);
+	found = p && p->len == len;
+	if (found && ret)
+		memcpy(ret, p->data, len);
+	sync_unlock(&c->lock);
+	return found;
+}
+
+bool cache_read_row(struct stream_cache *c, const struct cache_row *row, uint8_t *data)
+{
+	struct pkg_digest found;
+	struct err ignored;
+
+	if (fd_pread_exact(c->data_fd, data, row->len, row->off, &ignored) < 0)
+		return false;
+	pkg_digest_of(data, row->len, &found);
+	return pkg_digest_equal(&found, &row->digest);
+}
+
+static void note_use(struct stream_cache *c, const struct cache_row *row)
+{
+	if (time(NULL) - row->used_s < TOUCH_AGE_S)
+		return;
+	sync_lock(&c->lock);
+	if (c->touched_count < CACHE_TOUCHED_MAX)
+		c->touched[c->touched_count++] = row->digest;
+	sync_unlock(&c->lock);
+}
+
+int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
+		     struct err *e)
+{
+	struct cache_row row, again;
+	struct err ignored;
+
+	if (get_pending(c, digest, ret, len))
+		return 0;
+	/* A damaged database is a cache without content; the next process makes a new one. */
+	if (find_row(c, digest, &row, e) < 0 || row.len != len)
+		return err_set(e, ERR_NOTFOUND, "not in the cache");
+	if (cache_read_row(c, &row, ret)) {
+		note_use(c, &row);
+		return 0;
+	}
+	/* Evicted while we read: a plain miss. Still there: the bytes are wrong. */
+	if (find_row(c, digest, &again, &ignored) == 0 && again.off == row.off) {
+		sync_lock(&c->change_lock);
+		(void)cache_db_drop_wrong(c->change_db, &row, &ignored);
+		sync_unlock(&c->change_lock);
+		return err_set(e, ERR_NOTFOUND, "the cached content was wrong");
+	}
+	return err_set(e, ERR_NOTFOUND, "not in the cache");
+}
+
+bool stream_cache_has(struct stream_cache *c, const struct pkg_digest *digest)
+{
+	struct cache_row row;
+	struct err ignored;
+	bool found;
+
+	sync_lock(&c->lock);
+	found = cache_pending_find_locked(c, digest) != NULL;
+	sync_unlock(&c->lock);
+	return found || find_row(c, digest, &row, &ignored) == 0;
+}
+
+static size_t bucket_of(const struct pkg_digest *digest)
+{
+	return (size_t)(digest->b[0] | digest->b[1] << 8) % CACHE_BUCKETS;
+}
+
+struct cache_pending *cache_pending_find_locked(struct stream_cache *c, const struct pkg_digest *digest)
+{
+	struct cache_pending *p = c->buckets[bucket_of(digest)];
+
+	while (p && !pkg_digest_equal(&p->digest, digest))
+		p = p->same_hash;
+	return p;
+}
+
+static bool has_room_locked(struct stream_cache *c) SYNC_REQUIRES(c->lock)
+{
+	return c->pending_bytes < PENDING_MAX && sync_now_ms() >= c->full_until_ms;
+}
+
+void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, const uint8_t *data,
+		      size_t len)
+{
+	struct cache_pending *p = NULL, **bucket = &c->buckets[bucket_of(digest)];
+	bool is_taken;
+
+	if (len && len <= PKG_CHUNK_MAX)
+		p = malloc(sizeof(*p) + len);
+	if (!p) {
+		atomic_fetch_add(&c->dropped, 1);
+		return;
+	}
+	p->next = NULL;
+	p->digest = *digest;
+	p->len = len;
+	memcpy(p->data, data, len);
+	sync_lock(&c->lock);
+	is_taken = has_room_locked(c) && !c->is_closing && !cache_pending_find_locked(c, digest);
+	if (is_taken) {
+		if (!c->first)
+			c->oldest_ms = sync_now_ms();
+		*c->last = p;
+		c->last = &p->next;
+		p->same_hash = *bucket;
+		*bucket = p;
+		c->pending_bytes += len;
+		sync_wake_all(&c->changed);
+	}
+	sync_unlock(&c->lock);
+	if (!is_taken) {
+		atomic_fetch_add(&c->dropped, 1);
+		free(p);
+	}
+}
+
+bool stream_cache_wait_room(struct stream_cache *c, unsigned ms)
+{
+	uint64_t end = sync_now_ms() + ms;
+	bool has_room;
+
+	sync_lock(&c->lock);
+	for (uint64_t now = sync_now_ms(); c->pending_bytes >= PENDING_MAX && now < end; now = sync_now_ms())
+		(void)sync_wait_ms(&c->changed, &c->lock, end - now);
+	has_room = has_room_locked(c);
+	sync_unlock(&c->lock);
+	return has_room;
+}
+
+int stream_cache_sync(struct stream_cache *c, struct err *e)
+{
+	bool is_full;
+
+	sync_lock(&c->lock);
+	c->syncs++;
+	sync_wake_all(&c->changed);
+	while (c->first)
+		sync_wait(&c->changed, &c->lock);
+	c->syncs--;
+	is_full = sync_now_ms() < c->full_until_ms;
+	sync_unlock(&c->lock);
+	return is_full ? err_set(e, ERR_IO, "%s: the disk is full or broken; new content is not kept", c->dir) :
+			 0;
+}
+
+/* ---- packages --------------------------------------------------------------------------- */
+
+/* Without fsync: the index is checked against its digest whenever it is read. */
+static int write_index(struct stream_cache *c, const struct pkg_digest *digest, const void *index, size_t len,
+		       struct err *e)
+{
+	char hex[PKG_DIGEST_HEX], name[PKG_DIGEST_HEX + 16], temporary[PKG_DIGEST_HEX + 64];
+	struct timespec now;
+	struct stat st;
+
+	pkg_digest_hex(digest, hex);
+	(void)snprintf(name, sizeof(name), "index/%s", hex);
+	if (fstatat(c->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == (off_t)len)
+		return 0;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)snprintf(temporary, sizeof(temporary), "index/tmp.%d.%ld.%s", (int)getpid(), now.tv_nsec,
+		       hex + PKG_DIGEST_HEX - 17);
+	auto_fd int fd = openat(c->dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, errno, "%s/%s", c->dir, temporary);
+	if (fd_write_all(fd, index, len, e) < 0) {
+		(void)unlinkat(c->dir_fd, temporary, 0);
+		return err_wrap(e, "%s/%s", c->dir, temporary);
+	}
+	if (renameat(c->dir_fd, temporary, c->dir_fd, name) < 0) {
+		int sys = errno;
+
+		(void)unlinkat(c->dir_fd, temporary, 0);
+		return err_sys(e, sys, "%s/%s", c->dir, name);
+	}
+	return 0;
+}
+
+int stream_cache_save_package(struct stream_cache *c, const char *source, const char *identity,
+			      const uint8_t header[PKG_HEADER_LEN], const void *index, size_t index_len,
+			      struct err *e)
+{
+	struct pkg_digest digest;
+	int rc;
+
+	pkg_digest_of(index, index_len, &digest);
+	if (write_index(c, &digest, index, index_len, e) < 0)
+		return -1;
+	sync_lock(&c->change_lock);
+	rc = cache_db_save_package(c->change_db, source, identity, header, PKG_HEADER_LEN, &digest, e);
+	sync_unlock(&c->change_lock);
+	return rc;
+}
+
+int stream_cache_load_package(struct stream_cache *c, const char *source, char identity[],
+			      size_t identity_cap, uint8_t header[PKG_HEADER_LEN], struct buf *index,
+			      struct err *e)
+{
+	char hex[PKG_DIGEST_HEX], name[PKG_DIGEST_HEX + 16];
+	struct pkg_digest digest, found;
+	struct err why;
+	int rc;
+
+	sync_lock(&c->find_lock);
+	rc = cache_db_load_package(c->find_db, source, identity, identity_cap, header, PKG_HEADER_LEN, &digest,
+				   e);
+	sync_unlock(&c->find_lock);
+	if (rc < 0)
+		return err_set(e, ERR_NOTFOUND, "not in the cache");
+	pkg_digest_hex(&digest, hex);
+	(void)snprintf(name, sizeof(name), "index/%s", hex);
+	buf_reset(index);
+	if (fd_read_file(c->dir_fd, name, index, &why) < 0)
+		return err_set(e, ERR_NOTFOUND, "not in the cache");
+	pkg_digest_of(index->data, index->len, &found);
+	if (!pkg_digest_equal(&digest, &found)) {
+		(void)unlinkat(c->dir_fd, name, 0);
+		buf_reset(index);
+		return err_set(e, ERR_NOTFOUND, "the cached index was wrong");
+	}
+	return 0;
+}
+
+int stream_cache_note_package(struct stream_cache *c, const struct pkg_digest *root, const char *name,
+			      const char *version, uint64_t content_bytes, struct err *e)
+{
+	int rc;
+
+	sync_lock(&c->change_lock);
+	rc = cache_db_note_version(c->change_db, root, name, version, content_bytes, e);
+	sync_unlock(&c->change_lock);
+	return rc;
+}
