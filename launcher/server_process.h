@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every server of the holder does first and last: become a quiet, powerless process that outlives
+ * the terminal but not the holder. libc only; main thread, before others exist, unless said. */
+#ifndef FLOE_LAUNCH_SERVER_PROCESS_H
+#define FLOE_LAUNCH_SERVER_PROCESS_H
+
+#include "base/err.h"
+#include "base/wire.h"
+
+enum launch_server_power {
+	LAUNCH_SERVER_NO_POWER,
+	/* Real root keeps the right to read everybody's files; nobody else has it to keep. */
+	LAUNCH_SERVER_READS_ALL,
+};
+
+/* Session of its own, terminal signals ignored, all others as at birth, capabilities dropped,
+ * no_new_privs, only descriptors 0 to 3 left. ERR_USAGE when descriptor 3 is not a socket. */
+int launch_server_enter(enum launch_server_power power, struct err *e) FLOE_MUST_USE;
+
+/* Ends the process as soon as the holder closes its end; what it says meanwhile is not heard: for
+ * servers that have nothing more to be told. Starts a thread. */
+int launch_server_exit_with_holder(struct err *e) FLOE_MUST_USE;
+
+/* Any thread. A holder that cannot be told anything is gone: the process ends. */
+void launch_server_send(const struct wire_out *m);
+/* Sends the error to the holder. Any thread. */
+void launch_server_report(const struct err *why);
+void launch_server_say_usage(const char *usage); /* to standard error: for people who try it by hand */
+
+#endif
