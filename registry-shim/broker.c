@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The broker's declared files and messages; see broker.h. What happens to one file is in broker_file.c,
+ * sockets are in broker_serve.c. */
+#include "registry-shim/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "registry-shim/broker_file.h"
+#include "registry-shim/broker_view.h"
+
+struct broker {
+	struct reg_hive *hive;
+	struct broker_dirs dirs;
+	struct broker_file *files;
+	size_t count;
+};
+
+/* ---- open ----------------------------------------------------------------------------------- */
+
+static void free_files(struct broker *b)
+{
+	for (size_t i = 0; i < b->count; i++)
+		broker_file_fini(&b->files[i]);
+	free(b->files);
+	b->files = NULL;
+	b->count = 0;
+}
+
+void broker_close(struct broker *b)
+{
+	if (!b)
+		return;
+	free_files(b);
+	reg_hive_close(b->hive);
+	fd_close(b->dirs.run);
+	fd_close(b->dirs.view);
+	fd_close(b->dirs.shown);
+	free(b);
+}
+
+static void broker_close_ptr(struct broker **b)
+{
+	broker_close(*b);
+}
+
+static int open_dir(int dirfd, const char *name, struct err *e)
+{
+	int fd;
+
+	if (mkdirat(dirfd, name, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "%s", name);
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, errno, "%s", name) : fd;
+}
+
+int broker_open(const char *registry, const char *run_dir, struct broker **ret, struct err *e)
+{
+	__attribute__((cleanup(broker_close_ptr))) struct broker *b = mem_alloc(1, sizeof(*b), e);
+
+	if (!b)
+		return -1;
+	b->dirs = (struct broker_dirs){ -1, -1, -1 };
+	b->dirs.run = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->dirs.run < 0)
+		return err_sys(e, errno, "%s", run_dir);
+	b->dirs.view = open_dir(b->dirs.run, "view", e);
+	b->dirs.shown = b->dirs.view < 0 ? -1 : open_dir(b->dirs.run, "shown", e);
+	if (b->dirs.shown < 0)
+		return err_wrap(e, "%s", run_dir);
+	if (reg_hive_open(registry, &b->hive, e) < 0)
+		return -1;
+	*ret = mem_steal(b);
+	return 0;
+}
+
+int broker_run_fd(const struct broker *b)
+{
+	return b->dirs.run;
+}
+
+/* ---- declarations --------------------------------------------------------------------------- */
+
+/* A name for view/ that stays the same whatever else is declared: a digest of the path, then its last part.
+ */
+static char *view_name(const char *path, struct err *e)
+{
+	uint64_t h = 14695981039346656037u;
+	char *r, *p;
+
+	for (const char *s = path; *s; s++)
+		h = (h ^ (uint8_t)*s) * 1099511628211u;
+	r = mem_printf(e, "%016llx-%.64s", (unsigned long long)h, path_base(path));
+	for (p = r; p && *p; p++)
+		if ((unsigned char)*p <= ' ' || *p == 127)
+			*p = '_';
+	return r;
+}
+
+static int declare(struct broker_file *f, const struct broker_declaration *d, struct err *e)
+{
+	f->path = path_absolute(d->path, e);
+	f->file = f->path ? mem_strdup(d->file, e) : NULL;
+	f->name = f->file ? view_name(f->path, e) : NULL;
+	f->lens = reg_lens_find(d->lens);
+	if (!f->name)
+		return -1;
+	if (*d->path != '/' || strpbrk(d->path, "\t\n") || !*path_base(f->path))
+		return err_set(e, ERR_FORMAT, "'%.200s' is no path of a configuration file", d->path);
+	return 0;
+}
+
+struct defaults {
+	struct reg_change *list; /* borrows from the text or the document */
+	size_t count;
+};
+
+static int add_default(struct defaults *d, const char *key, const char *value, struct err *e)
+{
+	if (d->count % 256 == 0) {
+		struct reg_change *list = mem_grow(d->list, d->count + 256, sizeof(*list), e);
+
+		if (!list)
+			return -1;
+		d->list = list;
+	}
+	d->list[d->count++] = (struct reg_change){ key, value };
+	return 0;
+}
+
+/* The entries of the packed list that belong to `file`. */
+static int pick_defaults(const char *packed, size_t len, const char *file, struct defaults *ret,
+			 struct err *e)
+{
+	const char *end = packed + len;
+
+	if (len && packed[len - 1])
+		return err_set(e, ERR_FORMAT, "the package's registry defaults are cut off");
+	while (packed < end) {
+		const char *key = packed + strlen(packed) + 1, *value;
+
+		value = key < end ? key + strlen(key) + 1 : end;
+		if (value >= end)
+			return err_set(e, ERR_FORMAT, "the package's registry defaults are cut off");
+		if (!strcmp(packed, file) && add_default(ret, key, value, e) < 0)
+			return -1;
+		packed = value + strlen(value) + 1;
+	}
+	return 0;
+}
+
+/* The text that the package layer is made of, if there is one: the package's, else the host's. */
+static int read_default_text(const struct broker_declaration *d, bool has_packed, struct buf *ret,
+			     bool *ret_found, struct err *e)
+{
+	const char *path = *d->defaults_path ? d->defaults_path : has_packed ? NULL : d->path;
+	auto_fd int fd = -1;
+
+	*ret_found = false;
+	if (path)
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 && path == d->defaults_path && !has_packed)
+		fd = open(d->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return 0;
+	/* A file that cannot be read, or is none, gives no defaults; that is no reason not to start. */
+	if (view_read_fd(fd, ret, e) < 0)
+		return e->code == ERR_NOMEM ? -1 : 0;
+	*ret_found = true;
+	return buf_text(ret, e) ? 0 : -1;
+}
+
+static int set_package_layer(struct broker *b, struct broker_file *f, const struct broker_declaration *d,
+			     const char *packed, size_t packed_len, struct err *e)
+{
+	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
+	struct defaults defaults = { 0 };
+	struct reg_doc *doc = NULL;
+	const char *key, *value, *body = NULL;
+	enum reg_text_kind kind = REG_TEXT_OPAQUE;
+	bool has_text = false;
+	int r;
+
+	r = pick_defaults(packed, packed_len, f->file, &defaults, e);
+	if (r == 0)
+		r = read_default_text(d, defaults.count > 0, &text, &has_text, e);
+	if (r == 0 && has_text) {
+		body = (const char *)text.data;
+		if (f->lens && f->lens->parse(body, text.len, &doc, e) == 0)
+			kind = REG_TEXT_KEYS;
+		if (doc && defaults.count == 0)
+			for (size_t pos = 0; r == 0 && f->lens->next(doc, &pos, &key, &value);)
+				r = add_default(&defaults, key, value, e);
+	}
+	if (r == 0)
+		r = reg_hive_set_defaults(b->hive, f->file, defaults.list, defaults.count, e);
+	if (r == 0)
+		r = reg_hive_set_default_text(b->hive, f->file, body, text.len, kind, e);
+	if (doc)
+		f->lens->free(doc);
+	free(defaults.list);
+	return r;
+}
+
+static int write_paths(struct broker *b, struct err *e)
+{
+	auto_buf struct buf text = BUF_INIT(4 * 1024 * 1024);
+
+	for (size_t i = 0; i < b->count; i++)
+		if (buf_printf(&text, e, "%s\t%s\n", b->files[i].path, b->files[i].name) < 0)
+			return -1;
+	return view_write(b->dirs.run, "paths", text.data ? text.data : (void *)"", text.len, 0600, e);
+}
+
+int broker_configure(struct broker *b, const struct broker_declaration *declared, size_t count,
+		     const char *defaults, size_t defaults_len, struct err *e)
+{
+	size_t changed;
+
+	if (count > BROKER_FILES_MAX)
+		return err_set(e, ERR_LIMIT, "more than %d configuration files", BROKER_FILES_MAX);
+	free_files(b);
+	b->files = mem_alloc(count, sizeof(*b->files), e);
+	if (!b->files)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct broker_file *f = &b->files[b->count++];
+
+		/* What was written under the old package layer is taken before that moves. */
+		if (declare(f, &declared[i], e) < 0 || broker_file_recall(f, &b->dirs, e) < 0)
+			return -1;
+		if ((f->shown || faccessat(b->dirs.view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) &&
+		    broker_file_harvest(f, b->hive, &b->dirs, &changed, e) < 0 && e->code == ERR_NOMEM)
+			return -1;
+		if (set_package_layer(b, f, &declared[i], defaults, defaults_len, e) < 0 ||
+		    broker_file_show(f, b->hive, &b->dirs, e) < 0)
+			return err_wrap(e, "%s", declared[i].path);
+	}
+	return write_paths(b, e);
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+int broker_harvest(struct broker *b, size_t *ret_changed, struct err *e)
+{
+	size_t changed, sum = 0;
+	struct err one;
+	int r = 0;
+
+	/* One file that cannot be read must not keep the others from being saved. */
+	for (size_t i = 0; i < b->count; i++) {
+		if (broker_file_harvest(&b->files[i], b->hive, &b->dirs, &changed, &one) == 0) {
+			sum += changed;
+		} else if (r == 0) {
+			*e = one;
+			r = -1;
+		}
+	}
+	if (r == 0)
+		*ret_changed = sum;
+	return r;
+}
+
+static struct broker_file *find_file(struct broker *b, const struct wire_in *m, struct err *e)
+{
+	auto_free char *name = wire_str(m, "name", e);
+
+	if (!name)
+		return NULL;
+	for (size_t i = 0; i < b->count; i++)
+		if (!strcmp(b->files[i].name, name))
+			return &b->files[i];
+	(void)err_set(e, ERR_NOTFOUND, "%.100s: not a declared file", name);
+	return NULL;
+}
+
+/* commit and replace: descriptor 0 where it came along, else what is in view/. */
+static int take(struct broker *b, struct broker_file *f, struct wire_in *m, size_t *changed, struct err *e)
+{
+	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
+	auto_fd int fd = wire_steal_fd(m, 0);
+	struct stat given, there;
+	bool is_in_view = true;
+
+	if (fd < 0 && wire_is(m, "type", "replace"))
+		return err_set(e, ERR_FORMAT, "no file came with the request");
+	if (fd < 0) {
+		if (view_read(b->dirs.view, f->name, &text, e) < 0)
+			return -1;
+	} else {
+		if (view_read_fd(fd, &text, e) < 0 || fstat(fd, &given) < 0)
+			return -1;
+		is_in_view = fstatat(b->dirs.view, f->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+			     given.st_dev == there.st_dev && given.st_ino == there.st_ino;
+	}
+	if (!buf_text(&text, e))
+		return -1;
+	return broker_file_take(f, b->hive, &b->dirs, (const char *)text.data, text.len, is_in_view, changed,
+				e);
+}
+
+static int refresh(struct broker *b, struct err *e)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (broker_file_show(&b->files[i], b->hive, &b->dirs, e) < 0)
+			return err_wrap(e, "%s", b->files[i].path);
+	return 0;
+}
+
+static int answer(struct broker *b, struct wire_in *m, size_t *changed, struct err *e)
+{
+	struct broker_file *f;
+
+	if (wire_is(m, "type", "refresh"))
+		return refresh(b, e);
+	f = find_file(b, m, e);
+	if (!f)
+		return -1;
+	if (wire_is(m, "type", "commit") || wire_is(m, "type", "replace"))
+		return take(b, f, m, changed, e);
+	if (wire_is(m, "type", "remove"))
+		return broker_file_remove(f, b->hive, &b->dirs, changed, e);
+	return err_set(e, ERR_FORMAT, "unknown request");
+}
+
+int broker_answer(struct broker *b, struct wire_in *m, struct wire_out *reply, struct err *e)
+{
+	size_t changed = 0;
+	struct err why;
+
+	if (answer(b, m, &changed, &why) == 0)
+		return wire_put_str(reply, "type", "done", e) < 0
+			       ? -1
+			       : wire_put_u64(reply, "changes", changed, e);
+	return wire_put_str(reply, "type", "failed", e) < 0 ? -1 : wire_put_err(reply, &why, e);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The broker: keeps the declared configuration files of one environment as texts in RUN/view/, and turns
+ * what applications write there into changes of the hive.
+ *
+ *   RUN/view/NAME    the file as applications see it
+ *   RUN/shown/NAME   the text last put (or taken) there; a difference is a change nobody has reported yet
+ *   RUN/paths        for the shim (shim_paths.h)
+ *
+ * The hive is the truth, RUN is derived: whatever is killed at whatever point, the next start harvests what
+ * applications wrote and renders again. view is written before shown, so that a crash between the two looks
+ * like a change to what the hive already holds. Two programs that save one file at the same time: the later
+ * writer wins, key by key for the keys that it changed.
+ *
+ * Applications can write to RUN: nothing there is followed (symbolic links) or waited for (FIFOs).
+ * One thread. Blocks on the disk only. */
+#ifndef FLOE_REG_BROKER_H
+#define FLOE_REG_BROKER_H
+
+#include "base/wire.h"
+#include "registry-shim/hive.h"
+
+struct broker; /* opaque */
+
+enum { BROKER_FILES_MAX = 256, BROKER_DEFAULTS_MAX = 64 * 1024 * 1024 };
+
+/* Opens hive and directory; `run_dir` exists. */
+int broker_open(const char *registry, const char *run_dir, struct broker **ret, struct err *e) FLOE_MUST_USE;
+void broker_close(struct broker *b);
+/* Borrowed; for sockets that live in it. */
+int broker_run_fd(const struct broker *b);
+
+struct broker_declaration {
+	const char *path;          /* absolute, as the application sees it */
+	const char *lens;          /* a name no lens has: the file is opaque */
+	const char *defaults_path; /* the package's text, or "" */
+	const char *file;          /* the path's name in keys */
+};
+/* Declares the files (replacing an earlier declaration), harvests what an earlier broker left, renders
+ * everything and writes RUN/paths. `defaults`: file NUL key NUL value NUL, repeated.
+ *
+ * A file's package layer is its part of `defaults` and the text at defaults_path; when neither exists, the
+ * text that the host has at `path`. */
+int broker_configure(struct broker *b, const struct broker_declaration *declared, size_t count,
+		     const char *defaults, size_t defaults_len, struct err *e) FLOE_MUST_USE;
+
+/* Takes every change that was not reported. An emptied file counts as an interrupted save: it is put back. */
+int broker_harvest(struct broker *b, size_t *ret_changed, struct err *e) FLOE_MUST_USE;
+
+/* Answers one message of a client (the shim, `floe registry`):
+ *   type=commit  name=NAME [descriptor 0: the file that was written]   else view/NAME is read
+ *   type=replace name=NAME descriptor 0: the file that takes its place
+ *   type=remove  name=NAME
+ *   type=refresh                                  the hive was changed: render again
+ * answer: type=done changes=u64 -- sent after the change is on disk --, or type=failed and error fields. */
+int broker_answer(struct broker *b, struct wire_in *m, struct wire_out *reply, struct err *e) FLOE_MUST_USE;
+
+#endif

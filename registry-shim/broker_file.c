@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One declared file; see broker_file.h. */
+#include "registry-shim/broker_file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "registry-shim/broker_view.h"
+
+enum { VIEW_MODE = 0600 };
+
+void broker_file_fini(struct broker_file *f)
+{
+	free(f->path);
+	free(f->file);
+	free(f->name);
+	free(f->shown);
+	memset(f, 0, sizeof(*f));
+}
+
+/* ---- settings as a list --------------------------------------------------------------------- */
+
+struct settings {
+	struct reg_change *list; /* key and value are owned; sorted by key */
+	size_t count, cap;
+};
+
+static void settings_fini(struct settings *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		free((char *)s->list[i].key);
+		free((char *)s->list[i].value);
+	}
+	free(s->list);
+}
+#define auto_settings __attribute__((cleanup(settings_fini))) struct settings
+
+static int settings_add(struct settings *s, const char *key, const char *value, struct err *e)
+{
+	auto_free char *k = mem_strdup(key, e), *v = k && value ? mem_strdup(value, e) : NULL;
+
+	if (!k || (value && !v))
+		return -1;
+	if (s->count == s->cap) {
+		size_t cap = s->cap ? s->cap * 2 : 64;
+		struct reg_change *list = mem_grow(s->list, cap, sizeof(*list), e);
+
+		if (!list)
+			return -1;
+		s->list = list;
+		s->cap = cap;
+	}
+	s->list[s->count++] = (struct reg_change){ mem_steal(k), mem_steal(v) };
+	return 0;
+}
+
+static int add_effective(void *arg, const struct reg_setting *s, struct err *e)
+{
+	return s->value ? settings_add(arg, s->key, s->value, e) : 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct reg_change *)a)->key, ((const struct reg_change *)b)->key);
+}
+
+static bool settings_has(const struct settings *s, const char *key)
+{
+	struct reg_change probe = { .key = key };
+
+	return s->count && bsearch(&probe, s->list, s->count, sizeof(*s->list), by_key);
+}
+
+/* ---- documents ------------------------------------------------------------------------------ */
+
+struct document {
+	const struct reg_lens *lens;
+	struct reg_doc *doc; /* NULL = not understood */
+};
+
+static void document_fini(struct document *d)
+{
+	if (d->doc)
+		d->lens->free(d->doc);
+}
+#define auto_document __attribute__((cleanup(document_fini))) struct document
+
+/* A text that the lens does not understand is no error, but lack of memory is. */
+static int document_read(struct document *d, const struct reg_lens *lens, const char *text, size_t len,
+			 struct err *e)
+{
+	d->lens = lens;
+	if (!lens || lens->parse(text, len, &d->doc, e) == 0)
+		return 0;
+	d->doc = NULL;
+	return e->code == ERR_NOMEM ? -1 : 0;
+}
+
+/* Gives the document exactly these settings. A setting that this kind of file cannot express is left out. */
+static int document_settle(struct document *d, const struct settings *want, struct err *e)
+{
+	auto_settings gone = { 0 };
+	const char *key, *value;
+
+	for (size_t pos = 0; d->lens->next(d->doc, &pos, &key, &value);)
+		if (!settings_has(want, key) && settings_add(&gone, key, NULL, e) < 0)
+			return -1;
+	for (size_t i = 0; i < gone.count; i++)
+		d->lens->unset(d->doc, gone.list[i].key);
+	for (size_t i = 0; i < want->count; i++) {
+		value = d->lens->get(d->doc, want->list[i].key);
+		if (value && !strcmp(value, want->list[i].value))
+			continue;
+		if (d->lens->set(d->doc, want->list[i].key, want->list[i].value, e) < 0 &&
+		    e->code == ERR_NOMEM)
+			return -1;
+	}
+	return 0;
+}
+
+int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **ret, size_t *ret_len,
+		       struct err *e)
+{
+	auto_settings want = { 0 };
+	auto_document d = { 0 };
+	auto_free char *text = NULL;
+	auto_buf struct buf out = BUF_INIT(2 * (size_t)REG_TEXT_MAX);
+	enum reg_text_kind kind = REG_TEXT_NONE;
+	size_t len = 0;
+
+	if (reg_hive_template(h, f->file, &text, &len, &kind, e) < 0 && e->code != ERR_NOTFOUND)
+		return -1;
+	if (kind != REG_TEXT_OPAQUE && reg_hive_each(h, f->file, false, add_effective, &want, e) < 0)
+		return -1;
+	if (want.count == 0 && (kind == REG_TEXT_NONE || kind == REG_TEXT_REMOVED)) {
+		*ret = NULL;
+		*ret_len = 0;
+		return 0;
+	}
+	if (kind != REG_TEXT_OPAQUE && document_read(&d, f->lens, text ? text : "", len, e) < 0)
+		return -1;
+	if (!d.doc) { /* as it was written */
+		*ret_len = len;
+		*ret = text ? mem_steal(text) : mem_strdup("", e);
+		return *ret ? 0 : -1;
+	}
+	if (document_settle(&d, &want, e) < 0 || d.lens->render(d.doc, &out, e) < 0 || !buf_text(&out, e))
+		return -1;
+	*ret_len = out.len;
+	*ret = (char *)out.data;
+	out = (struct buf)BUF_INIT(0);
+	return 0;
+}
+
+/* ---- view ----------------------------------------------------------------------------------- */
+
+static bool is_shown(const struct broker_file *f, const char *text, size_t len)
+{
+	return text ? f->shown && f->shown_len == len && !memcmp(f->shown, text, len) : !f->shown;
+}
+
+/* Remembers what view/ holds, here and for the broker after a crash. Takes `text` over. */
+static int remember(struct broker_file *f, const struct broker_dirs *dirs, char *text, size_t len,
+		    struct err *e)
+{
+	free(f->shown);
+	f->shown = text;
+	f->shown_len = len;
+	return text ? view_write(dirs->shown, f->name, text, len, VIEW_MODE, e)
+		    : view_remove(dirs->shown, f->name, e);
+}
+
+static int put_in_view(struct broker_file *f, const struct broker_dirs *dirs, char *text, size_t len,
+		       struct err *e)
+{
+	auto_free char *owned = text;
+
+	if (owned ? view_write(dirs->view, f->name, text, len, VIEW_MODE, e) < 0
+		  : view_remove(dirs->view, f->name, e) < 0)
+		return -1;
+	return remember(f, dirs, mem_steal(owned), len, e);
+}
+
+/* 1 when view/ holds something else than what we put there, 0 when not, -1 on error. */
+static int is_changed(const struct broker_file *f, const struct broker_dirs *dirs, struct buf *ret,
+		      struct err *e)
+{
+	if (view_read(dirs->view, f->name, ret, e) < 0)
+		return e->code == ERR_NOTFOUND || e->code == ERR_FORMAT ? 0 : -1;
+	if (!buf_text(ret, e))
+		return -1;
+	return !is_shown(f, (const char *)ret->data, ret->len);
+}
+
+int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs, struct err *e)
+{
+	auto_buf struct buf now = BUF_INIT(REG_TEXT_MAX);
+	auto_free char *text = NULL;
+	size_t len = 0;
+
+	if (broker_file_render(f, h, &text, &len, e) < 0)
+		return -1;
+	/* Too large to be ours is an unreported change as well. */
+	if (is_changed(f, dirs, &now, e) != 0)
+		return 0;
+	if (is_shown(f, text, len) && (!text || now.data))
+		return 0;
+	return put_in_view(f, dirs, mem_steal(text), len, e);
+}
+
+int broker_file_recall(struct broker_file *f, const struct broker_dirs *dirs, struct err *e)
+{
+	struct buf text = BUF_INIT(2 * (size_t)REG_TEXT_MAX);
+
+	if (view_read(dirs->shown, f->name, &text, e) < 0 || !buf_text(&text, e)) {
+		buf_fini(&text);
+		return e->code == ERR_NOMEM ? -1 : 0;
+	}
+	f->shown = (char *)text.data;
+	f->shown_len = text.len;
+	return 0;
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+/* What the application changed: `now` against the text that it was shown, or without one against the hive. */
+static int find_changes(const struct broker_file *f, struct reg_hive *h, const struct document *now,
+			struct settings *ret, struct err *e)
+{
+	auto_settings held = { 0 };
+	auto_document before = { 0 };
+	const char *key, *value, *old;
+
+	if (f->shown && document_read(&before, f->lens, f->shown, f->shown_len, e) < 0)
+		return -1;
+	if (!before.doc) { /* the hive's own settings, as a document */
+		before.lens = f->lens;
+		if (reg_hive_each(h, f->file, false, add_effective, &held, e) < 0 ||
+		    reg_lens_parse_empty(f->lens, &before.doc, e) < 0 ||
+		    document_settle(&before, &held, e) < 0)
+			return -1;
+	}
+	for (size_t pos = 0; now->lens->next(now->doc, &pos, &key, &value);) {
+		old = before.lens->get(before.doc, key);
+		if ((!old || strcmp(old, value) != 0) && settings_add(ret, key, value, e) < 0)
+			return -1;
+	}
+	for (size_t pos = 0; before.lens->next(before.doc, &pos, &key, &value);)
+		if (!now->lens->get(now->doc, key) && settings_add(ret, key, NULL, e) < 0)
+			return -1;
+	return 0;
+}
+
+int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+		     const char *text, size_t len, bool is_in_view, size_t *ret_changed, struct err *e)
+{
+	auto_settings changes = { 0 };
+	auto_document now = { 0 };
+	auto_free char *rendered = NULL;
+	struct reg_save save = { .text = text, .len = len, .kind = REG_TEXT_OPAQUE };
+	size_t rendered_len = 0;
+
+	*ret_changed = 0;
+	if (is_shown(f, text, len))
+		return is_in_view ? 0 : view_write(dirs->view, f->name, text, len, VIEW_MODE, e);
+	if (document_read(&now, f->lens, text, len, e) < 0)
+		return -1;
+	if (now.doc) {
+		if (find_changes(f, h, &now, &changes, e) < 0)
+			return -1;
+		save.changes = changes.list;
+		save.count = changes.count;
+		save.kind = REG_TEXT_KEYS;
+	}
+	if (reg_hive_save(h, f->file, &save, ret_changed, e) < 0 ||
+	    broker_file_render(f, h, &rendered, &rendered_len, e) < 0)
+		return -1;
+	if (is_in_view && rendered && rendered_len == len && !memcmp(rendered, text, len))
+		return remember(f, dirs, mem_steal(rendered), rendered_len, e);
+	return put_in_view(f, dirs, mem_steal(rendered), rendered_len, e);
+}
+
+static int add_deletion(void *arg, const struct reg_setting *s, struct err *e)
+{
+	return s->value ? settings_add(arg, s->key, NULL, e) : 0;
+}
+
+int broker_file_remove(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+		       size_t *ret_changed, struct err *e)
+{
+	auto_settings changes = { 0 };
+	struct reg_save save = { .kind = REG_TEXT_REMOVED };
+
+	if (reg_hive_each(h, f->file, false, add_deletion, &changes, e) < 0)
+		return -1;
+	save.changes = changes.list;
+	save.count = changes.count;
+	if (reg_hive_save(h, f->file, &save, ret_changed, e) < 0)
+		return -1;
+	return put_in_view(f, dirs, NULL, 0, e);
+}
+
+int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+			size_t *ret_changed, struct err *e)
+{
+	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
+	auto_free char *note = mem_printf(e, BROKER_REMOVED_PREFIX "%s", f->name);
+	int changed;
+
+	*ret_changed = 0;
+	if (!note)
+		return -1;
+	if (faccessat(dirs->view, note, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    faccessat(dirs->view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+		if (broker_file_remove(f, h, dirs, ret_changed, e) < 0)
+			return -1;
+		return view_remove(dirs->view, note, e);
+	}
+	(void)unlinkat(dirs->view, note, 0);
+	changed = is_changed(f, dirs, &text, e);
+	if (changed < 0)
+		return err_wrap(e, "%s", f->path);
+	if (changed && text.len == 0)
+		return view_remove(dirs->view, f->name, e) < 0 ? -1 : broker_file_show(f, h, dirs, e);
+	if (!changed)
+		return broker_file_show(f, h, dirs, e);
+	return broker_file_take(f, h, dirs, (const char *)text.data, text.len, true, ret_changed, e);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One declared file of the broker: text -> changes of the hive, hive -> text. Files of RUN as in broker.h.
+ * One thread; blocks on the disk. */
+#ifndef FLOE_REG_BROKER_FILE_H
+#define FLOE_REG_BROKER_FILE_H
+
+#include "base/mem.h"
+#include "registry-shim/hive.h"
+#include "registry-shim/lens.h"
+
+struct broker_file {
+	char *path;                  /* as the application sees it; owned, as all strings here */
+	char *file;                  /* in keys */
+	char *name;                  /* in view/ */
+	const struct reg_lens *lens; /* NULL: opaque */
+	char *shown;                 /* the text in view/ as far as we know; NULL = no file */
+	size_t shown_len;
+};
+
+struct broker_dirs {
+	int run, view, shown; /* owned */
+};
+
+void broker_file_fini(struct broker_file *f);
+
+/* The text that the hive makes; *ret NULL when the file does not exist. Caller frees. */
+int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **ret, size_t *ret_len,
+		       struct err *e) FLOE_MUST_USE;
+/* Puts what the hive makes into view/; a change there that nobody reported yet is left for its reporter. */
+int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+		     struct err *e) FLOE_MUST_USE;
+/* Takes a text over that an application wrote; `is_in_view` when it is already the file in view/. */
+int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+		     const char *text, size_t len, bool is_in_view, size_t *ret_changed,
+		     struct err *e) FLOE_MUST_USE;
+/* The application removed it. */
+int broker_file_remove(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+		       size_t *ret_changed, struct err *e) FLOE_MUST_USE;
+/* Takes an unreported change over, if there is one. */
+int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+			size_t *ret_changed, struct err *e) FLOE_MUST_USE;
+/* What an earlier broker last showed, from shown/. */
+int broker_file_recall(struct broker_file *f, const struct broker_dirs *dirs, struct err *e) FLOE_MUST_USE;
+
+/* ".removed-NAME" in view/: the shim's note of a removal that no broker was there to take. */
+#define BROKER_REMOVED_PREFIX ".removed-"
+
+#endif
