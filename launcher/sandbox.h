@@ -19,10 +19,13 @@
  * and what to do when the machine forbids user namespaces. */
 int launch_namespaces_make(uid_t uid, gid_t gid, struct err *e) FLOE_MUST_USE;
 
+/* One deviation from the union. Applied in order: what comes later lies above. */
 struct launch_bind {
-	char *source, *target; /* host path; path as the application sees it */
+	char *target; /* absolute, as the application sees it */
+	char *source; /* host path; NULL: what the union shows at `target` */
 	bool read_only;
-	bool hide; /* nothing of the host is shown there: an empty directory or file; source unused */
+	bool hide;     /* an empty directory or file instead; source unused */
+	bool optional; /* a target that is not there is passed over */
 };
 
 struct launch_sandbox {

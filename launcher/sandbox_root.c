@@ -60,33 +60,61 @@ static int hide(const char *where, bool is_dir, const struct launch_bind *b, str
 	return 0;
 }
 
-static int apply_bind(int tree, const struct launch_bind *b, struct err *e)
+static int make_read_only(int tree, const struct launch_bind *b, struct err *e)
 {
 	char where[64];
+	/* A descriptor from before the mount names what lies below it: open again. */
+	auto_fd int mounted = open_inside(tree, b->target, O_PATH);
+	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
+
+	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", mounted);
+	if (mounted < 0 || mount(NULL, where, NULL, flags | kept_flags(where), NULL) < 0)
+		return err_sys(e, errno, "cannot make %s read-only", b->target);
+	return 0;
+}
+
+/* from_union: the union's own entry, opened before anything lay above it; -1 = use b->source. */
+static int apply_bind(int tree, const struct launch_bind *b, int from_union, struct err *e)
+{
+	char where[64], from[64];
 	struct stat st;
 	auto_fd int target = open_inside(tree, b->target, O_PATH);
+	const char *source = b->source;
 
-	if (target < 0)
-		return err_sys(e, errno, "%s", b->target);
-	if (fstat(target, &st) < 0)
-		return err_sys(e, errno, "%s", b->target);
+	if (target < 0 || fstat(target, &st) < 0)
+		return b->optional ? 0 : err_sys(e, errno, "%s", b->target);
 	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", target);
 	if (b->hide)
 		return hide(where, S_ISDIR(st.st_mode), b, e);
-	if (mount(b->source, where, NULL, MS_BIND | MS_REC, NULL) < 0)
-		return err_sys(e, errno, "cannot show %s at %s", b->source, b->target);
-	if (b->read_only) {
-		/* The descriptor still names what is below the new mount: open it again. */
-		auto_fd int mounted = open_inside(tree, b->target, O_PATH);
-
-		(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", mounted);
-		if (mounted < 0 ||
-		    mount(NULL, where, NULL,
-			  MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | kept_flags(where),
-			  NULL) < 0)
-			return err_sys(e, errno, "cannot make %s read-only", b->target);
+	if (from_union >= 0) {
+		(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", from_union);
+		source = from;
 	}
-	return 0;
+	if (mount(source, where, NULL, MS_BIND | MS_REC, NULL) < 0)
+		return b->optional ? 0 : err_sys(e, errno, "cannot show %s at %s", source, b->target);
+	return b->read_only ? make_read_only(tree, b, e) : 0;
+}
+
+static int apply_binds(int tree, const struct launch_sandbox *s, struct err *e)
+{
+	auto_free int *from_union = mem_alloc(s->bind_count, sizeof(*from_union), e);
+	int rc = 0;
+
+	if (!from_union)
+		return -1;
+	for (size_t i = 0; i < s->bind_count; i++) {
+		const struct launch_bind *b = &s->binds[i];
+
+		from_union[i] = b->source || b->hide ? -1 : open_inside(tree, b->target, O_PATH);
+		if (!b->source && !b->hide && from_union[i] < 0 && !b->optional)
+			rc = err_sys(e, errno, "%s", b->target);
+	}
+	for (size_t i = 0; rc == 0 && i < s->bind_count; i++)
+		if (s->binds[i].source || s->binds[i].hide || from_union[i] >= 0)
+			rc = apply_bind(tree, &s->binds[i], from_union[i], e);
+	for (size_t i = 0; i < s->bind_count; i++)
+		fd_close(from_union[i]);
+	return rc;
 }
 
 static int bring_up_loopback(struct err *e)
@@ -116,9 +144,8 @@ int launch_sandbox_root(const struct launch_sandbox *s, struct err *e)
 
 	if (tree < 0)
 		return err_sys(e, errno, "%s", s->tree);
-	for (size_t i = 0; i < s->bind_count; i++)
-		if (apply_bind(tree, &s->binds[i], e) < 0)
-			return -1;
+	if (apply_binds(tree, s, e) < 0)
+		return -1;
 	if (mount_proc(s->tree, e) < 0)
 		return -1;
 	if (s->hostname && sethostname(s->hostname, strlen(s->hostname)) < 0)

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* floe-holder: the per-user process that keeps namespaces, mounts and servers alive between launches.
+ *
+ * Started by holder_client.c with a pipe as descriptor 3 (closed when it serves; an error goes there). It
+ * never parses a package and never touches the network. It leaves after 15 idle minutes (FLOE_IDLE_SECONDS),
+ * on SIGTERM, or when asked, and takes every mount and server with it: its mount namespace ends when it and
+ * all inits are gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sync.h"
+#include "launcher/holder.h"
+#include "launcher/sandbox.h"
+#include "vfs/fuse_mount.h"
+#include "vfs/union.h"
+
+enum { READY_FD = 3, IDLE_S = 15 * 60, CLIENTS_MAX = 512, HOST_VIEW_MS = 10 * 1000 };
+
+/* ---- host view ------------------------------------------------------------------------------- */
+
+/* The view's server must not see our own mounts, or it would end up reading itself: it gets a copy of the
+ * mount namespace without them, which the program then inherits. */
+static int start_host_view(struct holder *h, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in answer = WIRE_IN_INIT;
+	const char *argv[] = { "floe-host-view", "--root", "/", "--forget-mount", h->address.stage, NULL };
+	struct pollfd ready = { .events = POLLIN };
+	auto_free char *mount_point = path_join(h->address.stage, "host", e);
+	auto_fd int fuse_fd = -1;
+
+	if (!mount_point || path_make_dirs(mount_point, 0700, e) < 0 ||
+	    holder_server_start("floe-host-view", argv, &h->host_view, e) < 0 ||
+	    vfs_fuse_mount(mount_point, "host", true, &fuse_fd, e) < 0 ||
+	    wire_put_str(&m, "type", "serve", e) < 0 || wire_put_u64(&m, "uid", geteuid(), e) < 0 ||
+	    wire_put_u64(&m, "gid", getegid(), e) < 0 || wire_put_fd(&m, fuse_fd, e) < 0 ||
+	    wire_send(h->host_view.sock, &m, e) < 0)
+		return err_wrap(e, "host view");
+	ready.fd = h->host_view.sock;
+	if (poll(&ready, 1, HOST_VIEW_MS) <= 0 || wire_recv(h->host_view.sock, &answer, e) <= 0)
+		return err_set(e, ERR_IO, "the host view does not start");
+	if (wire_error(&answer, e) < 0)
+		return -1;
+	h->host_view_mount = mem_steal(mount_point);
+	return 0;
+}
+
+/* ---- start and end --------------------------------------------------------------------------- */
+
+static int listen_at(const char *path, int *ret, struct err *e)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return err_set(e, ERR_LIMIT,
+			       "%s: path too long for a socket; set XDG_RUNTIME_DIR to a shorter one", path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
+	(void)unlink(path); /* of a holder that was killed: we have the lock */
+	if (sock < 0 || bind(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0 || chmod(path, 0600) < 0 ||
+	    listen(sock, 64) < 0)
+		return err_sys(e, errno, "%s", path);
+	*ret = fd_steal(&sock);
+	return 0;
+}
+
+static int open_namespaces(struct holder *h, struct err *e)
+{
+	h->mnt_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (geteuid() != 0)
+		h->user_ns = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	if (h->mnt_ns < 0 || (geteuid() != 0 && h->user_ns < 0))
+		return err_sys(e, errno, "/proc/self/ns");
+	return 0;
+}
+
+static int make_stage(struct holder *h, struct err *e)
+{
+	struct vfs_union_spec spec = { .own_mounts = h->address.stage };
+	bool needs_view;
+
+	if (mount("floe", h->address.stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=4m") < 0 ||
+	    mount(NULL, h->address.stage, NULL, MS_PRIVATE, NULL) < 0)
+		return err_sys(e, errno, "cannot mount the stage at %s", h->address.stage);
+	if (vfs_union_needs_host_view(&spec, &needs_view, e) < 0)
+		return -1;
+	return needs_view ? start_host_view(h, e) : 0;
+}
+
+static int listen_for_signals(struct holder *h, struct err *e)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigprocmask(SIG_SETMASK, &set, NULL);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGCHLD, SIG_DFL);
+	h->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return h->signal_fd < 0 ? err_sys(e, errno, "signalfd") : 0;
+}
+
+/* 1 = serving, 0 = another holder is, -1 = error. */
+static int start(struct holder *h, struct err *e)
+{
+	const char *idle = getenv("FLOE_IDLE_SECONDS");
+
+	h->idle_ms = (uint64_t)(idle && atoi(idle) > 0 ? atoi(idle) : IDLE_S) * 1000;
+	h->idle_since_ms = sync_now_ms();
+	if (holder_address_find(true, &h->address, e) < 0)
+		return -1;
+	h->lock_fd = open(h->address.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (h->lock_fd < 0)
+		return err_sys(e, errno, "%s", h->address.lock);
+	if (flock(h->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 0 : err_sys(e, errno, "%s", h->address.lock);
+	if (listen_for_signals(h, e) < 0 || launch_namespaces_make(geteuid(), getegid(), e) < 0 ||
+	    open_namespaces(h, e) < 0 || make_stage(h, e) < 0 ||
+	    holder_filter_make(&h->filter, &h->filter_len, e) < 0 ||
+	    listen_at(h->address.socket, &h->listen_fd, e) < 0)
+		return -1;
+	return 1;
+}
+
+static void finish(struct holder *h)
+{
+	struct err e;
+
+	(void)unlink(h->address.socket);
+	for (struct holder_client *c = h->clients; c; c = c->next)
+		if (c->kind == CLIENT_LAUNCH && c->pid > 0)
+			(void)kill(c->pid, SIGTERM);
+	while (h->environments)
+		holder_environment_drop(h, h->environments);
+	while (h->packages)
+		holder_package_drop(h, h->packages);
+	holder_server_close(&h->host_view);
+	(void)umount2(h->address.stage, MNT_DETACH);
+	(void)rmdir(h->address.stage);
+	if (path_remove_tree(AT_FDCWD, h->address.envs, &e) < 0)
+		log_detail("%s", e.msg);
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static void accept_client(struct holder *h)
+{
+	struct holder_client *c;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	struct err e;
+	size_t count = 0;
+	int sock = accept4(h->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (sock < 0)
+		return;
+	for (c = h->clients; c; c = c->next)
+		count++;
+	if (count >= CLIENTS_MAX || getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
+	    peer.uid != geteuid()) {
+		fd_close(sock);
+		return;
+	}
+	c = mem_alloc(1, sizeof(*c), &e);
+	if (!c) {
+		fd_close(sock);
+		return;
+	}
+	c->sock = sock;
+	c->next = h->clients;
+	h->clients = c;
+}
+
+static void forget_done_clients(struct holder *h)
+{
+	struct holder_client **at = &h->clients;
+
+	while (*at) {
+		struct holder_client *c = *at;
+
+		if (c->kind != CLIENT_DONE) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		fd_close(c->sock);
+		wire_in_fini(&c->request);
+		free(c->command);
+		free(c->stop_environment);
+		free(c);
+	}
+}
+
+static void on_child(struct holder *h, pid_t pid)
+{
+	for (struct holder_package *p = h->packages; p; p = p->next)
+		if (p->server.pid == pid) {
+			holder_package_server_died(h, p);
+			return;
+		}
+	for (struct holder_environment *env = h->environments; env; env = env->next)
+		if (env->server.pid == pid) {
+			holder_environment_server_died(h, env);
+			return;
+		}
+	if (h->host_view.pid == pid) {
+		/* Unions that stand on it are broken: no new ones until there is another holder. */
+		holder_server_close(&h->host_view);
+		h->leaving = h->environments == NULL;
+	}
+}
+
+static void on_signals(struct holder *h)
+{
+	struct signalfd_siginfo info;
+	pid_t pid;
+
+	while (read(h->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if (info.ssi_signo != SIGCHLD)
+			h->leaving = true;
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		on_child(h, pid);
+}
+
+static int poll_timeout(struct holder *h)
+{
+	uint64_t now = sync_now_ms(), spent;
+	bool busy = h->clients != NULL;
+
+	if (busy)
+		h->idle_since_ms = now;
+	spent = now - h->idle_since_ms;
+	if (spent >= h->idle_ms) {
+		h->leaving = true;
+		return 0;
+	}
+	return busy ? -1 : (int)(h->idle_ms - spent);
+}
+
+/* What one entry of the poll set stands for. */
+struct watch {
+	enum { WATCH_PACKAGE, WATCH_ENV_SERVER, WATCH_ENV_REPORT, WATCH_CLIENT } kind;
+	void *of;
+};
+
+struct poll_set {
+	struct pollfd fds[2 + 4 * CLIENTS_MAX];
+	struct watch watch[2 + 4 * CLIENTS_MAX];
+	size_t count;
+};
+
+static void watch(struct poll_set *s, int fd, int kind, void *of)
+{
+	if (fd < 0 || s->count == ARRAY_LEN(s->fds))
+		return;
+	s->fds[s->count] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	s->watch[s->count].kind = kind;
+	s->watch[s->count].of = of;
+	s->count++;
+}
+
+static void fill(const struct holder *h, struct poll_set *s)
+{
+	s->count = 0;
+	watch(s, h->signal_fd, 0, NULL);
+	watch(s, h->listen_fd, 0, NULL);
+	for (struct holder_package *p = h->packages; p; p = p->next)
+		watch(s, p->server.sock, WATCH_PACKAGE, p);
+	for (struct holder_environment *env = h->environments; env; env = env->next) {
+		watch(s, env->server.sock, WATCH_ENV_SERVER, env);
+		watch(s, env->assembler_report, WATCH_ENV_REPORT, env);
+	}
+	for (struct holder_client *c = h->clients; c; c = c->next)
+		watch(s, c->sock, WATCH_CLIENT, c);
+}
+
+/* Handles one event; the lists may change by it, so that the set is made anew afterwards. */
+static void dispatch(struct holder *h, const struct watch *w)
+{
+	switch (w->kind) {
+	case WATCH_PACKAGE:
+		holder_package_message(h, w->of);
+		return;
+	case WATCH_ENV_SERVER:
+		holder_environment_message(h, w->of);
+		return;
+	case WATCH_ENV_REPORT:
+		holder_environment_report(h, w->of);
+		return;
+	case WATCH_CLIENT:
+		holder_client_message(h, w->of);
+		return;
+	}
+}
+
+static void loop(struct holder *h)
+{
+	static struct poll_set set;
+
+	while (!h->leaving) {
+		size_t i;
+
+		fill(h, &set);
+		if (poll(set.fds, set.count, poll_timeout(h)) < 0 && errno != EINTR)
+			return;
+		if (set.fds[0].revents) {
+			on_signals(h);
+		} else if (set.fds[1].revents) {
+			accept_client(h);
+		} else {
+			for (i = 2; i < set.count && !set.fds[i].revents; i++)
+				;
+			if (i < set.count)
+				dispatch(h, &set.watch[i]);
+		}
+		forget_done_clients(h);
+	}
+}
+
+int main(void)
+{
+	struct holder h = { .listen_fd = -1,
+			    .lock_fd = -1,
+			    .signal_fd = -1,
+			    .mnt_ns = -1,
+			    .user_ns = -1,
+			    .host_view = { .sock = -1 } };
+	struct err e;
+	int rc, null;
+
+	(void)setsid();
+	(void)umask(022);
+	if (chdir("/") < 0)
+		return 125;
+	(void)fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
+	log_setup("floe-holder", LOG_VERBOSE);
+	rc = start(&h, &e);
+	if (rc <= 0) {
+		/* What is mounted goes with our namespace, servers with our sockets. */
+		if (rc < 0)
+			(void)!write(READY_FD, &e, sizeof(e));
+		return rc < 0 ? 125 : 0;
+	}
+	/* Nothing of the first caller's terminal or pipes may stay open here. */
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		(void)dup2(null, fd);
+	(void)prctl(PR_SET_NAME, "floe-holder");
+	fd_close(READY_FD);
+	loop(&h);
+	finish(&h);
+	return 0;
+}

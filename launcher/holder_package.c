@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The holder's packages: one server and one mount each; see holder.h.
+ *
+ * A server that dies while serving is started again on the same /dev/fuse descriptor with the INIT
+ * request of the first one; what the dead server had taken is sent again by the kernel. Only when
+ * servers keep dying, or the package cannot be opened again, is the mount given up. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "base/sync.h"
+#include "launcher/holder.h"
+#include "vfs/fuse_mount.h"
+
+enum { RESTARTS_MAX = 40, RESTART_WINDOW_MS = 10 * 1000, ASK_MS = 1000 };
+
+static void package_free(struct holder_package *p)
+{
+	free(p->source);
+	free(p->identity);
+	free(p->mount);
+	free(p->root);
+	free(p->name);
+	free(p->version);
+	free(p->init);
+	wire_in_fini(&p->opened);
+	fd_close(p->fuse_fd);
+	free(p);
+}
+
+void holder_package_drop(struct holder *h, struct holder_package *p)
+{
+	for (struct holder_package **at = &h->packages; *at; at = &(*at)->next)
+		if (*at == p) {
+			*at = p->next;
+			break;
+		}
+	if (p->is_mounted)
+		(void)umount2(p->mount, MNT_DETACH);
+	if (p->mount)
+		(void)rmdir(p->mount);
+	holder_server_close(&p->server);
+	package_free(p);
+}
+
+static void give_up(struct holder *h, struct holder_package *p, const struct err *why)
+{
+	p->state = HOLDER_FAILED;
+	p->err = *why;
+	holder_server_close(&p->server);
+	if (p->is_mounted)
+		(void)umount2(p->mount, MNT_DETACH);
+	p->is_mounted = false;
+	fd_close(p->fuse_fd); /* the kernel ends what still waits with ENOTCONN */
+	p->fuse_fd = -1;
+	holder_clients_advance(h);
+}
+
+static int start_server(struct holder_package *p, struct err *e)
+{
+	char seconds[24];
+	const char *argv[10];
+	size_t n = 0;
+
+	argv[n++] = "floe-package-server";
+	argv[n++] = "--source";
+	argv[n++] = p->source;
+	if (p->trust_once)
+		argv[n++] = "--trust-once";
+	if (p->offline)
+		argv[n++] = "--offline";
+	if (p->fail_after_s) {
+		(void)snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)p->fail_after_s);
+		argv[n++] = "--fail-after";
+		argv[n++] = seconds;
+	}
+	argv[n] = NULL;
+	return holder_server_start("floe-package-server", argv, &p->server, e);
+}
+
+/* ---- wanting --------------------------------------------------------------------------------- */
+
+/* A file that was replaced is another package, whatever its name. */
+static char *identity_of(const char *source, struct err *e)
+{
+	struct stat st;
+
+	if (*source != '/')
+		return mem_strdup("", e);
+	if (stat(source, &st) < 0) {
+		(void)err_sys(e, errno, "%s", source);
+		return NULL;
+	}
+	return mem_printf(e, "%llu:%llu:%lld:%lld.%09ld", (unsigned long long)st.st_dev,
+			  (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+			  st.st_mtim.tv_nsec);
+}
+
+static struct holder_package *find(struct holder *h, const char *source, const char *identity)
+{
+	for (struct holder_package *p = h->packages; p; p = p->next)
+		if (!strcmp(p->source, source) && !strcmp(p->identity, identity) && p->state != HOLDER_FAILED)
+			return p;
+	return NULL;
+}
+
+/* What failed and is not used any more goes before a new attempt. */
+static void sweep(struct holder *h)
+{
+	struct holder_package *next;
+
+	for (struct holder_package *p = h->packages; p; p = next) {
+		bool is_wanted = p->environments > 0;
+
+		next = p->next;
+		for (struct holder_client *c = h->clients; c; c = c->next)
+			is_wanted |= c->package == p;
+		if (p->state == HOLDER_FAILED && !is_wanted)
+			holder_package_drop(h, p);
+	}
+}
+
+int holder_package_want(struct holder *h, const struct wire_in *request, struct holder_package **ret,
+			struct err *e)
+{
+	static unsigned serial;
+	auto_free char *source = wire_str(request, "source", e);
+	auto_free char *identity = source ? identity_of(source, e) : NULL;
+	bool trust_once = wire_u64_or(request, "trust-once", 0) != 0;
+	struct holder_package *p;
+
+	if (!identity)
+		return -1;
+	sweep(h);
+	p = find(h, source, identity);
+	if (p) {
+		if (p->trust_once && !trust_once)
+			return err_set(e, ERR_TRUST,
+				       "%s runs now because of --trust-once: say it again, or trust its key "
+				       "(floe info shows it)",
+				       source);
+		*ret = p;
+		return 0;
+	}
+	p = mem_alloc(1, sizeof(*p), e);
+	if (!p)
+		return -1;
+	*p = (struct holder_package){ .server = { .sock = -1 }, .fuse_fd = -1, .trust_once = trust_once };
+	p->offline = wire_u64_or(request, "offline", 0) != 0;
+	p->fail_after_s = wire_u64_or(request, "fail-after", 0);
+	p->source = mem_steal(source);
+	p->identity = mem_steal(identity);
+	p->mount = mem_printf(e, "%s/package-%u", h->address.stage, ++serial);
+	if (!p->mount || start_server(p, e) < 0) {
+		package_free(p);
+		return -1;
+	}
+	p->next = h->packages;
+	h->packages = p;
+	*ret = p;
+	return 0;
+}
+
+/* ---- what the server says -------------------------------------------------------------------- */
+
+static int send_serve(struct holder_package *p, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+
+	if (wire_put_str(&m, "type", "serve", e) < 0 || wire_put_u64(&m, "uid", geteuid(), e) < 0 ||
+	    wire_put_u64(&m, "gid", getegid(), e) < 0 || wire_put_fd(&m, p->fuse_fd, e) < 0)
+		return -1;
+	if (p->init && wire_put(&m, "init", p->init, p->init_len, e) < 0)
+		return -1;
+	return wire_send(p->server.sock, &m, e);
+}
+
+/* The first "opened" is kept for the launches; later ones come from servers that took over. */
+static int on_opened(struct holder_package *p, struct wire_in *m, struct err *e)
+{
+	auto_free char *root = wire_str(m, "root", e);
+
+	if (!root)
+		return -1;
+	if (p->root) {
+		if (strcmp(root, p->root) != 0)
+			return err_set(e, ERR_CHANGED, "%s was replaced while in use", p->source);
+		return send_serve(p, e);
+	}
+	p->name = wire_str(m, "name", e);
+	p->version = p->name ? wire_str(m, "version", e) : NULL;
+	if (!p->version)
+		return -1;
+	if (!path_is_plain_name(p->name))
+		return err_set(e, ERR_FORMAT, "%s: the package's name is not one", p->source);
+	if (path_make_dirs(p->mount, 0700, e) < 0 ||
+	    vfs_fuse_mount(p->mount, p->name, true, &p->fuse_fd, e) < 0)
+		return -1;
+	p->is_mounted = true;
+	p->root = mem_steal(root);
+	p->opened = *m;
+	*m = (struct wire_in)WIRE_IN_INIT;
+	return send_serve(p, e);
+}
+
+static int on_serving(struct holder *h, struct holder_package *p, const struct wire_in *m, struct err *e)
+{
+	struct wire_field f;
+
+	if (!p->init && wire_find(m, "init", &f)) {
+		p->init = mem_alloc(1, f.len, e);
+		if (!p->init)
+			return -1;
+		memcpy(p->init, f.value, f.len);
+		p->init_len = f.len;
+	}
+	p->state = HOLDER_READY;
+	holder_clients_advance(h);
+	return 0;
+}
+
+void holder_package_message(struct holder *h, struct holder_package *p)
+{
+	auto_wire_in struct wire_in m = WIRE_IN_INIT;
+	auto_free char *text = NULL;
+	struct err e = { 0 }, ignored;
+	int n = wire_recv(p->server.sock, &m, &e);
+
+	if (n == 0) {
+		/* It has closed its end or died; the loop learns how from its exit. */
+		fd_close(p->server.sock);
+		p->server.sock = -1;
+		return;
+	}
+	if (n > 0 && wire_error(&m, &e) == 0) {
+		if (wire_is(&m, "type", "opened"))
+			n = on_opened(p, &m, &e);
+		else if (wire_is(&m, "type", "serving"))
+			n = on_serving(h, p, &m, &e);
+		else if (wire_is(&m, "type", "progress") || wire_is(&m, "type", "stall")) {
+			text = wire_str(&m, "text", &ignored);
+			holder_clients_tell(h, p, text ? text : "");
+		}
+		if (n >= 0)
+			return;
+	}
+	give_up(h, p, &e);
+}
+
+void holder_package_server_died(struct holder *h, struct holder_package *p)
+{
+	uint64_t now = sync_now_ms();
+	struct err e;
+
+	holder_server_close(&p->server);
+	if (p->state == HOLDER_FAILED)
+		return;
+	if (!p->init) {
+		(void)err_set(&e, ERR_IO, "the package server for %s died while starting", p->source);
+		give_up(h, p, &e);
+		return;
+	}
+	if (now - p->restart_window_ms > RESTART_WINDOW_MS) {
+		p->restart_window_ms = now;
+		p->restarts = 0;
+	}
+	if (++p->restarts > RESTARTS_MAX)
+		(void)err_set(&e, ERR_IO, "the package server for %s keeps dying", p->source);
+	else if (start_server(p, &e) == 0)
+		return;
+	give_up(h, p, &e);
+}
+
+int holder_package_ask(struct holder_package *p, const char *type, struct wire_in *ret, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct pollfd ready = { .fd = p->server.sock, .events = POLLIN };
+	int n;
+
+	if (p->state != HOLDER_READY || p->server.sock < 0)
+		return err_set(e, ERR_BUSY, "the package server is starting");
+	if (wire_put_str(&m, "type", type, e) < 0 || wire_send(p->server.sock, &m, e) < 0)
+		return -1;
+	do {
+		do
+			n = poll(&ready, 1, ASK_MS);
+		while (n < 0 && errno == EINTR);
+		if (n <= 0)
+			return err_set(e, ERR_BUSY, "the package server does not answer");
+		n = wire_recv(p->server.sock, ret, e);
+		if (n <= 0)
+			return n < 0 ? -1 : err_set(e, ERR_IO, "the package server has gone");
+		if (wire_is(ret, "type", type))
+			return 0;
+		wire_in_fini(ret); /* a notice that crossed the question */
+	} while (true);
+}
