@@ -159,7 +159,9 @@ int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, ui
 		sync_lock(&c->change_lock);
 		(void)cache_db_drop_wrong(c->change_db, &row, &ignored);
 		sync_unlock(&c->change_lock);
-		return err_set(e, ERR_NOTFOUND, "the cached content was wrong");
+		(void)err_set(e, ERR_NOTFOUND, "the cached content was wrong");
+		e->sys = EBADMSG;
+		return -1;
 	}
 	return err_set(e, ERR_NOTFOUND, "not in the cache");
 }
@@ -255,8 +257,8 @@ int stream_cache_sync(struct stream_cache *c, struct err *e)
 	c->syncs--;
 	is_full = sync_now_ms() < c->full_until_ms;
 	sync_unlock(&c->lock);
-	return is_full ? err_set(e, ERR_IO, "%s: the disk is full or broken; new content is not kept", c->dir) :
-			 0;
+	return is_full ? err_set(e, ERR_IO, "%s: the disk is full or broken; new content is not kept", c->dir)
+		       : 0;
 }
 
 /* ---- packages --------------------------------------------------------------------------- */
@@ -318,8 +320,8 @@ int stream_cache_load_package(struct stream_cache *c, const char *source, char i
 	int rc;
 
 	sync_lock(&c->find_lock);
-	rc = cache_db_load_package(c->find_db, source, identity, identity_cap, header, PKG_HEADER_LEN, &digest,
-				   e);
+	rc = cache_db_load_package(c->find_db, source, identity, identity_cap, header, PKG_HEADER_LEN,
+				   &digest, e);
 	sync_unlock(&c->find_lock);
 	if (rc < 0)
 		return err_set(e, ERR_NOTFOUND, "not in the cache");

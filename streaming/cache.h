@@ -29,7 +29,8 @@ struct stream_cache; /* opaque */
 int stream_cache_open(const char *dir, struct stream_cache **ret, struct err *e) FLOE_MUST_USE;
 void stream_cache_close(struct stream_cache *c); /* NULL ok; writes out what waits */
 
-/* Fills ret[len] with the content of that digest; ERR_NOTFOUND is a miss. */
+/* Fills ret[len] with the content of that digest; ERR_NOTFOUND is a miss, with sys = EBADMSG when
+ * there was content but not the right one. */
 int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
 		     struct err *e) FLOE_MUST_USE;
 /* Takes a copy and returns at once; a thread of the cache makes it durable. Failures are only counted. */

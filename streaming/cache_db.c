@@ -28,13 +28,15 @@ enum {
 
 static const char SCHEMA[] =
 	"BEGIN IMMEDIATE;"
-	"CREATE TABLE IF NOT EXISTS chunk(digest BLOB PRIMARY KEY, off INTEGER NOT NULL, len INTEGER NOT NULL,"
+	"CREATE TABLE IF NOT EXISTS chunk(digest BLOB PRIMARY KEY, off INTEGER NOT NULL, len INTEGER NOT "
+	"NULL,"
 	" used INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS reservation(id INTEGER PRIMARY KEY AUTOINCREMENT, off INTEGER NOT NULL,"
 	" len INTEGER NOT NULL, made INTEGER NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS counter(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 	"INSERT OR IGNORE INTO counter VALUES('space', 0), ('wrong', 0);"
-	"CREATE TABLE IF NOT EXISTS source(name TEXT PRIMARY KEY, identity TEXT NOT NULL, header BLOB NOT NULL,"
+	"CREATE TABLE IF NOT EXISTS source(name TEXT PRIMARY KEY, identity TEXT NOT NULL, header BLOB NOT "
+	"NULL,"
 	" index_digest BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS version(root BLOB PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL,"
 	" bytes INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID;"
@@ -116,7 +118,10 @@ static int db_error(struct cache_db *db, struct err *e)
 		mark_damaged(db->dir);
 		return err_set(e, ERR_FORMAT, "%s/cache.db: %s", db->dir, sqlite3_errmsg(db->sql));
 	}
-	return err_set(e, code == SQLITE_BUSY ? ERR_BUSY : code == SQLITE_NOMEM ? ERR_NOMEM : ERR_IO,
+	return err_set(e,
+		       code == SQLITE_BUSY    ? ERR_BUSY
+		       : code == SQLITE_NOMEM ? ERR_NOMEM
+					      : ERR_IO,
 		       "%s/cache.db: %s", db->dir, sqlite3_errmsg(db->sql));
 }
 
@@ -202,8 +207,7 @@ static int connect_db(struct cache_db *db, struct err *e)
 
 	if (!path)
 		return -1;
-	if (sqlite3_open_v2(path, &db->sql,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	if (sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			    NULL) != SQLITE_OK)
 		return db->sql ? db_error(db, e) : err_set(e, ERR_NOMEM, "out of memory");
 	(void)sqlite3_busy_timeout(db->sql, BUSY_MS);
@@ -652,9 +656,9 @@ int cache_db_load_package(struct cache_db *db, const char *source, char *identit
 	rc = sqlite3_step(s);
 	if (rc != SQLITE_ROW) {
 		rc = rc == SQLITE_DONE ? err_set(e, ERR_NOTFOUND, "not in the cache") : db_error(db, e);
-	} else if (!(text = sqlite3_column_text(s, 0)) || (size_t)sqlite3_column_bytes(s, 0) >= identity_cap ||
-		   !sqlite3_column_blob(s, 1) || (size_t)sqlite3_column_bytes(s, 1) != header_len ||
-		   !take_digest(s, 2, index)) {
+	} else if (!(text = sqlite3_column_text(s, 0)) ||
+		   (size_t)sqlite3_column_bytes(s, 0) >= identity_cap || !sqlite3_column_blob(s, 1) ||
+		   (size_t)sqlite3_column_bytes(s, 1) != header_len || !take_digest(s, 2, index)) {
 		rc = err_set(e, ERR_NOTFOUND, "not in the cache");
 	} else {
 		(void)snprintf(identity, identity_cap, "%s", (const char *)text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of struct stream_cache, shared by cache.c (reading, packages), cache_writer.c (the thread that makes
- * content durable) and cache_care.c (status, verify, eviction). */
+/* The inside of struct stream_cache, shared by cache.c (reading, packages), cache_writer.c (the thread that
+ * makes content durable) and cache_care.c (status, verify, eviction). */
 #ifndef FLOE_STREAM_CACHE_STORE_H
 #define FLOE_STREAM_CACHE_STORE_H
 
@@ -40,10 +40,10 @@ struct stream_cache {
 	struct cache_pending *first, **last;
 	struct cache_pending *buckets[CACHE_BUCKETS];
 	size_t pending_bytes;
-	uint64_t oldest_ms;       /* when the first of the queue came */
-	uint64_t full_until_ms;   /* the disk was full: puts are dropped until then */
-	uint64_t since_trim;      /* bytes written since the quota was looked at */
-	unsigned syncs;           /* callers that wait for an empty queue */
+	uint64_t oldest_ms;     /* when the first of the queue came */
+	uint64_t full_until_ms; /* the disk was full: puts are dropped until then */
+	uint64_t since_trim;    /* bytes written since the quota was looked at */
+	unsigned syncs;         /* callers that wait for an empty queue */
 	bool is_closing;
 	struct pkg_digest touched[CACHE_TOUCHED_MAX]; /* read, use not yet recorded */
 	size_t touched_count;

@@ -109,7 +109,8 @@ static void take_batch_locked(struct stream_cache *c, struct batch *b) SYNC_REQU
 	size_t bytes = 0;
 
 	b->count = 0;
-	for (struct cache_pending *p = c->first; p && b->count < BATCH_MAX && bytes < BATCH_BYTES; p = p->next) {
+	for (struct cache_pending *p = c->first; p && b->count < BATCH_MAX && bytes < BATCH_BYTES;
+	     p = p->next) {
 		b->items[b->count++] = p;
 		bytes += p->len;
 	}

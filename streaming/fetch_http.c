@@ -139,9 +139,9 @@ static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done,
 	}
 	if (now.pin.is_set && now.len > now.pin.size - now.off)
 		now.len = now.pin.size - now.off;
-	now.if_match = now.pin.is_set && !now.pin.length_only && http_etag_is_strong(now.pin.etag) ?
-			       now.pin.etag :
-			       NULL;
+	now.if_match = now.pin.is_set && !now.pin.length_only && http_etag_is_strong(now.pin.etag)
+			       ? now.pin.etag
+			       : NULL;
 	rc = http_engine_get(f->engine, &now, &r, e);
 	*done += r.delivered;
 	*ret_after_s = r.answer.retry_after_s;

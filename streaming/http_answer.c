@@ -179,8 +179,8 @@ int http_answer_judge(const struct http_answer *a, uint64_t off, uint64_t len, c
 	if (a->status == 200 && off)
 		return err_set(e, ERR_UNSUPPORTED, "the server does not serve ranges (status 200 for 206)");
 	want = off >= size ? 0 : size - off < len ? size - off : len;
-	if (a->status == 206 && (a->first != off || a->last - a->first + 1 != want ||
-				 (a->has_length && a->length != want)))
+	if (a->status == 206 &&
+	    (a->first != off || a->last - a->first + 1 != want || (a->has_length && a->length != want)))
 		return err_set(e, ERR_NET, "the server answers with bytes %llu-%llu instead of %llu-%llu",
 			       (unsigned long long)a->first, (unsigned long long)a->last,
 			       (unsigned long long)off, (unsigned long long)(off + len - 1));

@@ -34,8 +34,8 @@ struct http_pin {
 	char modified[HTTP_VALIDATOR_MAX];
 };
 
-/* Judges an answer to a request for [off, off+len), len > 0. 0: the body's first *ret_len bytes are the wanted
- * ones and the object is `ret_size` long. -1: ERR_UNSUPPORTED, ERR_CHANGED, ERR_NOTFOUND, ERR_NET;
+/* Judges an answer to a request for [off, off+len), len > 0. 0: the body's first *ret_len bytes are the
+ * wanted ones and the object is `ret_size` long. -1: ERR_UNSUPPORTED, ERR_CHANGED, ERR_NOTFOUND, ERR_NET;
  * *ret_retry tells whether asking again may help. */
 int http_answer_judge(const struct http_answer *a, uint64_t off, uint64_t len, const struct http_pin *pin,
 		      uint64_t *ret_len, uint64_t *ret_size, bool *ret_retry, struct err *e) FLOE_MUST_USE;

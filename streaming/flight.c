@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Planning and carrying out one request; see flight.h. */
+#include "streaming/flight.h"
+
+#include <string.h>
+
+#include "package-format/chunk.h"
+
+enum { ROOM_WAIT_MS = 10000 };
+
+int flight_chunk_info(struct stream_package *p, uint32_t idx, struct pkg_chunk_info *ret, struct err *e)
+{
+	struct pkg_chunk_info info;
+
+	if (pkg_index_chunk(p->index, idx, &info, e) < 0)
+		return e->code == ERR_NOTFOUND ? err_set(e, ERR_FORMAT, "%s: no chunk %u", p->shown, idx)
+					       : -1;
+	if (!info.stored_len || info.stored_len > PKG_CHUNK_STORED_MAX || !info.content_len ||
+	    info.content_len > PKG_CHUNK_MAX || info.off < PKG_HEADER_LEN || info.off > p->header.file_len ||
+	    info.stored_len > p->header.file_len - info.off)
+		return err_set(e, ERR_FORMAT, "%s: chunk %u lies outside the package", p->shown, idx);
+	*ret = info;
+	return 0;
+}
+
+/* ---- planning --------------------------------------------------------------------------- */
+
+static bool is_cached(struct stream_package *p, const struct pkg_chunk_info *info)
+{
+	return p->opt.cache && stream_cache_has(p->opt.cache, &info->digest);
+}
+
+/* Makes the marked chunks busy, leaving out those that somebody else obtains meanwhile. */
+static uint32_t claim(struct stream_package *p, struct flight *f, bool first_is_busy)
+{
+	uint32_t used = 0;
+
+	sync_lock(&p->lock);
+	for (uint32_t i = 0; i < f->count; i++) {
+		uint32_t idx = f->first + i;
+
+		if (f->mine[i] == FLIGHT_NOT_MINE)
+			continue;
+		if (!(i == 0 && first_is_busy) && (p->is_busy[idx] || memory_has(&p->memory, idx))) {
+			f->mine[i] = FLIGHT_NOT_MINE;
+			continue;
+		}
+		p->is_busy[idx] = 1;
+		used = i + 1;
+	}
+	sync_unlock(&p->lock);
+	return used;
+}
+
+static void flight_free(struct flight *f)
+{
+	if (f)
+		free(f->mine);
+	free(f);
+}
+
+/* The bounds in the file of what was claimed: gaps at either end fall away. */
+static int set_bounds(struct stream_package *p, struct flight *f, struct err *e)
+{
+	struct pkg_chunk_info info;
+	uint32_t start = 0;
+
+	while (f->mine[start] == FLIGHT_NOT_MINE)
+		start++;
+	if (flight_chunk_info(p, f->first + start, &info, e) < 0)
+		return -1;
+	f->off = info.off;
+	if (flight_chunk_info(p, f->first + f->count - 1, &info, e) < 0)
+		return -1;
+	f->end = info.off + info.stored_len;
+	return 0;
+}
+
+static int mark_lacking(struct stream_package *p, const struct flight_plan *plan, struct flight *f,
+			struct err *e)
+{
+	uint64_t start = 0, end = 0, last = 0;
+	struct pkg_chunk_info info;
+
+	for (uint32_t i = 0; i < plan->count_max; i++) {
+		if (flight_chunk_info(p, plan->first + i, &info, e) < 0)
+			return -1;
+		/* `end` follows the file, `last` the chunks that we take. */
+		if (i && (info.off < end || info.off - last > SCHEDULE_GAP_MAX ||
+			  info.off + info.stored_len - start > plan->bytes_max))
+			break;
+		end = info.off + info.stored_len;
+		if (!i)
+			start = last = info.off;
+		if (!(i == 0 && plan->first_is_busy) && is_cached(p, &info))
+			continue;
+		f->mine[i] = FLIGHT_WANTED;
+		f->count = i + 1;
+		last = end;
+	}
+	return 0;
+}
+
+int flight_plan(struct stream_package *p, const struct flight_plan *plan, struct flight **ret, struct err *e)
+{
+	struct flight *f = mem_alloc(1, sizeof(*f), e);
+	int rc = f ? 0 : -1;
+
+	if (f) {
+		f->first = plan->first;
+		f->mine = mem_alloc(plan->count_max, 1, e);
+		rc = f->mine ? mark_lacking(p, plan, f, e) : -1;
+	}
+	if (rc < 0) {
+		flight_free(f);
+		return -1;
+	}
+	f->count = claim(p, f, plan->first_is_busy);
+	if (!f->count) {
+		flight_free(f);
+		*ret = NULL;
+		return 0;
+	}
+	if (set_bounds(p, f, e) < 0) {
+		if (plan->first_is_busy)
+			f->mine[0] = FLIGHT_NOT_MINE; /* stays the caller's to settle */
+		flight_abandon(p, f, e);
+		return -1;
+	}
+	*ret = f;
+	return 0;
+}
+
+void flight_abandon(struct stream_package *p, struct flight *f, const struct err *why)
+{
+	for (uint32_t i = 0; i < f->count; i++)
+		if (f->mine[i] != FLIGHT_NOT_MINE)
+			package_settle(p, f->first + i, NULL, why);
+	flight_free(f);
+}
+
+/* ---- cutting what arrives --------------------------------------------------------------- */
+
+struct cutter {
+	struct stream_package *p;
+	struct flight *f;
+	bool is_prefetch;
+	uint32_t at;  /* the chunk that is gathered, counted from f->first */
+	uint64_t pos; /* of the next byte, in the file */
+	bool has_info;
+	struct pkg_chunk_info info;
+	struct buf partial;
+	uint32_t wrong;
+};
+
+/* A chunk is whole: checks it, keeps it, hands it out. */
+static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chunk_info *info,
+		   const uint8_t *stored, bool is_prefetch, struct err *e)
+{
+	struct memory_chunk *m = memory_chunk_new(idx, info->content_len, e);
+
+	if (!m)
+		return -1;
+	if (pkg_chunk_inflate(stored, info->stored_len, info->content_len, &info->digest, m->bytes, e) < 0) {
+		free(m);
+		return -1;
+	}
+	if (p->opt.cache) {
+		if (is_prefetch)
+			(void)stream_cache_wait_room(p->opt.cache, ROOM_WAIT_MS);
+		stream_cache_put(p->opt.cache, &info->digest, m->bytes, info->content_len);
+	}
+	sync_lock(&p->lock);
+	p->stats.chunks_fetched++;
+	sync_unlock(&p->lock);
+	package_settle(p, idx, m, NULL);
+	stream_chunk_unref(p, &m->seen);
+	package_note_network(p, true, NULL);
+	return 0;
+}
+
+static int chunk_is_whole(struct cutter *c, const uint8_t *stored, struct err *e)
+{
+	uint32_t idx = c->f->first + c->at;
+
+	if (deliver(c->p, idx, &c->info, stored, c->is_prefetch, e) == 0) {
+		c->f->mine[c->at] = FLIGHT_NOT_MINE;
+	} else if (e->code == ERR_INTEGRITY || e->code == ERR_FORMAT) {
+		c->f->mine[c->at] = FLIGHT_WRONG;
+		c->wrong++;
+	} else {
+		package_settle(c->p, idx, NULL, e);
+		c->f->mine[c->at] = FLIGHT_NOT_MINE;
+	}
+	c->has_info = false;
+	c->at++;
+	buf_reset(&c->partial);
+	return 0;
+}
+
+static int next_wanted(struct cutter *c, struct err *e)
+{
+	while (c->at < c->f->count && c->f->mine[c->at] != FLIGHT_WANTED)
+		c->at++;
+	if (c->at == c->f->count)
+		return 0;
+	c->has_info = true;
+	return flight_chunk_info(c->p, c->f->first + c->at, &c->info, e);
+}
+
+static int cut(void *arg, const uint8_t *data, size_t len, struct err *e)
+{
+	struct cutter *c = arg;
+
+	while (len) {
+		size_t use = len;
+
+		if (!c->has_info && next_wanted(c, e) < 0)
+			return -1;
+		if (!c->has_info)
+			break;
+		if (c->pos < c->info.off) {
+			if (use > c->info.off - c->pos)
+				use = c->info.off - c->pos;
+		} else if (!c->partial.len && len >= c->info.stored_len) {
+			use = c->info.stored_len;
+			if (chunk_is_whole(c, data, e) < 0)
+				return -1;
+		} else {
+			if (use > c->info.stored_len - c->partial.len)
+				use = c->info.stored_len - c->partial.len;
+			if (buf_add(&c->partial, data, use, e) < 0)
+				return -1;
+			if (c->partial.len == c->info.stored_len && chunk_is_whole(c, c->partial.data, e) < 0)
+				return -1;
+		}
+		data += use;
+		len -= use;
+		c->pos += use;
+	}
+	c->pos += len;
+	return 0;
+}
+
+/* ---- carrying out ----------------------------------------------------------------------- */
+
+static int gather(void *arg, const uint8_t *data, size_t len, struct err *e)
+{
+	return buf_add(arg, data, len, e);
+}
+
+/* Reads a chunk once more, past any cache on the way that may have spoiled it. */
+static int fetch_again(struct stream_package *p, uint32_t idx, struct err *e)
+{
+	auto_buf struct buf stored = BUF_INIT(PKG_CHUNK_STORED_MAX);
+	struct pkg_chunk_info info;
+
+	p->fetcher->ops->distrust(p->fetcher);
+	if (flight_chunk_info(p, idx, &info, e) < 0 ||
+	    p->fetcher->ops->read(p->fetcher, info.off, info.stored_len, gather, &stored, e) < 0)
+		return -1;
+	if (stored.len == info.stored_len && deliver(p, idx, &info, stored.data, false, e) == 0)
+		return 0;
+	if (stored.len == info.stored_len && e->code != ERR_INTEGRITY && e->code != ERR_FORMAT)
+		return -1;
+	return err_set(e, ERR_INTEGRITY, "%s: chunk %u arrives damaged, also when asked for again", p->shown,
+		       idx);
+}
+
+static int feed_head(struct cutter *c, const struct buf *head, struct err *e)
+{
+	uint64_t start = c->p->head_off, skip;
+
+	if (!head || c->pos < start || c->pos - start >= head->len)
+		return 0;
+	skip = c->pos - start;
+	return cut(c, head->data + skip, head->len - skip, e);
+}
+
+static int read_rest(struct stream_package *p, struct cutter *c, struct err *e)
+{
+	uint64_t end = c->f->end;
+	int rc;
+
+	if (c->pos >= end)
+		return 0;
+	if (package_confirm_origin(p, e) < 0)
+		return -1;
+	do {
+		sync_lock(&p->lock);
+		p->stats.prefetch_requests += c->is_prefetch;
+		sync_unlock(&p->lock);
+		rc = p->fetcher->ops->read(p->fetcher, c->pos, end - c->pos, cut, c, e);
+		if (rc == 0 && c->pos < end)
+			rc = err_set(e, ERR_CHANGED, "%s: ended early", p->shown);
+	} while (rc < 0 && e->code == ERR_CHANGED && package_reconfirm_origin(p, e) == 0);
+	return rc;
+}
+
+int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, const struct buf *head,
+	       struct err *e)
+{
+	struct cutter c = { .p = p,
+			    .f = f,
+			    .is_prefetch = is_prefetch,
+			    .pos = f->off,
+			    .partial = BUF_INIT(PKG_CHUNK_STORED_MAX) };
+	int rc = feed_head(&c, head, e);
+
+	if (rc == 0)
+		rc = read_rest(p, &c, e);
+	buf_fini(&c.partial);
+	for (uint32_t i = 0; c.wrong && i < f->count; i++) {
+		struct err why;
+
+		if (f->mine[i] != FLIGHT_WRONG)
+			continue;
+		f->mine[i] = FLIGHT_NOT_MINE;
+		if (fetch_again(p, f->first + i, &why) < 0) {
+			package_settle(p, f->first + i, NULL, &why);
+			if (rc == 0)
+				*e = why;
+			rc = -1;
+		}
+	}
+	if (rc < 0)
+		flight_abandon(p, f, e);
+	else
+		flight_free(f);
+	return rc;
+}

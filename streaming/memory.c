@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chunks in memory; see memory.h. */
+#include "streaming/memory.h"
+
+struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e)
+{
+	struct memory_chunk *m = mem_alloc(1, sizeof(*m) + len, e);
+
+	if (!m)
+		return NULL;
+	m->seen = (struct stream_chunk){ m->bytes, len };
+	m->idx = idx;
+	m->refs = 1;
+	return m;
+}
+
+static struct memory_chunk *look(const struct memory_store *s, uint32_t idx)
+{
+	struct memory_chunk *m = s->buckets[idx % MEMORY_BUCKETS];
+
+	while (m && m->idx != idx)
+		m = m->same_hash;
+	return m;
+}
+
+static void list_out(struct memory_store *s, struct memory_chunk *m)
+{
+	*(m->newer ? &m->newer->older : &s->newest) = m->older;
+	*(m->older ? &m->older->newer : &s->oldest) = m->newer;
+}
+
+static void list_in(struct memory_store *s, struct memory_chunk *m)
+{
+	m->newer = NULL;
+	m->older = s->newest;
+	*(s->newest ? &s->newest->newer : &s->oldest) = m;
+	s->newest = m;
+}
+
+static void forget(struct memory_store *s, struct memory_chunk *m)
+{
+	struct memory_chunk **at = &s->buckets[m->idx % MEMORY_BUCKETS];
+
+	while (*at != m)
+		at = &(*at)->same_hash;
+	*at = m->same_hash;
+	list_out(s, m);
+	s->len -= m->seen.len;
+	m->is_listed = false;
+	if (!m->refs)
+		free(m);
+}
+
+struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx)
+{
+	struct memory_chunk *m = look(s, idx);
+
+	if (!m)
+		return NULL;
+	m->refs++;
+	list_out(s, m);
+	list_in(s, m);
+	return m;
+}
+
+bool memory_has(const struct memory_store *s, uint32_t idx)
+{
+	return look(s, idx) != NULL;
+}
+
+void memory_add(struct memory_store *s, struct memory_chunk *m)
+{
+	struct memory_chunk *next;
+
+	if (m->is_listed || look(s, m->idx))
+		return;
+	m->same_hash = s->buckets[m->idx % MEMORY_BUCKETS];
+	s->buckets[m->idx % MEMORY_BUCKETS] = m;
+	m->is_listed = true;
+	list_in(s, m);
+	s->len += m->seen.len;
+	for (struct memory_chunk *old = s->oldest; old && s->len > s->max; old = next) {
+		next = old->newer;
+		if (!old->refs)
+			forget(s, old);
+	}
+}
+
+void memory_unref(struct memory_store *s, struct memory_chunk *m)
+{
+	if (!m || --m->refs)
+		return;
+	if (!m->is_listed)
+		free(m);
+	else if (s->len > s->max)
+		forget(s, m);
+}
+
+void memory_fini(struct memory_store *s)
+{
+	while (s->oldest)
+		forget(s, s->oldest);
+}

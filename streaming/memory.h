@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decompressed chunks kept in memory: least recently used ones go first, referenced ones stay.
+ *
+ * The package's mutex guards a store; every function here is called under it and never blocks. The bytes of a
+ * referenced chunk may be read without it. */
+#ifndef FLOE_STREAM_MEMORY_H
+#define FLOE_STREAM_MEMORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "streaming/package.h"
+
+enum { MEMORY_BUCKETS = 1024 };
+
+struct memory_chunk {
+	struct stream_chunk seen; /* first: what users hold */
+	uint32_t idx, refs;
+	bool is_listed;                     /* the store finds it */
+	struct memory_chunk *same_hash;     /* in its bucket */
+	struct memory_chunk *newer, *older; /* by use */
+	uint8_t bytes[];
+};
+
+struct memory_store {
+	struct memory_chunk *buckets[MEMORY_BUCKETS];
+	struct memory_chunk *newest, *oldest;
+	size_t len, max; /* bytes of listed chunks */
+};
+
+/* An unlisted chunk with one reference, to be filled by its maker. */
+struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e) FLOE_MUST_USE;
+/* A reference, or NULL. */
+struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx);
+bool memory_has(const struct memory_store *s, uint32_t idx);
+/* Lists a filled chunk; the caller's reference stays its own. */
+void memory_add(struct memory_store *s, struct memory_chunk *m);
+void memory_unref(struct memory_store *s, struct memory_chunk *m); /* NULL ok */
+void memory_fini(struct memory_store *s);                          /* no references may be left */
+
+#endif

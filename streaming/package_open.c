@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a package: the first requests, and whether to believe the answers.
+ *
+ * Cold, one speculative request brings the header, usually the index, and the head of the primary feature
+ * block. Known to the cache, a request of the header's size asks whether the origin still has that version;
+ * when it does not answer, answers with something that is no package (a hotel's login page), or no longer has
+ * the file, the cached version opens. Nothing is used before signature and trust are checked. */
+#include <string.h>
+
+#include "streaming/flight.h"
+
+enum {
+	KNOWN_TIMEOUT_MS = 3000, /* for the question whether the origin has another version */
+	REPINS_MAX = 8,
+	MEMORY_DEFAULT = 16 * 1024 * 1024,
+	MEMORY_MIN = 4 * 1024 * 1024,
+};
+
+/* What the cache knows of the source. */
+struct known {
+	bool is_known;
+	char identity[STREAM_IDENTITY_MAX];
+	uint8_t header[PKG_HEADER_LEN];
+	struct buf index;
+};
+
+/* ---- believing a header ----------------------------------------------------------------- */
+
+static bool is_revoked(const char *config_dir, const struct pkg_public_key *key)
+{
+	struct pkg_trust_entry *list = NULL;
+	bool found = false;
+	struct err ignored;
+	size_t count = 0;
+
+	if (pkg_trust_list(config_dir, &list, &count, &ignored) < 0)
+		return true; /* cannot be ruled out */
+	for (size_t i = 0; i < count; i++)
+		found |= list[i].state == PKG_KEY_REVOKED && memcmp(list[i].key.b, key->b, PKG_KEY_LEN) == 0;
+	free(list);
+	return found;
+}
+
+static int check_header(struct stream_package *p, const struct stream_package_opt *opt, const uint8_t *bytes,
+			struct err *e)
+{
+	if (pkg_header_decode(bytes, &p->header, e) < 0)
+		return err_wrap(e, "%s", p->shown);
+	if (!opt->config_dir || pkg_trust_check(opt->config_dir, &p->header.signer, e) == 0)
+		return 0;
+	if (e->code == ERR_TRUST && opt->trust_once && !is_revoked(opt->config_dir, &p->header.signer))
+		return 0;
+	return err_wrap(e, "%s", p->shown);
+}
+
+static int check_index(struct stream_package *p, const uint8_t *index, size_t len, struct err *e)
+{
+	struct pkg_digest digest;
+
+	pkg_digest_of(index, len, &digest);
+	if (len != p->header.index_stored_len || !pkg_digest_equal(&digest, &p->header.index_digest))
+		return err_set(e, ERR_INTEGRITY, "%s: the index is damaged", p->shown);
+	if (pkg_index_open(index, len, p->header.index_content_len, &p->index, e) < 0)
+		return err_wrap(e, "%s", p->shown);
+	return 0;
+}
+
+/* ---- asking the origin ------------------------------------------------------------------ */
+
+static int gather(void *arg, const uint8_t *data, size_t len, struct err *e)
+{
+	return buf_add(arg, data, len, e);
+}
+
+static int read_part(struct stream_package *p, uint64_t off, uint64_t len, struct buf *ret, struct err *e)
+{
+	return p->fetcher->ops->read(p->fetcher, off, len, gather, ret, e);
+}
+
+/* Reads the origin's header as it is now. */
+static int read_root(struct stream_package *p, struct pkg_digest *ret, struct err *e)
+{
+	auto_buf struct buf bytes = BUF_INIT(PKG_HEADER_LEN);
+	struct pkg_header header;
+
+	if (read_part(p, 0, PKG_HEADER_LEN, &bytes, e) < 0)
+		return -1;
+	/* Not a package at all: a proxy or a login page in between, which may go away. */
+	if (bytes.len < PKG_HEADER_LEN || pkg_header_decode(bytes.data, &header, e) < 0)
+		return err_set(e, ERR_NET, "%s: does not answer with a package at the moment", p->shown);
+	*ret = header.root;
+	return 0;
+}
+
+static int replaced(const struct stream_package *p, struct err *e)
+{
+	return err_set(e, ERR_CHANGED,
+		       "the package at %s was replaced while in use; start the application again to use the "
+		       "new one",
+		       p->shown);
+}
+
+static int compare_origin(struct stream_package *p, bool length_only, struct err *e)
+{
+	struct pkg_digest root;
+	bool is_same;
+
+	p->fetcher->ops->unpin(p->fetcher, length_only);
+	if (read_root(p, &root, e) < 0)
+		return -1;
+	is_same = pkg_digest_equal(&root, &p->header.root);
+	sync_lock(&p->lock);
+	p->origin = is_same ? ORIGIN_CONFIRMED : ORIGIN_CHANGED;
+	sync_unlock(&p->lock);
+	return is_same ? 0 : replaced(p, e);
+}
+
+int package_confirm_origin(struct stream_package *p, struct err *e)
+{
+	enum origin_state state;
+	bool length_only;
+
+	sync_lock(&p->lock);
+	state = p->origin;
+	length_only = p->repins > 1;
+	sync_unlock(&p->lock);
+	if (state == ORIGIN_CONFIRMED)
+		return 0;
+	return state == ORIGIN_CHANGED ? replaced(p, e) : compare_origin(p, length_only, e);
+}
+
+int package_reconfirm_origin(struct stream_package *p, struct err *e)
+{
+	unsigned repins;
+
+	sync_lock(&p->lock);
+	repins = ++p->repins;
+	p->origin = ORIGIN_UNKNOWN;
+	sync_unlock(&p->lock);
+	if (repins > REPINS_MAX)
+		return replaced(p, e);
+	/* Twice the same package under another identity: the servers behind the name disagree about it. */
+	return compare_origin(p, repins > 1, e);
+}
+
+/* ---- opening ---------------------------------------------------------------------------- */
+
+static int check_length(struct stream_package *p, struct err *e)
+{
+	uint64_t size = p->fetcher->ops->size(p->fetcher);
+
+	if (size == p->header.file_len)
+		return 0;
+	return err_set(e, ERR_INTEGRITY,
+		       "%s: is %llu bytes long but should be %llu: incomplete upload or copy?", p->shown,
+		       (unsigned long long)size, (unsigned long long)p->header.file_len);
+}
+
+/* Completes the index when `first`, the beginning of the file, does not hold all of it. */
+static int complete_index(struct stream_package *p, struct buf *first, struct err *e)
+{
+	uint64_t end = PKG_HEADER_LEN + p->header.index_stored_len, until = end;
+
+	if (first->len >= end)
+		return 0;
+	if (until < STREAM_FIRST_REQUEST)
+		until = STREAM_FIRST_REQUEST;
+	if (read_part(p, first->len, until - first->len, first, e) < 0)
+		return -1;
+	return first->len < end ? err_set(e, ERR_INTEGRITY, "%s: ends inside its index", p->shown) : 0;
+}
+
+/* What came behind the index belongs to the primary feature block. */
+static int keep_head(struct stream_package *p, const struct buf *first, struct err *e)
+{
+	uint64_t end = PKG_HEADER_LEN + p->header.index_stored_len;
+
+	p->head_off = end;
+	return p->is_file || first->len <= end ? 0
+					       : buf_add(&p->head, first->data + end, first->len - end, e);
+}
+
+/* Failures here cost the next start some time, no more. */
+static void remember(struct stream_package *p, const uint8_t *bytes, const uint8_t *index)
+{
+	const struct pkg_manifest *m = pkg_index_manifest(p->index);
+	char identity[STREAM_IDENTITY_MAX];
+	struct pkg_index_counts counts;
+	struct err ignored;
+
+	if (!p->opt.cache || p->is_file)
+		return;
+	p->fetcher->ops->identity(p->fetcher, identity);
+	pkg_index_counts(p->index, &counts);
+	(void)stream_cache_save_package(p->opt.cache, p->source, identity, bytes, index,
+					p->header.index_stored_len, &ignored);
+	(void)stream_cache_note_package(p->opt.cache, &p->header.root, m->name, m->version,
+					counts.content_bytes, &ignored);
+}
+
+static int open_from_origin(struct stream_package *p, const struct stream_package_opt *opt,
+			    const struct known *known, struct err *e)
+{
+	auto_buf struct buf first = BUF_INIT(PKG_HEADER_LEN + PKG_INDEX_STORED_MAX + STREAM_FIRST_REQUEST);
+	struct stream_fetch_opt hasty = { KNOWN_TIMEOUT_MS, KNOWN_TIMEOUT_MS, 1 };
+	struct pkg_header before;
+	uint64_t ask = STREAM_FIRST_REQUEST;
+	struct err ignored;
+	int rc;
+
+	if (p->is_file || known->is_known)
+		ask = PKG_HEADER_LEN;
+	if (known->is_known)
+		p->fetcher->ops->retune(p->fetcher, &hasty);
+	rc = read_part(p, 0, ask, &first, e);
+	p->fetcher->ops->retune(p->fetcher, &opt->fetch);
+	if (rc < 0)
+		return -1;
+	if (first.len < PKG_HEADER_LEN)
+		return err_set(e, ERR_FORMAT, "%s: not a floe package (only %zu bytes)", p->shown, first.len);
+	if (check_header(p, opt, first.data, e) < 0 || check_length(p, e) < 0)
+		return -1;
+	p->origin = ORIGIN_CONFIRMED;
+	if (known->is_known && pkg_header_decode(known->header, &before, &ignored) == 0 &&
+	    pkg_digest_equal(&before.root, &p->header.root))
+		return check_index(p, known->index.data, known->index.len, e);
+	if (complete_index(p, &first, e) < 0 ||
+	    check_index(p, first.data + PKG_HEADER_LEN, p->header.index_stored_len, e) < 0)
+		return -1;
+	if (keep_head(p, &first, e) < 0)
+		return -1;
+	remember(p, first.data, first.data + PKG_HEADER_LEN);
+	return 0;
+}
+
+static int open_from_cache(struct stream_package *p, const struct stream_package_opt *opt,
+			   const struct known *known, struct err *e)
+{
+	p->is_offline = true;
+	p->origin = ORIGIN_UNKNOWN;
+	if (check_header(p, opt, known->header, e) < 0)
+		return -1;
+	return check_index(p, known->index.data, known->index.len, e);
+}
+
+static bool may_use_cache(enum err_code code)
+{
+	return code == ERR_NET || code == ERR_NOTFOUND || code == ERR_UNSUPPORTED || code == ERR_FORMAT;
+}
+
+static int open_somehow(struct stream_package *p, const struct stream_package_opt *opt,
+			const struct known *known, struct err *e)
+{
+	if (!p->fetcher && !known->is_known)
+		return err_set(e, ERR_NET, "%s: not in the cache, and the network is not to be used",
+			       p->shown);
+	if (!p->fetcher)
+		return open_from_cache(p, opt, known, e);
+	if (open_from_origin(p, opt, known, e) == 0)
+		return 0;
+	if (e->code == ERR_CHANGED) { /* replaced between two requests: once more */
+		p->fetcher->ops->unpin(p->fetcher, false);
+		if (open_from_origin(p, opt, known, e) == 0)
+			return 0;
+	}
+	if (!known->is_known || p->index || !may_use_cache(e->code))
+		return -1;
+	return open_from_cache(p, opt, known, e);
+}
+
+/* ---- lifecycle -------------------------------------------------------------------------- */
+
+static int prepare(struct stream_package *p, const char *source, const struct stream_package_opt *opt,
+		   struct err *e)
+{
+	p->opt = *opt;
+	p->opt.config_dir = NULL; /* not ours to keep */
+	p->memory.max = opt->memory_max ? opt->memory_max : MEMORY_DEFAULT;
+	if (p->memory.max < MEMORY_MIN)
+		p->memory.max = MEMORY_MIN;
+	p->head = (struct buf)BUF_INIT(PKG_HEADER_LEN + PKG_INDEX_STORED_MAX + STREAM_FIRST_REQUEST);
+	p->is_file = !stream_source_is_url(source);
+	p->source = mem_strdup(source, e);
+	p->shown = stream_source_for_people(source, e);
+	if (!p->source || !p->shown)
+		return -1;
+	if (opt->offline && !p->is_file)
+		return 0;
+	return stream_fetcher_open(source, &opt->fetch, &p->fetcher, e);
+}
+
+static int finish(struct stream_package *p, struct err *e)
+{
+	struct pkg_index_counts counts;
+
+	pkg_index_counts(p->index, &counts);
+	p->chunk_count = counts.chunks;
+	p->is_busy = mem_alloc(counts.chunks, 1, e);
+	if (!p->is_busy)
+		return -1;
+	if (!p->is_file && p->fetcher && !p->opt.no_prefetch)
+		schedule_start(p);
+	return 0;
+}
+
+int stream_package_open(const char *source, const struct stream_package_opt *opt, struct stream_package **ret,
+			struct err *e)
+{
+	struct known known = { .index = BUF_INIT(PKG_INDEX_STORED_MAX) };
+	struct stream_package *p = mem_alloc(1, sizeof(*p), e);
+	struct err ignored;
+	int rc;
+
+	if (!p)
+		return -1;
+	sync_mutex_init(&p->lock);
+	sync_cond_init(&p->changed);
+	schedule_init(p);
+	rc = prepare(p, source, opt, e);
+	if (rc == 0 && opt->cache && !p->is_file)
+		known.is_known =
+			stream_cache_load_package(opt->cache, source, known.identity, sizeof(known.identity),
+						  known.header, &known.index, &ignored) == 0;
+	if (rc == 0)
+		rc = open_somehow(p, opt, &known, e);
+	buf_fini(&known.index);
+	if (rc == 0)
+		rc = finish(p, e);
+	if (rc < 0) {
+		stream_package_close(p);
+		return -1;
+	}
+	*ret = p;
+	return 0;
+}
+
+void stream_package_close(struct stream_package *p)
+{
+	if (!p)
+		return;
+	sync_lock(&p->lock);
+	p->is_closing = true;
+	sync_wake_all(&p->changed);
+	sync_unlock(&p->lock);
+	if (p->fetcher)
+		p->fetcher->ops->cancel(p->fetcher);
+	schedule_stop(p);
+	sync_lock(&p->lock);
+	while (p->users)
+		sync_wait(&p->changed, &p->lock);
+	sync_unlock(&p->lock);
+	if (p->fetcher)
+		p->fetcher->ops->close(p->fetcher);
+	memory_fini(&p->memory);
+	pkg_index_close(p->index);
+	buf_fini(&p->head);
+	free(p->is_busy);
+	sync_cond_fini(&p->changed);
+	sync_mutex_fini(&p->lock);
+	free(p->source);
+	free(p->shown);
+	free(p);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of struct stream_package, shared by package.c (chunks for readers), package_open.c (the first
+ * requests), package_read.c (byte ranges of inodes) and schedule.c (requests, and the threads that
+ * carry them out).
+ *
+ * A chunk is idle or being obtained by exactly one thread or request (`is_busy`). Whoever wants a busy chunk
+ * waits in `waiters` and is handed the chunk, or the error, by the one who obtains it. */
+#ifndef FLOE_STREAM_PACKAGE_STATE_H
+#define FLOE_STREAM_PACKAGE_STATE_H
+
+#include "base/sync.h"
+#include "streaming/memory.h"
+#include "streaming/package.h"
+#include "streaming/schedule.h"
+
+enum { STREAM_CURSORS = 8 };
+
+struct waiter {
+	struct waiter *next;
+	uint32_t idx;
+	bool is_done;
+	struct memory_chunk *chunk; /* a reference, when all went well */
+	struct err err;
+};
+
+/* A file that is read from front to back. */
+struct read_cursor {
+	uint64_t ino, next_off, ahead_off;
+	size_t window;
+};
+
+enum origin_state {
+	ORIGIN_UNKNOWN,   /* opened from the cache: not yet compared */
+	ORIGIN_CONFIRMED, /* serves our root digest */
+	ORIGIN_CHANGED,   /* serves another package now */
+};
+
+struct stream_package {
+	char *source, *shown;
+	struct stream_package_opt opt;  /* strings not kept */
+	struct stream_fetcher *fetcher; /* NULL: offline by choice */
+	bool is_file, is_offline;
+	struct pkg_header header;
+	struct pkg_index *index;
+	uint32_t chunk_count, feature_chunks; /* feature_chunks: the first so many are in the feature block */
+
+	/* What the first answer carried of the feature block; only the thread that streams it uses these. */
+	struct buf head;
+	uint64_t head_off;
+
+	struct sync_mutex lock;
+	/* guarded by lock */
+	struct sync_cond changed;
+	struct memory_store memory;
+	uint8_t *is_busy; /* per chunk */
+	struct waiter *waiters;
+	struct schedule schedule;
+	unsigned users; /* threads inside stream_package_chunk */
+	bool is_closing, is_stalled;
+	uint64_t good_answers; /* grows whenever the network works */
+	enum origin_state origin;
+	unsigned repins;
+	uint64_t window, window_end_idx; /* read-ahead of the last miss */
+	struct read_cursor cursors[STREAM_CURSORS];
+	unsigned cursor_next;
+	struct stream_package_stats stats;
+};
+
+/* Ends the obtaining of a chunk: gives `m` (borrowed; NULL with *why on failure) to whoever waits. */
+void package_settle(struct stream_package *p, uint32_t idx, struct memory_chunk *m, const struct err *why);
+/* The network worked, or did not. Calls back outside the lock. */
+void package_note_network(struct stream_package *p, bool works, const char *why);
+/* Reads the header from the origin and compares root digests. Blocks on the network. */
+int package_confirm_origin(struct stream_package *p, struct err *e) FLOE_MUST_USE;
+/* After ERR_CHANGED: 0 when the origin still serves our package under another identity. */
+int package_reconfirm_origin(struct stream_package *p, struct err *e) FLOE_MUST_USE;
+
+#endif

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who carries requests out, and in which order; see schedule.h. */
+#include "streaming/schedule.h"
+
+#include <string.h>
+
+#include "streaming/flight.h"
+#include "streaming/package_state.h"
+
+enum {
+	SPAN_CHUNKS_MAX = 1024, /* of a request for one chunk and its neighbours */
+	HINTING_MAX = 2,        /* workers that may be busy with hints */
+	NEAR = 4,               /* a miss so close behind the last request continues it */
+	RETRY_MIN_MS = 1000,
+	RETRY_MAX_MS = 10000,
+};
+
+void schedule_init(struct stream_package *p)
+{
+	p->schedule.wanted_last = &p->schedule.wanted;
+}
+
+static bool is_closing(struct stream_package *p)
+{
+	bool yes;
+
+	sync_lock(&p->lock);
+	yes = p->is_closing;
+	sync_unlock(&p->lock);
+	return yes;
+}
+
+/* ---- workers ---------------------------------------------------------------------------- */
+
+static void run_hint(struct stream_package *p, struct schedule_hint hint)
+{
+	uint32_t end = hint.first + hint.count;
+	struct flight *f;
+	struct err e;
+
+	while (hint.first < end && !is_closing(p)) {
+		struct flight_plan plan = { .first = hint.first,
+					    .count_max = end - hint.first < SPAN_CHUNKS_MAX ? end - hint.first
+											    : SPAN_CHUNKS_MAX,
+					    .bytes_max = SCHEDULE_REQUEST_MAX };
+
+		if (flight_plan(p, &plan, &f, &e) < 0)
+			return;
+		if (!f) { /* here already: look further on */
+			hint.first++;
+			continue;
+		}
+		hint.first = f->first + f->count;
+		if (flight_run(p, f, true, NULL, &e) < 0)
+			return;
+	}
+}
+
+static struct flight *take_wanted_locked(struct schedule *s)
+{
+	struct flight *f = s->wanted;
+
+	s->wanted = f->next;
+	if (!s->wanted)
+		s->wanted_last = &s->wanted;
+	return f;
+}
+
+static void *worker_main(void *arg)
+{
+	struct stream_package *p = arg;
+	struct schedule *s = &p->schedule;
+	struct err e;
+
+	sync_lock(&p->lock);
+	while (!p->is_closing) {
+		if (s->wanted) {
+			struct flight *f = take_wanted_locked(s);
+
+			sync_unlock(&p->lock);
+			(void)flight_run(p, f, false, NULL, &e); /* the waiters know */
+			sync_lock(&p->lock);
+		} else if (s->hint_count && s->hinting_count < HINTING_MAX) {
+			struct schedule_hint hint = s->hints[0];
+
+			memmove(s->hints, s->hints + 1, --s->hint_count * sizeof(hint));
+			s->hinting_count++;
+			sync_unlock(&p->lock);
+			run_hint(p, hint);
+			sync_lock(&p->lock);
+			s->hinting_count--;
+		} else {
+			s->idle_count++;
+			sync_wait(&p->changed, &p->lock);
+			s->idle_count--;
+		}
+	}
+	sync_unlock(&p->lock);
+	return NULL;
+}
+
+/* Wakes an idle worker or starts one. False when there is nobody to do the work. */
+static bool call_worker_locked(struct stream_package *p) SYNC_REQUIRES(p->lock)
+{
+	struct schedule *s = &p->schedule;
+
+	if (!s->idle_count && s->worker_count < SCHEDULE_WORKERS &&
+	    pthread_create(&s->workers[s->worker_count], NULL, worker_main, p) == 0)
+		s->worker_count++;
+	sync_wake_all(&p->changed);
+	return s->worker_count > 0;
+}
+
+/* ---- wants and hints -------------------------------------------------------------------- */
+
+/* How much to take along: twice as much as last time when reading goes on behind the last request. */
+static uint64_t choose_window(struct stream_package *p, uint32_t idx)
+{
+	uint64_t max = SCHEDULE_REQUEST_MAX, window;
+
+	sync_lock(&p->lock);
+	/* Without a cache, what is taken along must still be in memory when it is wanted. */
+	if (!p->opt.cache && p->memory.max / 8 < max)
+		max = p->memory.max / 8;
+	if (p->window && idx >= p->window_end_idx && idx - p->window_end_idx <= NEAR)
+		p->window *= 2;
+	else
+		p->window = SCHEDULE_WINDOW_MIN;
+	if (p->window > max)
+		p->window = max;
+	window = p->window;
+	sync_unlock(&p->lock);
+	return window;
+}
+
+int schedule_want(struct stream_package *p, uint32_t idx, struct err *e)
+{
+	uint32_t left = p->chunk_count - idx;
+	struct flight_plan plan = { .first = idx,
+				    .count_max = left < SPAN_CHUNKS_MAX ? left : SPAN_CHUNKS_MAX,
+				    .bytes_max = choose_window(p, idx),
+				    .first_is_busy = true };
+	struct flight *f;
+	bool is_taken;
+
+	if (flight_plan(p, &plan, &f, e) < 0)
+		return -1;
+	sync_lock(&p->lock);
+	p->window_end_idx = f->first + f->count;
+	is_taken = !p->is_closing;
+	if (is_taken) {
+		*p->schedule.wanted_last = f;
+		p->schedule.wanted_last = &f->next;
+		/* Without threads nobody would ever come; this can only be at the very first. */
+		is_taken = call_worker_locked(p);
+		if (!is_taken) {
+			p->schedule.wanted = NULL;
+			p->schedule.wanted_last = &p->schedule.wanted;
+		}
+	}
+	sync_unlock(&p->lock);
+	if (is_taken)
+		return 0;
+	(void)err_set(e, ERR_NOMEM, "cannot start a thread");
+	f->mine[0] = FLIGHT_NOT_MINE;
+	flight_abandon(p, f, e);
+	return -1;
+}
+
+void schedule_hint(struct stream_package *p, uint32_t first, uint32_t count)
+{
+	struct schedule *s = &p->schedule;
+
+	sync_lock(&p->lock);
+	/* The newest hints are the most useful ones. */
+	if (s->hint_count == SCHEDULE_HINTS)
+		memmove(s->hints, s->hints + 1, --s->hint_count * sizeof(s->hints[0]));
+	s->hints[s->hint_count++] = (struct schedule_hint){ first, count };
+	(void)call_worker_locked(p);
+	sync_unlock(&p->lock);
+}
+
+/* ---- the primary feature block ---------------------------------------------------------- */
+
+/* Chunks stand in the order of their offsets, so that the block's end is found by halving. */
+static uint32_t count_feature_chunks(struct stream_package *p)
+{
+	uint64_t end = p->header.feature_block_end;
+	uint32_t low = 0, high = p->chunk_count;
+	struct pkg_chunk_info info;
+	struct err ignored;
+
+	if (p->head.len && p->head_off + p->head.len > end)
+		end = p->head_off + p->head.len; /* it has arrived: use it */
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (flight_chunk_info(p, middle, &info, &ignored) < 0)
+			return 0;
+		if (info.off + info.stored_len <= end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (p->opt.cache)
+		return low;
+	/* Without a cache only so much as memory holds until it is wanted. */
+	high = 0;
+	for (uint64_t sum = 0; high < low; high++) {
+		if (flight_chunk_info(p, high, &info, &ignored) < 0)
+			break;
+		sum += info.content_len;
+		if (sum > p->memory.max / 4 * 3)
+			break;
+	}
+	return high;
+}
+
+/* The next stretch of the block that is lacking, from *at on; NULL at the end or on failure. */
+static struct flight *next_stretch(struct stream_package *p, uint32_t *at)
+{
+	struct flight *f = NULL;
+	struct err ignored;
+
+	while (!f && *at < p->feature_chunks && !is_closing(p)) {
+		struct flight_plan plan = { .first = *at, .bytes_max = UINT64_MAX };
+		struct pkg_chunk_info info;
+		bool is_here;
+
+		/* Cached stretches are skipped one chunk at a time, so that planning stays linear. */
+		sync_lock(&p->lock);
+		is_here = p->is_busy[*at] || memory_has(&p->memory, *at);
+		sync_unlock(&p->lock);
+		if (flight_chunk_info(p, *at, &info, &ignored) < 0)
+			break;
+		if (is_here || (p->opt.cache && stream_cache_has(p->opt.cache, &info.digest))) {
+			(*at)++;
+			continue;
+		}
+		plan.count_max = p->feature_chunks - *at;
+		if (flight_plan(p, &plan, &f, &ignored) < 0)
+			return NULL;
+		*at = f ? f->first + f->count : *at + 1;
+	}
+	return f;
+}
+
+/* Waits before the next try; ends early when the network works again. */
+static void rest(struct stream_package *p, unsigned failures)
+{
+	unsigned ms = RETRY_MIN_MS << (failures < 5 ? failures : 5);
+	uint64_t now = sync_now_ms(), end = now + (ms < RETRY_MAX_MS ? ms : RETRY_MAX_MS), answers;
+
+	sync_lock(&p->lock);
+	answers = p->good_answers;
+	for (; now < end && !p->is_closing && p->good_answers == answers; now = sync_now_ms())
+		(void)sync_wait_ms(&p->changed, &p->lock, end - now);
+	sync_unlock(&p->lock);
+}
+
+struct streamer {
+	struct stream_package *p;
+	struct flight *first; /* planned before the first reader came */
+	uint32_t at;
+};
+
+static void *streamer_main(void *arg)
+{
+	struct streamer start = *(struct streamer *)arg;
+	struct stream_package *p = start.p;
+	struct flight *f = start.first;
+	unsigned failures = 0;
+	uint32_t at = start.at;
+	struct err e;
+
+	free(arg);
+	if (!f)
+		f = next_stretch(p, &at);
+	while (f) {
+		if (flight_run(p, f, true, &p->head, &e) == 0) {
+			failures = 0;
+		} else if (e.code == ERR_NET || e.code == ERR_NOTFOUND) {
+			rest(p, failures++);
+			at = 0;
+		} else if (e.code != ERR_INTEGRITY) {
+			break;
+		}
+		f = next_stretch(p, &at);
+	}
+	buf_fini(&p->head);
+	return NULL;
+}
+
+void schedule_start(struct stream_package *p)
+{
+	struct err ignored;
+	struct streamer *start;
+
+	p->feature_chunks = count_feature_chunks(p);
+	if (!p->feature_chunks)
+		return;
+	start = mem_alloc(1, sizeof(*start), &ignored);
+	if (!start)
+		return;
+	start->p = p;
+	/* Whoever reads from now on must find the block on its way, not ask a second time. Where bytes came
+	 * with the header the cache did not know the package, so that this does not delay a warm start. */
+	if (p->head.len)
+		start->first = next_stretch(p, &start->at);
+	if (p->head.len && !start->first) {
+		free(start);
+		return;
+	}
+	if (pthread_create(&p->schedule.streamer, NULL, streamer_main, start) == 0) {
+		p->schedule.has_streamer = true;
+		return;
+	}
+	(void)err_set(&ignored, ERR_NOMEM, "cannot start a thread");
+	if (start->first)
+		flight_abandon(p, start->first, &ignored);
+	free(start);
+}
+
+void schedule_stop(struct stream_package *p)
+{
+	struct schedule *s = &p->schedule;
+	struct err why;
+
+	if (s->has_streamer)
+		(void)pthread_join(s->streamer, NULL);
+	for (unsigned i = 0; i < s->worker_count; i++)
+		(void)pthread_join(s->workers[i], NULL);
+	(void)err_set(&why, ERR_INTERRUPTED, "closing");
+	while (s->wanted)
+		flight_abandon(p, take_wanted_locked(s), &why);
+}

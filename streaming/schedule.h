@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests for chunks: what goes together into one, who carries it out, and in which order.
+ *
+ * One thread streams the primary feature block; up to SCHEDULE_WORKERS others, started when first needed,
+ * take wanted chunks first and hints after them. A request takes along what lies beside the wanted
+ * chunk and is neither cached nor on its way: few requests instead of many. */
+#ifndef FLOE_STREAM_SCHEDULE_H
+#define FLOE_STREAM_SCHEDULE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum {
+	SCHEDULE_WORKERS = 4,
+	SCHEDULE_HINTS = 64,
+	SCHEDULE_GAP_MAX = 128 * 1024,
+	SCHEDULE_REQUEST_MAX = 4 * 1024 * 1024,
+	SCHEDULE_WINDOW_MIN = 512 * 1024,
+};
+
+struct stream_package;
+struct flight; /* a request: chunks first .. first+count-1, some of which it obtains */
+
+struct schedule_hint {
+	uint32_t first, count;
+};
+
+struct schedule { /* guarded by the package's lock */
+	struct flight *wanted, **wanted_last;
+	struct schedule_hint hints[SCHEDULE_HINTS];
+	unsigned hint_count;
+	pthread_t workers[SCHEDULE_WORKERS];
+	unsigned worker_count, idle_count, hinting_count;
+	pthread_t streamer;
+	bool has_streamer;
+};
+
+void schedule_init(struct stream_package *p);
+/* Starts streaming the primary feature block. Failure to start a thread is not an error: chunks then come
+ * on demand. */
+void schedule_start(struct stream_package *p);
+/* Joins all threads; the fetcher was cancelled and is_closing set before. */
+void schedule_stop(struct stream_package *p);
+/* Puts a request for a chunk, which the caller has made busy, into the queue. On -1 it is still the
+ * caller's to settle. */
+int schedule_want(struct stream_package *p, uint32_t idx, struct err *e) FLOE_MUST_USE;
+void schedule_hint(struct stream_package *p, uint32_t first, uint32_t count);
+
+#endif
