@@ -17,13 +17,13 @@ below() {
 }
 
 # header <TAB> pattern of the files that may include it; tests may include what they test with.
-third_party='curl/	^streaming/fetch_http[a-z_]*\.c$
-fuse	^vfs/(package_mount|host_view|fuse_serve|union_fuse)[a-z_]*\.[ch]$
+third_party='curl/	^streaming/http_engine\.c$
+fuse	^vfs/(fuse_session|host_ops|package_ops)\.[ch]$
 sqlite3.h	^(package-format/index[a-z_]*|streaming/cache[a-z_]*|registry-shim/hive[a-z_]*)\.[ch]$
 zstd	^package-format/chunk\.c$
 openssl/	^package-format/(key|digest)\.c$
 jansson.h	^(package-format/manifest[a-z_]*|launcher/[a-z_]+|sequencer/[a-z_]+)\.[ch]$
-seccomp.h	^(launcher|sequencer)/[a-z_]*(seccomp|filter|pretend)[a-z_]*\.c$
+seccomp.h	^(launcher/holder_server|sequencer/[a-z_]+)\.c$
 microhttpd.h	^launcher/cmd_serve[a-z_]*\.c$
 augeas.h	^registry-shim/lens_augeas\.c$
 archive	^sequencer/[a-z_]*(archive|import)[a-z_]*\.c$'
