@@ -153,7 +153,9 @@ int stream_cache_gc(struct stream_cache *c, uint64_t keep_bytes, uint64_t *ret_f
 	struct err ignored;
 	int rc;
 
-	(void)stream_cache_sync(c, &ignored); /* on a full disk gc is most wanted */
+	/* On a full disk gc is most wanted: go on whatever this says. */
+	if (stream_cache_sync(c, &ignored) < 0)
+		ignored.code = ERR_NONE;
 	before = blocks_of(c);
 	sync_lock(&c->change_lock);
 	rc = cache_db_evict(c->change_db, keep_bytes, e);

@@ -29,9 +29,8 @@ void cache_db_close(struct cache_db *db); /* NULL ok */
 int cache_db_find(struct cache_db *db, const struct pkg_digest *digest, struct cache_row *ret,
 		  struct err *e) FLOE_MUST_USE;
 /* Removes the row if it still names that place; counts it as wrong. */
-int cache_db_drop_wrong(struct cache_db *db, const struct cache_row *row, struct err *e) FLOE_MUST_USE;
-int cache_db_touch(struct cache_db *db, const struct pkg_digest *digests, size_t count,
-		   struct err *e) FLOE_MUST_USE;
+int cache_db_drop_wrong(struct cache_db *db, const struct cache_row *row, struct err *e);
+int cache_db_touch(struct cache_db *db, const struct pkg_digest *digests, size_t count, struct err *e);
 
 /* Space at the end of chunks.dat. It is ours until cache_db_commit or cache_db_release, or for ten minutes:
  * reservations of killed processes expire. */
@@ -40,7 +39,7 @@ int cache_db_reserve(struct cache_db *db, uint64_t len, uint64_t *ret_off, int64
 /* Publishes the rows, whose bytes are durable. ERR_BUSY when the reservation has expired. */
 int cache_db_commit(struct cache_db *db, int64_t reservation, const struct cache_row *rows, size_t count,
 		    struct err *e) FLOE_MUST_USE;
-int cache_db_release(struct cache_db *db, int64_t reservation, struct err *e) FLOE_MUST_USE;
+int cache_db_release(struct cache_db *db, int64_t reservation, struct err *e);
 
 struct cache_totals {
 	uint64_t chunks, bytes, wrong, packages;
@@ -50,7 +49,7 @@ int cache_db_totals(struct cache_db *db, struct cache_totals *ret, struct err *e
 int cache_db_list(struct cache_db *db, const struct pkg_digest *after, struct cache_row *ret, size_t cap,
 		  size_t *ret_count, struct err *e) FLOE_MUST_USE;
 /* Removes least recently used rows until at most keep_bytes of content are left. */
-int cache_db_evict(struct cache_db *db, uint64_t keep_bytes, struct err *e) FLOE_MUST_USE;
+int cache_db_evict(struct cache_db *db, uint64_t keep_bytes, struct err *e);
 /* Calls back for each range of chunks.dat that nothing refers to and nothing ever will. */
 typedef void cache_hole_fn(void *arg, uint64_t off, uint64_t len);
 int cache_db_holes(struct cache_db *db, cache_hole_fn *fn, void *arg, struct err *e) FLOE_MUST_USE;

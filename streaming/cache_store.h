@@ -55,7 +55,7 @@ struct cache_pending *cache_pending_find_locked(struct stream_cache *c, const st
 	SYNC_REQUIRES(c->lock);
 void *cache_writer_main(void *cache);
 /* Gives the blocks of unreferenced ranges back. */
-int cache_punch(struct stream_cache *c, struct err *e) FLOE_MUST_USE;
+int cache_punch(struct stream_cache *c, struct err *e);
 /* Evicts when the content outgrew what this disk can spare; at most what the quota says. */
 void cache_trim(struct stream_cache *c);
 /* Checks one row's bytes against its digest; `data` holds row->len. True when they are right. */

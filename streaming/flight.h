@@ -29,7 +29,7 @@ int flight_plan(struct stream_package *p, const struct flight_plan *plan, struct
 /* Carries it out and frees it. -1 with *e when a chunk could not be had; the waiters have been told.
  * `head` (may be NULL) holds bytes of the file from p->head_off on. */
 int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, const struct buf *head,
-	       struct err *e) FLOE_MUST_USE;
+	       struct err *e);
 /* Frees a flight that never ran; its chunks are settled with *why. */
 void flight_abandon(struct stream_package *p, struct flight *f, const struct err *why);
 /* pkg_index_chunk, and bounds. */

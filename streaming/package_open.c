@@ -192,10 +192,11 @@ static void remember(struct stream_package *p, const uint8_t *bytes, const uint8
 		return;
 	p->fetcher->ops->identity(p->fetcher, identity);
 	pkg_index_counts(p->index, &counts);
-	(void)stream_cache_save_package(p->opt.cache, p->source, identity, bytes, index,
-					p->header.index_stored_len, &ignored);
-	(void)stream_cache_note_package(p->opt.cache, &p->header.root, m->name, m->version,
-					counts.content_bytes, &ignored);
+	if (stream_cache_save_package(p->opt.cache, p->source, identity, bytes, index,
+				      p->header.index_stored_len, &ignored) < 0 ||
+	    stream_cache_note_package(p->opt.cache, &p->header.root, m->name, m->version,
+				      counts.content_bytes, &ignored) < 0)
+		return;
 }
 
 static int open_from_origin(struct stream_package *p, const struct stream_package_opt *opt,
