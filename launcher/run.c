@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `floe run`; see run.h. Asks the holder for a tree, joins its namespaces, plans, and runs. */
+#include "launcher/run.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "launcher/holder_client.h"
+#include "launcher/plan.h"
+#include "launcher/reference.h"
+#include "launcher/sandbox.h"
+
+static const char help[] =
+	"usage: floe run [OPTIONS] REF [OPTIONS] [--] [ARGUMENTS]\n"
+	"Runs an application from a package (a path or a URL) without installing it. What it writes stays in "
+	"an\n"
+	"environment; ARGUMENTS are the application's.\n"
+	"\n"
+	"  --env NAME           environment to run in (default: the package's name)\n"
+	"  --ephemeral          a fresh environment that is removed at the end\n"
+	"  --command CMD        command of the package, or a path inside (default: the package's main "
+	"command)\n"
+	"  --share PATH[:ro]    show the host's PATH itself: writes go to the host (:ro: none)\n"
+	"  --private PATH       keep writes to PATH in the environment, also inside a shared directory\n"
+	"  --hide PATH          do not show the host's PATH at all\n"
+	"  --net host|none      the network (default: host)\n"
+	"  --engine overlay     how the union is made (default: auto, which is overlay)\n"
+	"  --offline            never ask the network\n"
+	"  --on-loss wait|fail:SECONDS\n"
+	"                       when the network goes: wait (default), or fail reads after so long\n"
+	"  --trust-once         accept an unknown signer this time\n"
+	"  --dry-run            print the plan instead of running it\n"
+	"  -q, -v               say less, say more\n"
+	"\n"
+	"Exit status: the application's own; 125 floe failed before it started, 126 refused (trust or "
+	"policy, or not\n"
+	"executable), 127 no such command. A signal that ends the application ends floe the same way.\n";
+
+struct options {
+	const char *ref, *env, *command;
+	bool ephemeral, offline, trust_once, no_network, dry_run;
+	uint64_t fail_after_s;
+	bool is_at_command;      /* what fails from here on is about the command itself */
+	struct launch_plan plan; /* --share, --private, --hide */
+	char **args;
+};
+
+enum {
+	OPT_ENV = 256,
+	OPT_EPHEMERAL,
+	OPT_COMMAND,
+	OPT_SHARE,
+	OPT_PRIVATE,
+	OPT_HIDE,
+	OPT_NET,
+	OPT_ENGINE,
+	OPT_OFFLINE,
+	OPT_ON_LOSS,
+	OPT_TRUST_ONCE,
+	OPT_DRY_RUN,
+	OPT_HELP
+};
+
+static const struct option long_options[] = {
+	{ "env", required_argument, NULL, OPT_ENV },
+	{ "ephemeral", no_argument, NULL, OPT_EPHEMERAL },
+	{ "command", required_argument, NULL, OPT_COMMAND },
+	{ "share", required_argument, NULL, OPT_SHARE },
+	{ "private", required_argument, NULL, OPT_PRIVATE },
+	{ "hide", required_argument, NULL, OPT_HIDE },
+	{ "net", required_argument, NULL, OPT_NET },
+	{ "engine", required_argument, NULL, OPT_ENGINE },
+	{ "offline", no_argument, NULL, OPT_OFFLINE },
+	{ "on-loss", required_argument, NULL, OPT_ON_LOSS },
+	{ "trust-once", no_argument, NULL, OPT_TRUST_ONCE },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int add_share(struct options *o, const char *text, struct err *e)
+{
+	size_t len = strlen(text);
+	bool read_only = len > 3 && !strcmp(text + len - 3, ":ro");
+	auto_free char *path = mem_strndup(text, read_only ? len - 3 : len, e);
+
+	if (!path)
+		return -1;
+	return launch_plan_rule(&o->plan, path, read_only ? LAUNCH_DIRECT_READ_ONLY : LAUNCH_DIRECT, false,
+				e);
+}
+
+static int parse_on_loss(struct options *o, const char *text, struct err *e)
+{
+	char *end;
+
+	if (!strcmp(text, "wait"))
+		return 0;
+	if (!strncmp(text, "fail:", 5)) {
+		o->fail_after_s = strtoull(text + 5, &end, 10);
+		if (end != text + 5 && !*end && o->fail_after_s > 0 && o->fail_after_s <= 86400)
+			return 0;
+	}
+	return err_set(e, ERR_USAGE, "--on-loss %s: give wait, or fail: and a number of seconds", text);
+}
+
+static int take_option(struct options *o, int opt, struct err *e)
+{
+	switch (opt) {
+	case OPT_ENV:
+		o->env = optarg;
+		if (!path_is_plain_name(optarg))
+			return err_set(e, ERR_USAGE, "--env %s: not a name (letters, digits and ._+@- only)",
+				       optarg);
+		return 0;
+	case OPT_EPHEMERAL:
+		o->ephemeral = true;
+		return 0;
+	case OPT_COMMAND:
+		o->command = optarg;
+		return 0;
+	case OPT_SHARE:
+		return add_share(o, optarg, e);
+	case OPT_PRIVATE:
+		return launch_plan_rule(&o->plan, optarg, LAUNCH_PRIVATE, false, e);
+	case OPT_HIDE:
+		return launch_plan_rule(&o->plan, optarg, LAUNCH_HIDDEN, false, e);
+	case OPT_NET:
+		o->no_network = !strcmp(optarg, "none");
+		if (!o->no_network && strcmp(optarg, "host") != 0)
+			return err_set(e, ERR_USAGE, "--net %s: give host or none", optarg);
+		return 0;
+	case OPT_ENGINE:
+		if (strcmp(optarg, "auto") != 0 && strcmp(optarg, "overlay") != 0)
+			return err_set(e, ERR_USAGE, "--engine %s: there is only overlay", optarg);
+		return 0;
+	case OPT_OFFLINE:
+		o->offline = true;
+		return 0;
+	case OPT_ON_LOSS:
+		return parse_on_loss(o, optarg, e);
+	case OPT_TRUST_ONCE:
+		o->trust_once = true;
+		return 0;
+	case OPT_DRY_RUN:
+		o->dry_run = true;
+		return 0;
+	case 'q':
+		log_setup("floe", LOG_QUIET);
+		return 0;
+	case 'v':
+		log_setup("floe", LOG_VERBOSE);
+		return 0;
+	default:
+		return err_set(e, ERR_USAGE,
+			       "see floe run --help (the application's own options come behind --)");
+	}
+}
+
+/* 1 = go on, 0 = help was printed. */
+static int parse(int argc, char **argv, struct options *o, struct err *e)
+{
+	int opt;
+
+	for (;;) {
+		while ((opt = getopt_long(argc, argv, "+qv", long_options, NULL)) != -1) {
+			if (opt == OPT_HELP) {
+				(void)fputs(help, stdout);
+				return 0;
+			}
+			if (take_option(o, opt, e) < 0)
+				return -1;
+		}
+		if (o->ref || optind >= argc || !strcmp(argv[optind - 1], "--"))
+			break;
+		o->ref = argv[optind++];
+	}
+	if (!o->ref && optind < argc)
+		o->ref = argv[optind++];
+	if (!o->ref)
+		return err_set(e, ERR_USAGE, "name a package: floe run PATH-OR-URL");
+	o->args = argv + optind;
+	return 1;
+}
+
+/* ---- asking the holder ----------------------------------------------------------------------- */
+
+static int put_request(const struct options *o, const char *source, const char *home, struct wire_out *m,
+		       struct err *e)
+{
+	if (wire_put_str(m, "type", "launch", e) < 0 || wire_put_str(m, "source", source, e) < 0 ||
+	    wire_put_str(m, "home", home, e) < 0 || (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
+	    wire_put_u64(m, "ephemeral", o->ephemeral, e) < 0 ||
+	    wire_put_u64(m, "offline", o->offline, e) < 0 ||
+	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0)
+		return -1;
+	return o->fail_after_s ? wire_put_u64(m, "fail-after", o->fail_after_s, e) : 0;
+}
+
+static void show_progress(const struct wire_in *m, bool *is_shown)
+{
+	struct wire_field f;
+
+	if (!wire_find(m, "text", &f) || log_get_level() < LOG_NORMAL || !isatty(STDERR_FILENO))
+		return;
+	(void)fprintf(stderr, "\r\033[K%.*s", (int)f.len, (const char *)f.value);
+	(void)fflush(stderr);
+	*is_shown = true;
+}
+
+static int request_launch(int sock, const struct options *o, const char *source, const char *home,
+			  struct wire_in *ret, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	bool is_shown = false;
+	int rc;
+
+	if (put_request(o, source, home, &m, e) < 0)
+		return -1;
+	rc = launch_holder_ask(sock, &m, ret, e);
+	while (rc == 0 && wire_is(ret, "type", "progress")) {
+		show_progress(ret, &is_shown);
+		wire_in_fini(ret);
+		rc = wire_recv(sock, ret, e);
+		if (rc == 0)
+			rc = err_set(e, ERR_IO, "the holder went away");
+		else if (rc > 0)
+			rc = wire_error(ret, e);
+	}
+	if (is_shown)
+		(void)fputs("\r\033[K", stderr);
+	return rc < 0 ? -1 : 0;
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static int join_namespaces(struct wire_in *launched, struct err *e)
+{
+	auto_fd int mnt = wire_steal_fd(launched, 1), user = wire_steal_fd(launched, 2);
+
+	if (user >= 0 && setns(user, CLONE_NEWUSER) < 0)
+		return err_sys(e, errno, "cannot join the user namespace");
+	if (mnt < 0 || setns(mnt, CLONE_NEWNS) < 0)
+		return err_sys(e, errno, "cannot join the mount namespace");
+	return 0;
+}
+
+static int tell_started(int sock, pid_t init, char *const *argv, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+
+	if (wire_put_str(&m, "type", "started", e) < 0 || wire_put_u64(&m, "pid", (uint64_t)init, e) < 0 ||
+	    wire_put_str(&m, "command", argv[0], e) < 0)
+		return -1;
+	return wire_send(sock, &m, e);
+}
+
+static int make_plan(struct options *o, const struct wire_in *launched, const struct wire_in *package,
+		     struct err *e)
+{
+	struct launch_plan *p = &o->plan;
+	auto_free char *env_name = wire_str(launched, "env", e);
+
+	if (!env_name)
+		return -1;
+	o->is_at_command = true;
+	if (launch_plan_command(p, package, o->command, o->args, e) < 0)
+		return -1;
+	o->is_at_command = false;
+	if (launch_plan_environment(p, package, env_name, wire_u64_or(launched, "has-config", 0) != 0, e) < 0)
+		return -1;
+	return 0;
+}
+
+/* Rules in order of precedence: defaults, the package's, then those of the command line, which came first. */
+static int order_rules(struct options *o, const struct wire_in *package, struct err *e)
+{
+	struct launch_plan given = o->plan;
+	int rc = 0;
+
+	o->plan = (struct launch_plan){ 0 };
+	if (launch_plan_defaults(&o->plan, e) < 0 || launch_plan_package(&o->plan, package, e) < 0)
+		rc = -1;
+	for (size_t i = 0; rc == 0 && i < given.rule_count; i++)
+		rc = launch_plan_rule(&o->plan, given.rules[i].path, given.rules[i].policy, false, e);
+	launch_plan_fini(&given);
+	return rc < 0 ? -1 : launch_plan_resolve(&o->plan, e);
+}
+
+static void print_plan(const struct options *o, const struct wire_in *launched)
+{
+	static const char *const fields[] = { "env", "root", "engine", "tree" };
+	struct err ignored;
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		auto_free char *value = wire_str(launched, fields[i], &ignored);
+
+		(void)printf("%-9s %s\n", fields[i], value ? value : "");
+	}
+	(void)printf("%-9s %s\n", "network", o->no_network ? "none" : "host");
+	(void)printf("%-9s mount pid ipc uts%s%s\n", "separate", o->no_network ? " net" : "",
+		     geteuid() ? " user" : "");
+	launch_plan_print(&o->plan, stdout);
+}
+
+static int run(struct options *o, struct launch_status *ret, struct err *e)
+{
+	auto_free char *source = launch_reference_source(o->ref, e);
+	auto_free char *home = source ? path_home(e) : NULL;
+	auto_free char *tree = NULL;
+	auto_wire_in struct wire_in launched = WIRE_IN_INIT, package = WIRE_IN_INIT;
+	auto_fd int sock = -1;
+	struct launch_sandbox s = { 0 };
+	struct wire_field filter, description;
+	pid_t init;
+	int events;
+
+	if (!home || launch_holder_connect(true, &sock, e) < 0 ||
+	    request_launch(sock, o, source, home, &launched, e) < 0)
+		return -1;
+	tree = wire_str(&launched, "tree", e);
+	if (!tree)
+		return -1;
+	if (!wire_find(&launched, "package", &description) || !wire_find(&launched, "filter", &filter))
+		return err_set(e, ERR_FORMAT, "the holder's answer lacks the package's description");
+	if (wire_parse(description.value, description.len, &package, e) < 0 ||
+	    order_rules(o, &package, e) < 0 || make_plan(o, &launched, &package, e) < 0)
+		return -1;
+	if (o->dry_run) {
+		print_plan(o, &launched);
+		*ret = (struct launch_status){ 0 };
+		return 0;
+	}
+	if (join_namespaces(&launched, e) < 0)
+		return -1;
+	s = (struct launch_sandbox){ .tree = tree,
+				     .binds = o->plan.binds,
+				     .bind_count = o->plan.bind_count,
+				     .cwd = o->plan.cwd,
+				     .argv = o->plan.argv,
+				     .envp = o->plan.envp,
+				     .no_network = o->no_network,
+				     .filter = filter.value,
+				     .filter_len = filter.len };
+	if (launch_sandbox_start(&s, sock, &init, &events, e) < 0 ||
+	    tell_started(sock, init, o->plan.argv, e) < 0)
+		return -1;
+	o->is_at_command = true;
+	return launch_sandbox_wait(init, events, ret, e);
+}
+
+/* Ends like the application did, so that shells and makes see what they would have seen; its core is its own.
+ */
+static int end_by_signal(int signal_no)
+{
+	struct rlimit none = { 0, 0 };
+	sigset_t set;
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)signal(signal_no, SIG_DFL);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, signal_no);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	(void)raise(signal_no);
+	return 128 + signal_no;
+}
+
+/* As env(1) has it: 127 when the command is not there, 126 when it may not be executed. */
+static int exit_status(const struct options *o, const struct err *e)
+{
+	if (o->is_at_command && e->code == ERR_NOTFOUND)
+		return 127;
+	if (o->is_at_command && e->code == ERR_DENIED)
+		return 126;
+	return err_exit_status(e);
+}
+
+int launch_run(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct launch_status status = { 0 };
+	struct err e;
+	int rc = parse(argc, argv, &o, &e);
+
+	if (rc > 0)
+		rc = run(&o, &status, &e);
+	launch_plan_fini(&o.plan);
+	if (rc < 0) {
+		log_error("run: %s", e.msg);
+		return exit_status(&o, &e);
+	}
+	if (status.is_signal)
+		return end_by_signal(status.code);
+	return status.code;
+}
