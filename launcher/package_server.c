@@ -17,6 +17,7 @@
 #include "base/path.h"
 #include "base/sync.h"
 #include "base/wire.h"
+#include "launcher/launch_info.h"
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
 #include "streaming/cache.h"
@@ -258,23 +259,19 @@ static int say_opened(struct server *s, struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	auto_buf struct buf defaults = BUF_INIT(DEFAULTS_MAX);
-	auto_buf struct buf json = BUF_INIT(PKG_MANIFEST_MAX);
 	struct pkg_index *index = stream_package_index(s->package);
 	const struct pkg_manifest *manifest = pkg_index_manifest(index);
 	char root[2 * PKG_DIGEST_LEN + 1], title[16];
 	auto_fd int fd = -1;
 
 	bytes_to_hex(&stream_package_header(s->package)->root, PKG_DIGEST_LEN, root);
-	if (pkg_index_defaults(index, add_default, &defaults, e) < 0 ||
-	    pkg_manifest_print(manifest, &json, e) < 0)
+	if (pkg_index_defaults(index, add_default, &defaults, e) < 0)
 		return -1;
 	fd = bytes_fd("defaults", defaults.data, defaults.len, e);
 	if (fd < 0 || wire_put_str(&m, "type", "opened", e) < 0 || wire_put_str(&m, "root", root, e) < 0 ||
-	    wire_put_str(&m, "name", manifest->name, e) < 0 ||
-	    wire_put_str(&m, "version", manifest->version, e) < 0 ||
 	    wire_put_str(&m, "source", stream_package_source(s->package), e) < 0 ||
 	    wire_put_u64(&m, "is-offline", stream_package_is_offline(s->package), e) < 0 ||
-	    wire_put(&m, "manifest", json.data, json.len, e) < 0 || wire_put_fd(&m, fd, e) < 0)
+	    launch_info_put(manifest, &m, e) < 0 || wire_put_fd(&m, fd, e) < 0)
 		return -1;
 	/* What ps and top show. */
 	(void)snprintf(title, sizeof(title), "floe:%s", manifest->name);
