@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "registry-shim/broker_view.h"
+#include "registry-shim/shim_paths.h"
 
 enum { VIEW_MODE = 0600 };
 
@@ -305,7 +306,7 @@ int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct 
 			size_t *ret_changed, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
-	auto_free char *note = mem_printf(e, BROKER_REMOVED_PREFIX "%s", f->name);
+	auto_free char *note = mem_printf(e, REG_SHIM_REMOVED_PREFIX "%s", f->name);
 	int changed;
 
 	*ret_changed = 0;

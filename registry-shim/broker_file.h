@@ -42,7 +42,4 @@ int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct 
 /* What an earlier broker last showed, from shown/. */
 int broker_file_recall(struct broker_file *f, const struct broker_dirs *dirs, struct err *e) FLOE_MUST_USE;
 
-/* ".removed-NAME" in view/: the shim's note of a removal that no broker was there to take. */
-#define BROKER_REMOVED_PREFIX ".removed-"
-
 #endif

@@ -13,4 +13,7 @@
 #define REG_SHIM_VIEW    REG_SHIM_RUN "/view"
 #define REG_SHIM_SOCKET  REG_SHIM_RUN "/registry.sock"
 
+/* RUN/view/.removed-NAME: the shim's note of a removal that no broker was there to take. */
+#define REG_SHIM_REMOVED_PREFIX ".removed-"
+
 #endif
