@@ -20,7 +20,6 @@
 #pragma weak cmd_registry
 #pragma weak cmd_cache
 #pragma weak cmd_key
-#pragma weak cmd_doctor
 
 struct verb {
 	const char *name;
@@ -63,31 +62,34 @@ static void print_overview(FILE *out)
 
 enum { NAME_MAX_COMPARED = 32 };
 
-/* How many letters must be changed, added or left out (Levenshtein's distance). */
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* How many letters must be changed, added, left out or swapped with their neighbour (optimal string
+ * alignment). */
 static unsigned distance(const char *a, const char *b)
 {
-	unsigned row[NAME_MAX_COMPARED + 1];
-	size_t lb = strlen(b);
+	unsigned rows[3][NAME_MAX_COMPARED + 1];
+	size_t la = strlen(a), lb = strlen(b);
 
-	if (lb > NAME_MAX_COMPARED || strlen(a) > NAME_MAX_COMPARED)
+	if (la > NAME_MAX_COMPARED || lb > NAME_MAX_COMPARED)
 		return NAME_MAX_COMPARED;
 	for (size_t j = 0; j <= lb; j++)
-		row[j] = (unsigned)j;
-	for (; *a; a++) {
-		unsigned diagonal = row[0]++;
+		rows[0][j] = (unsigned)j;
+	for (size_t i = 1; i <= la; i++) {
+		unsigned *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
 
+		now[0] = (unsigned)i;
 		for (size_t j = 1; j <= lb; j++) {
-			unsigned best = diagonal + (*a != b[j - 1]);
-
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			diagonal = row[j];
-			row[j] = best;
+			now[j] = least(before[j - 1] + (a[i - 1] != b[j - 1]),
+				       least(before[j], now[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				now[j] = least(now[j], earlier[j - 2] + 1);
 		}
 	}
-	return row[lb];
+	return rows[la % 3][lb];
 }
 
 static const char *nearest(const char *name)
