@@ -201,9 +201,10 @@ static int harden_locked(struct pkg_index *x, struct err *e) SYNC_REQUIRES(x->lo
 	auto_free char *pragmas = mem_printf(e,
 					     "PRAGMA mmap_size=%llu; PRAGMA cell_size_check=ON; "
 					     "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; "
-					     "PRAGMA cache_size=-256; PRAGMA automatic_index=OFF",
+					     "PRAGMA cache_size=-256; PRAGMA automatic_index=OFF; BEGIN",
 					     (unsigned long long)x->len);
 
+	/* One read transaction for good: without it every query would take and give back a lock. */
 	if (!pragmas)
 		return -1;
 	if (sqlite3_db_config(x->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
