@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "launcher/cmd_env.h"
 #include "launcher/holder_list.h"
 #include "launcher/json_output.h"
@@ -53,7 +54,8 @@ static void ask_running(const char *name, struct running *ret)
 }
 
 struct usage {
-	uint64_t bytes, files;
+	uint64_t bytes; /* of everything */
+	uint64_t files; /* regular ones, written by applications */
 };
 
 static void close_walk(FTS **walk)
@@ -62,9 +64,9 @@ static void close_walk(FTS **walk)
 		(void)fts_close(*walk);
 }
 
-static int measure(const char *dir, struct usage *ret, struct err *e)
+static int measure(const struct launch_environment *env, struct usage *ret, struct err *e)
 {
-	auto_free char *path = mem_strdup(dir, e);
+	auto_free char *path = mem_strdup(env->dir, e);
 	char *paths[] = { path, NULL };
 	__attribute__((cleanup(close_walk))) FTS *walk = NULL;
 	FTSENT *entry;
@@ -74,7 +76,7 @@ static int measure(const char *dir, struct usage *ret, struct err *e)
 		return -1;
 	walk = fts_open(paths, FTS_PHYSICAL | FTS_XDEV, NULL);
 	if (!walk)
-		return err_sys(e, errno, "%s", dir);
+		return err_sys(e, errno, "%s", env->dir);
 	while ((entry = fts_read(walk))) {
 		if (entry->fts_info == FTS_DP || entry->fts_info == FTS_NS || entry->fts_info == FTS_ERR)
 			continue;
@@ -84,7 +86,8 @@ static int measure(const char *dir, struct usage *ret, struct err *e)
 				(uint64_t)entry->fts_statp->st_blocks * 512 / entry->fts_statp->st_nlink;
 		else
 			ret->bytes += (uint64_t)entry->fts_statp->st_blocks * 512;
-		ret->files += S_ISREG(entry->fts_statp->st_mode);
+		ret->files +=
+			S_ISREG(entry->fts_statp->st_mode) && path_is_below(entry->fts_path, env->upper);
 	}
 	return 0;
 }
@@ -123,7 +126,7 @@ static int list_one(const char *name, struct launch_table *t, json_t *all, struc
 	struct usage use;
 	int rc;
 
-	if (launch_environment_open(name, LAUNCH_ENV_SHARED, &env, e) < 0 || measure(env->dir, &use, e) < 0)
+	if (launch_environment_open(name, LAUNCH_ENV_SHARED, &env, e) < 0 || measure(env, &use, e) < 0)
 		return -1;
 	ask_running(name, &run);
 	if (all)
@@ -193,8 +196,7 @@ static int show_one(const char *name, json_t *all, bool is_first)
 	struct usage use;
 	struct err e;
 
-	if (launch_environment_open(name, LAUNCH_ENV_SHARED, &env, &e) < 0 ||
-	    measure(env->dir, &use, &e) < 0) {
+	if (launch_environment_open(name, LAUNCH_ENV_SHARED, &env, &e) < 0 || measure(env, &use, &e) < 0) {
 		log_error("%s", e.msg);
 		return err_exit_status(&e);
 	}

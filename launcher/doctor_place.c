@@ -122,7 +122,8 @@ static void look_at_installation(struct doctor_report *r)
 		{ "libexec/floe/floe-host-view", X_OK },
 		{ "lib/floe/libfloe-shim.so", R_OK },
 	};
-	bool complete = true;
+	const char *missing = NULL;
+	size_t count = 0;
 	struct err e;
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -130,10 +131,13 @@ static void look_at_installation(struct doctor_report *r)
 
 		if (path && access(path, parts[i].mode) == 0)
 			continue;
-		complete = false;
-		doctor_add(r, DOCTOR_FAIL, "installation", "install floe again", "%s", path ? path : e.msg);
+		missing = parts[i].file;
+		count++;
 	}
-	if (complete)
+	if (count)
+		doctor_add(r, DOCTOR_FAIL, "installation", "install floe again",
+			   "%zu of its files are missing, %s among them", count, missing);
+	else
 		doctor_add(r, DOCTOR_OK, "installation", NULL, "complete");
 }
 
