@@ -34,7 +34,7 @@ same() {
 }
 
 make() {
-	mkdir -p -m 700 "$envs/$1/upper/etc" "$envs/$1/work"
+	mkdir -p "$envs/$1/upper/etc" "$envs/$1/work"
 	printf 'format=1\npackage=%s\nversion=1.0\nsource=\ncreated=1700000000\n' "$1" >"$envs/$1/environment"
 	: >"$envs/$1/lock"
 }
