@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "base/path.h"
@@ -101,10 +103,23 @@ static char *view_name(const char *path, struct err *e)
 	return r;
 }
 
+/* ':' ends a file's name in the text form of keys. */
+static char *file_name(const char *file, struct err *e)
+{
+	auto_buf struct buf r = BUF_INIT(REG_FILE_MAX);
+	const char *text;
+
+	for (const char *s = file; *s; s++)
+		if (buf_add(&r, *s == ':' ? "%3A" : s, *s == ':' ? 3 : 1, e) < 0)
+			return NULL;
+	text = buf_text(&r, e);
+	return text ? mem_strdup(text, e) : NULL;
+}
+
 static int declare(struct broker_file *f, const struct broker_declaration *d, struct err *e)
 {
 	f->path = path_absolute(d->path, e);
-	f->file = f->path ? mem_strdup(d->file, e) : NULL;
+	f->file = f->path ? file_name(d->file, e) : NULL;
 	f->name = f->file ? view_name(f->path, e) : NULL;
 	f->lens = reg_lens_find(d->lens);
 	if (!f->name)
@@ -153,17 +168,33 @@ static int pick_defaults(const char *packed, size_t len, const char *file, struc
 	return 0;
 }
 
-/* The text that the package layer is made of, if there is one: the package's, else the host's. */
-static int read_default_text(const struct broker_declaration *d, bool has_packed, struct buf *ret,
-			     bool *ret_found, struct err *e)
+struct package {
+	int root; /* of its mount; -1 = none */
+	const char *defaults;
+	size_t defaults_len;
+};
+
+/* A text of the package; its symbolic links lead nowhere else. */
+static int open_in_package(const struct package *p, const char *path)
 {
-	const char *path = *d->defaults_path ? d->defaults_path : has_packed ? NULL : d->path;
-	auto_fd int fd = -1;
+	struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+
+	return p->root < 0 || !*path ? -1 : (int)syscall(SYS_openat2, p->root, path, &how, sizeof(how));
+}
+
+/* The text that the package layer is made of, if there is one: the package's, else the host's. */
+static int read_default_text(const struct package *p, const struct broker_declaration *d, bool has_packed,
+			     struct buf *ret, bool *ret_found, struct err *e)
+{
+	auto_fd int fd = open_in_package(p, d->defaults_path);
 
 	*ret_found = false;
-	if (path)
-		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 && path == d->defaults_path && !has_packed)
+	if (fd < 0)
+		fd = open_in_package(p, d->path);
+	if (fd < 0 && p->root < 0 && *d->defaults_path)
+		fd = open(d->defaults_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 && !has_packed)
 		fd = open(d->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return 0;
@@ -175,7 +206,7 @@ static int read_default_text(const struct broker_declaration *d, bool has_packed
 }
 
 static int set_package_layer(struct broker *b, struct broker_file *f, const struct broker_declaration *d,
-			     const char *packed, size_t packed_len, struct err *e)
+			     const struct package *package, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
 	struct defaults defaults = { 0 };
@@ -185,9 +216,9 @@ static int set_package_layer(struct broker *b, struct broker_file *f, const stru
 	bool has_text = false;
 	int r;
 
-	r = pick_defaults(packed, packed_len, f->file, &defaults, e);
+	r = pick_defaults(package->defaults, package->defaults_len, f->file, &defaults, e);
 	if (r == 0)
-		r = read_default_text(d, defaults.count > 0, &text, &has_text, e);
+		r = read_default_text(package, d, defaults.count > 0, &text, &has_text, e);
 	if (r == 0 && has_text) {
 		body = (const char *)text.data;
 		if (f->lens && f->lens->parse(body, text.len, &doc, e) == 0)
@@ -217,8 +248,10 @@ static int write_paths(struct broker *b, struct err *e)
 }
 
 int broker_configure(struct broker *b, const struct broker_declaration *declared, size_t count,
-		     const char *defaults, size_t defaults_len, struct err *e)
+		     const char *package_root, const char *defaults, size_t defaults_len, struct err *e)
 {
+	auto_fd int root = package_root ? open(package_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct package package = { .root = root, .defaults = defaults, .defaults_len = defaults_len };
 	size_t changed;
 
 	if (count > BROKER_FILES_MAX)
@@ -236,7 +269,7 @@ int broker_configure(struct broker *b, const struct broker_declaration *declared
 		if ((f->shown || faccessat(b->dirs.view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) &&
 		    broker_file_harvest(f, b->hive, &b->dirs, &changed, e) < 0 && e->code == ERR_NOMEM)
 			return -1;
-		if (set_package_layer(b, f, &declared[i], defaults, defaults_len, e) < 0 ||
+		if (set_package_layer(b, f, &declared[i], &package, e) < 0 ||
 		    broker_file_show(f, b->hive, &b->dirs, e) < 0)
 			return err_wrap(e, "%s", declared[i].path);
 	}

@@ -35,13 +35,15 @@ struct broker_declaration {
 	const char *defaults_path; /* the package's text, or "" */
 	const char *file;          /* the path's name in keys */
 };
-/* Declares the files (replacing an earlier declaration), harvests what an earlier broker left, renders
+/* `package_root`: where the package is mounted, or NULL; its links are resolved inside it.
+ * Declares the files (replacing an earlier declaration), harvests what an earlier broker left, renders
  * everything and writes RUN/paths. `defaults`: file NUL key NUL value NUL, repeated.
  *
- * A file's package layer is its part of `defaults` and the text at defaults_path; when neither exists, the
- * text that the host has at `path`. */
+ * A file's package layer is its part of `defaults` and the package's text at defaults_path (else at `path`);
+ * when there is neither, the text that the host has at `path`. */
 int broker_configure(struct broker *b, const struct broker_declaration *declared, size_t count,
-		     const char *defaults, size_t defaults_len, struct err *e) FLOE_MUST_USE;
+		     const char *package_root, const char *defaults, size_t defaults_len,
+		     struct err *e) FLOE_MUST_USE;
 
 /* Takes every change that was not reported. An emptied file counts as an interrupted save: it is put back. */
 int broker_harvest(struct broker *b, size_t *ret_changed, struct err *e) FLOE_MUST_USE;

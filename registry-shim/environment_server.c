@@ -97,14 +97,20 @@ static int configure(struct broker *b, struct wire_in *m, struct err *e)
 	__attribute__((cleanup(declarations_fini))) struct declarations d = { .count = 0 };
 	auto_buf struct buf defaults = BUF_INIT(BROKER_DEFAULTS_MAX);
 	auto_fd int fd = wire_steal_fd(m, 0);
+	struct wire_field root;
+	bool has_root = wire_find(m, "package-root", &root);
+	auto_free char *package_root = has_root ? wire_str(m, "package-root", e) : NULL;
 
+	if (has_root && !package_root)
+		return -1;
 	if (read_declarations(m, &d, e) < 0)
 		return -1;
 	if (fd >= 0 && (lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_end(fd, &defaults, e) < 0))
 		return err_wrap(e, "registry defaults");
 	if (!buf_text(&defaults, e))
 		return -1;
-	return broker_configure(b, d.list, d.count, (const char *)defaults.data, defaults.len, e);
+	return broker_configure(b, d.list, d.count, package_root, (const char *)defaults.data, defaults.len,
+				e);
 }
 
 static int on_control(struct broker *b, struct wire_in *m, int control, struct err *e)

@@ -200,7 +200,7 @@ int reg_hive_open(const char *path, struct reg_hive **ret, struct err *e)
 
 static int check_names(const char *file, const char *key, const char *value, struct err *e)
 {
-	if (!*file || strlen(file) > REG_FILE_MAX || strchr(file, ':') || strchr(file, '\n'))
+	if (!*file || strlen(file) > (size_t)REG_FILE_MAX || strchr(file, ':') || strchr(file, '\n'))
 		return err_set(e, ERR_USAGE, "'%.100s' is no name of a file in the registry", file);
 	if (key && (!*key || strlen(key) > REG_KEY_MAX))
 		return err_set(e, ERR_LIMIT, "a key has 1 to %d bytes", REG_KEY_MAX);

@@ -2,9 +2,9 @@
 /* The hive: an environment's settings by key, in SQLite (ENV/registry.db, WAL).
  *
  * A setting is (file, key) -> value: file = "config/mc/ini" (a token without its "@", then the path; or
- * an absolute path), key = "Section/name". Text form: "config/mc/ini:Midnight-Commander/skin".
- * Layers, highest wins: user > package defaults. A user deletion is a tombstone.
- * (Site policy and locks slot in between; the schema has the column from the start.)
+ * an absolute path; a ':' in it is spelled "%3A"), key = "Section/name". Text form:
+ * "config/mc/ini:Midnight-Commander/skin". Layers, highest wins: user > package defaults. A user deletion is
+ * a tombstone. (Site policy and locks slot in between; the schema has the column from the start.)
  *
  * Changes of one call are one transaction: after a crash all or none. Several processes may have the
  * hive open. Threads: one at a time per handle. Blocks on the disk. <sqlite3.h> only in hive.c. */
