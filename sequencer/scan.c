@@ -262,7 +262,8 @@ static int take(struct scanning *s, const char *path, const FTSENT *f, struct er
 	if (s->is_upper && is_whiteout(f->fts_path, st))
 		return add_whiteout(s, path, e);
 	if (on_host && !is_parent && is_unchanged(f->fts_path, st, host, &below)) {
-		s->report.unchanged++;
+		/* Links at the top are the union's, not the installer's. */
+		s->report.unchanged += !S_ISLNK(st->st_mode) || strchr(path + 1, '/');
 		s->report.unchanged_bytes += S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0;
 		return 0;
 	}

@@ -51,7 +51,10 @@ static int make_stage(const struct seq_session *s, struct stage *ret, struct err
 	ret->tree = ret->view ? seq_workspace_subdir(w, "tree", e) : NULL;
 	ret->upper = ret->tree ? seq_workspace_subdir(w, "upper", e) : NULL;
 	ret->work = ret->upper ? seq_workspace_subdir(w, "work", e) : NULL;
-	return ret->work ? 0 : -1;
+	if (!ret->work)
+		return -1;
+	/* The installer's root directory: servants that it runs as other users must get through. */
+	return chmod(ret->upper, 0755) < 0 ? err_sys(e, errno, "%s", ret->upper) : 0;
 }
 
 static int mount_view(struct stage *st, struct err *e)
