@@ -43,33 +43,39 @@ static bool is_absence(int sys)
 	return sys == ENOENT || sys == EACCES || sys == EPERM || sys == ENOTDIR;
 }
 
-static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+/* 0 with entry filled and the lookup counted, or an errno. */
+static int lookup(struct host_view *v, uint64_t parent, const char *name, struct fuse_entry_param *entry)
 {
-	struct host_view *v = view_of(req);
-	struct fuse_entry_param entry = { .entry_timeout = v->timeout_s, .attr_timeout = v->timeout_s };
 	struct host_fd *dir;
 	struct host_node n;
 	struct stat host;
 	struct err why;
 	int sys;
 
-	if (host_nodes_get(v->tree.nodes, parent, &n, &why) < 0) {
-		(void)fuse_reply_err(req, err_to_errno(&why));
-		return;
-	}
+	if (host_nodes_get(v->tree.nodes, parent, &n, &why) < 0)
+		return ESTALE;
 	sys = host_tree_open(&v->tree, parent, &dir);
-	if (!sys) {
-		sys = host_tree_stat_at(&v->tree, dir->fd, n.dev, name, &host, &entry.attr);
-		host_fds_unref(v->tree.fds, dir);
-	}
-	if (is_absence(sys)) {
-		(void)fuse_reply_entry(req, &entry); /* node id 0: remembered, unlike ENOENT */
-		return;
-	}
-	if (!sys &&
-	    host_nodes_seen(v->tree.nodes, parent, name, &host, &entry.ino, &entry.generation, &why) < 0)
-		sys = err_to_errno(&why);
 	if (sys)
+		return sys;
+	sys = host_tree_stat_at(&v->tree, dir->fd, n.dev, name, &host, &entry->attr);
+	if (!sys &&
+	    host_nodes_seen(v->tree.nodes, parent, name, &host, &entry->ino, &entry->generation, &why) < 0)
+		sys = err_to_errno(&why);
+	if (!sys && S_ISREG(host.st_mode))
+		host_tree_hold(&v->tree, entry->ino, entry->generation, dir->fd, name, &host);
+	host_fds_unref(v->tree.fds, dir);
+	return sys;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct host_view *v = view_of(req);
+	struct fuse_entry_param entry = { .entry_timeout = v->timeout_s, .attr_timeout = v->timeout_s };
+	int sys = lookup(v, parent, name, &entry);
+
+	if (is_absence(sys))
+		(void)fuse_reply_entry(req, &entry); /* node id 0: remembered, unlike ENOENT */
+	else if (sys)
 		(void)fuse_reply_err(req, sys);
 	else if (fuse_reply_entry(req, &entry) < 0)
 		host_nodes_forget(v->tree.nodes, entry.ino, 1);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 
 enum { FDS_MAX = 4096, FDS_MIN = 32, RACES_MAX = 16, PATHS_MAX = 1 << 20 };
+enum { REGULAR_FLAGS = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC };
 
 int host_tree_init(struct host_tree *t, int root_fd, uid_t uid, gid_t gid, struct err *e)
 {
@@ -25,10 +26,11 @@ int host_tree_init(struct host_tree *t, int root_fd, uid_t uid, gid_t gid, struc
 		return err_sys(e, errno, "root of the host view");
 	t->root_dev = st.st_dev;
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
-	fds = limit.rlim_cur / 2 < FDS_MAX ? (size_t)limit.rlim_cur / 2 : FDS_MAX;
-	if (host_nodes_open(&st, &t->nodes, e) < 0 ||
-	    host_fds_open(fds > FDS_MIN ? fds : FDS_MIN, &t->fds, e) < 0 ||
-	    host_devices_open(&t->devices, e) < 0) {
+	fds = limit.rlim_cur / 4 < FDS_MAX ? (size_t)limit.rlim_cur / 4 : FDS_MAX;
+	if (fds < FDS_MIN)
+		fds = FDS_MIN;
+	if (host_nodes_open(&st, &t->nodes, e) < 0 || host_fds_open(fds, &t->fds, e) < 0 ||
+	    host_fds_open(fds, &t->looked_up, e) < 0 || host_devices_open(&t->devices, e) < 0) {
 		host_tree_fini(t);
 		return -1;
 	}
@@ -38,6 +40,7 @@ int host_tree_init(struct host_tree *t, int root_fd, uid_t uid, gid_t gid, struc
 void host_tree_fini(struct host_tree *t)
 {
 	host_fds_close(t->fds);
+	host_fds_close(t->looked_up);
 	host_nodes_close(t->nodes);
 	host_devices_close(t->devices);
 	*t = (struct host_tree){ .root_fd = -1 };
@@ -109,6 +112,33 @@ static int open_node(struct host_tree *t, const struct host_node *n, int *ret)
 	return 0;
 }
 
+/* A second descriptor of it; the first goes when its turn comes. -1 = there is none. */
+static int take_looked_up(struct host_tree *t, uint64_t id, uint64_t generation)
+{
+	struct host_fd *f = host_fds_ref(t->looked_up, id, generation);
+	int fd = f ? fcntl(f->fd, F_DUPFD_CLOEXEC, 3) : -1;
+
+	host_fds_unref(t->looked_up, f);
+	return fd;
+}
+
+void host_tree_hold(struct host_tree *t, uint64_t id, uint64_t generation, int dir_fd, const char *name,
+		    const struct stat *host)
+{
+	struct host_fd *f = host_fds_ref(t->looked_up, id, generation);
+	auto_fd int fd = -1;
+	struct stat st;
+	struct err ignored;
+
+	if (!f) {
+		fd = openat(dir_fd, name, REGULAR_FLAGS);
+		if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != host->st_dev || st.st_ino != host->st_ino ||
+		    host_fds_add(t->looked_up, id, generation, fd_steal(&fd), &f, &ignored) < 0)
+			return;
+	}
+	host_fds_unref(t->looked_up, f);
+}
+
 int host_tree_open(struct host_tree *t, uint64_t id, struct host_fd **ret)
 {
 	struct host_node n;
@@ -120,7 +150,8 @@ int host_tree_open(struct host_tree *t, uint64_t id, struct host_fd **ret)
 	*ret = host_fds_ref(t->fds, id, n.generation);
 	if (*ret)
 		return 0;
-	sys = open_node(t, &n, &fd);
+	fd = take_looked_up(t, id, n.generation);
+	sys = fd < 0 ? open_node(t, &n, &fd) : 0;
 	if (sys)
 		return sys;
 	return host_fds_add(t->fds, id, n.generation, fd, ret, &why) < 0 ? err_to_errno(&why) : 0;
@@ -173,6 +204,7 @@ int host_tree_stat_at(struct host_tree *t, int dir_fd, dev_t dir_dev, const char
 
 int host_tree_stat(struct host_tree *t, uint64_t id, struct stat *ret_shown)
 {
+	struct host_fds *held;
 	struct host_fd *f;
 	struct host_node n;
 	struct stat st;
@@ -183,8 +215,14 @@ int host_tree_stat(struct host_tree *t, uint64_t id, struct stat *ret_shown)
 		return err_to_errno(&why);
 	/* By its own descriptor when there is one (then it can be read, too), which also works for what the
 	 * host has deleted. */
-	f = host_fds_ref(t->fds, id, n.generation);
+	held = t->fds;
+	f = host_fds_ref(held, id, n.generation);
+	if (!f && S_ISREG(n.type)) {
+		held = t->looked_up;
+		f = host_fds_ref(held, id, n.generation);
+	}
 	if (!f && id == HOST_ROOT) {
+		held = t->fds;
 		sys = host_tree_open(t, id, &f);
 		if (sys)
 			return sys;
@@ -194,7 +232,7 @@ int host_tree_stat(struct host_tree *t, uint64_t id, struct stat *ret_shown)
 			sys = errno;
 		else
 			show(t, &st, true, ret_shown);
-		host_fds_unref(t->fds, f);
+		host_fds_unref(held, f);
 		return sys;
 	}
 	sys = host_tree_open(t, n.parent, &f);

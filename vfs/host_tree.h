@@ -20,7 +20,9 @@ struct host_tree {
 	uid_t uid, euid;
 	gid_t gid;
 	struct host_nodes *nodes;
-	struct host_fds *fds;
+	/* Directories, and files that were read; apart from those, so that a walk over many names does not
+	 * push them out, files that were only looked up. */
+	struct host_fds *fds, *looked_up;
 	struct host_devices *devices;
 };
 
@@ -30,6 +32,10 @@ void host_tree_fini(struct host_tree *t);
 /* A directory as O_PATH, a regular file for reading; give back with host_fds_unref. EACCES for a file that
  * may not be read. */
 int host_tree_open(struct host_tree *t, uint64_t id, struct host_fd **ret) FLOE_MUST_USE;
+/* Keeps a regular file open that the kernel is about to know: opening it sends no message, and when the host
+ * puts another file in its place, whoever opened this one must still read this one. Failure is no error. */
+void host_tree_hold(struct host_tree *t, uint64_t id, uint64_t generation, int dir_fd, const char *name,
+		    const struct stat *host);
 /* What the host has there, and what the view shows of it. `dir_dev`: the directory's device. ENOENT also for
  * what floe itself has mounted. */
 int host_tree_stat_at(struct host_tree *t, int dir_fd, dev_t dir_dev, const char *name, struct stat *ret_host,
