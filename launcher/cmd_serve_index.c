@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The index page; see cmd_serve_index.h. Names are escaped twice: for the URL, then for HTML. */
+#include "launcher/cmd_serve_index.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/bytes.h"
+#include "base/fd.h"
+
+enum { ENTRIES_MAX = 10000 };
+
+struct entry {
+	char *name; /* owned */
+	uint64_t size;
+	bool is_dir;
+};
+
+static int add_html(struct buf *b, const char *text, struct err *e)
+{
+	for (; *text; text++) {
+		const char *as = *text == '<'    ? "&lt;"
+				 : *text == '>'  ? "&gt;"
+				 : *text == '&'  ? "&amp;"
+				 : *text == '"'  ? "&quot;"
+				 : *text == '\'' ? "&#39;"
+						 : NULL;
+
+		if ((as ? buf_add_str(b, as, e) : buf_add(b, text, 1, e)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Percent-escapes all that has a meaning in a URL, in HTML or to a shell. */
+static int add_url(struct buf *b, const char *text, struct err *e)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if ((isalnum(c) && c < 128) || strchr("-._~/", c) ? buf_add(b, text, 1, e) < 0
+								  : buf_printf(b, e, "%%%02X", c) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static bool is_package(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 5 && strcmp(name + len - 5, ".floe") == 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	return x->is_dir != y->is_dir ? y->is_dir - x->is_dir : strcmp(x->name, y->name);
+}
+
+static int read_entries(int dir_fd, struct buf *ret, struct err *e)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *d;
+	int rc = 0;
+
+	if (!dir) {
+		int sys = errno;
+
+		fd_close(fd);
+		return err_sys(e, sys, "directory");
+	}
+	while (rc == 0 && (d = readdir(dir))) {
+		struct entry entry = { 0 };
+		struct stat st;
+
+		if (d->d_name[0] == '.' || fstatat(fd, d->d_name, &st, 0) < 0)
+			continue;
+		entry.is_dir = S_ISDIR(st.st_mode);
+		entry.size = (uint64_t)st.st_size;
+		if (!entry.is_dir && !(S_ISREG(st.st_mode) && is_package(d->d_name)))
+			continue;
+		entry.name = mem_strdup(d->d_name, e);
+		rc = entry.name ? buf_add(ret, &entry, sizeof(entry), e) : -1;
+		if (rc < 0)
+			free(entry.name);
+		if (ret->len / sizeof(entry) >= ENTRIES_MAX)
+			break;
+	}
+	(void)closedir(dir);
+	return rc;
+}
+
+static int add_entry(struct buf *b, const struct entry *entry, const char *path, const char *host,
+		     struct err *e)
+{
+	char size[32];
+
+	bytes_human(entry->size, size);
+	if (buf_add_str(b, "<tr><td><a href=\"", e) < 0 || add_url(b, path, e) < 0 ||
+	    add_url(b, entry->name, e) < 0 || buf_add_str(b, entry->is_dir ? "/\">" : "\">", e) < 0 ||
+	    add_html(b, entry->name, e) < 0)
+		return -1;
+	if (entry->is_dir)
+		return buf_add_str(b, "/</a></td><td></td><td></td></tr>\n", e);
+	if (buf_printf(b, e, "</a></td><td>%s</td><td><code>floe run http://", size) < 0 ||
+	    add_html(b, host, e) < 0 || add_url(b, path, e) < 0 || add_url(b, entry->name, e) < 0)
+		return -1;
+	return buf_add_str(b, "</code></td></tr>\n", e);
+}
+
+static int add_page(struct buf *b, const struct entry *entries, size_t count, const char *path,
+		    const char *host, struct err *e)
+{
+	if (buf_add_str(b,
+			"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+			"<title>floe packages</title>\n<style>body{font-family:sans-serif;margin:2em}"
+			"td{padding:.3em 1em .3em 0}</style></head>\n<body><h1>Packages in ",
+			e) < 0 ||
+	    add_html(b, path, e) < 0 || buf_add_str(b, "</h1>\n<table>\n", e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		if (add_entry(b, &entries[i], path, host, e) < 0)
+			return -1;
+	if (buf_add_str(b, "</table>\n", e) < 0 ||
+	    (!count && buf_add_str(b, "<p>There are no packages here.</p>\n", e) < 0))
+		return -1;
+	return buf_add_str(b, "</body></html>\n", e);
+}
+
+int serve_index_page(int dir_fd, const char *path, const char *host, struct buf *ret, struct err *e)
+{
+	auto_buf struct buf list = BUF_INIT(sizeof(struct entry) * (ENTRIES_MAX + 1));
+	struct entry *entries;
+	size_t count;
+	int rc;
+
+	rc = read_entries(dir_fd, &list, e);
+	entries = (struct entry *)(void *)list.data;
+	count = list.len / sizeof(*entries);
+	if (rc == 0 && count)
+		qsort(entries, count, sizeof(*entries), compare);
+	if (rc == 0)
+		rc = add_page(ret, entries, count, path, host, e);
+	for (size_t i = 0; i < count; i++)
+		free(entries[i].name);
+	return rc;
+}
