@@ -173,9 +173,9 @@ static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chun
 	sync_lock(&p->lock);
 	p->stats.chunks_fetched++;
 	sync_unlock(&p->lock);
+	package_note_network(p, true, NULL);
 	package_settle(p, idx, m, NULL);
 	stream_chunk_unref(p, &m->seen);
-	package_note_network(p, true, NULL);
 	return 0;
 }
 

@@ -342,7 +342,6 @@ static void test_packages(void **state)
 	uint8_t header[PKG_HEADER_LEN] = { 1, 2, 3 }, got[PKG_HEADER_LEN];
 	auto_buf struct buf stored = BUF_INIT(1000);
 	char identity[256];
-	auto_free char *path = NULL;
 	char hex[PKG_DIGEST_HEX], name[PKG_DIGEST_HEX + 8];
 	struct pkg_digest digest;
 	struct err e;

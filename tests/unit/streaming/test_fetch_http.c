@@ -302,11 +302,13 @@ static void test_cancel(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct stream_fetcher *f = open_it();
+		struct stream_fetch_opt patient = { .attempts = 50 };
+		struct stream_fetcher *f;
 		uint64_t start = sync_now_ms();
 		pthread_t thread;
 		struct err e;
 
+		assert_int_equal(stream_fetcher_open(fault_server_url(server), &patient, &f, &e), 0);
 		fault_server_fault(server, faults[i], 0, 0);
 		assert_int_equal(pthread_create(&thread, NULL, cancel_soon, f), 0);
 		assert_int_equal(read_code(f, 0, 100, &e), ERR_INTERRUPTED);
