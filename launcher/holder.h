@@ -97,9 +97,10 @@ struct holder {
 };
 
 /* ---- holder_server.c */
-/* Starts libexec/floe/PROGRAM with our end of a socket pair as its descriptor 3. */
-int holder_server_start(const char *program, const char *const argv[], struct holder_server *ret,
-			struct err *e) FLOE_MUST_USE;
+/* Starts libexec/floe/PROGRAM with our end of a socket pair as its descriptor 3. `forget` (NULL = none): a
+ * mount that the server must not see; it gets a copy of the mount namespace without it. */
+int holder_server_start(const char *program, const char *const argv[], const char *forget,
+			struct holder_server *ret, struct err *e) FLOE_MUST_USE;
 void holder_server_close(struct holder_server *s); /* closes the socket: the server leaves */
 /* Makes the filter that every application gets; malloc'ed. */
 int holder_filter_make(void **ret, size_t *ret_len, struct err *e) FLOE_MUST_USE;

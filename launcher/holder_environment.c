@@ -218,7 +218,7 @@ static int start_registry(struct holder_environment *env, struct err *e)
 		"floe-environment-server", "--registry", env->disk->registry, "--run", env->run, NULL
 	};
 
-	if (holder_server_start("floe-environment-server", argv, &env->server, e) < 0)
+	if (holder_server_start("floe-environment-server", argv, NULL, &env->server, e) < 0)
 		return -1;
 	return send_configure(env, e);
 }

@@ -41,13 +41,13 @@ static int start_host_view(struct holder *h, struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	auto_wire_in struct wire_in answer = WIRE_IN_INIT;
-	const char *argv[] = { "floe-host-view", "--root", "/", "--forget-mount", h->address.stage, NULL };
+	const char *argv[] = { "floe-host-view", "--root", "/", NULL };
 	struct pollfd ready = { .events = POLLIN };
 	auto_free char *mount_point = path_join(h->address.stage, "host", e);
 	auto_fd int fuse_fd = -1;
 
 	if (!mount_point || path_make_dirs(mount_point, 0700, e) < 0 ||
-	    holder_server_start("floe-host-view", argv, &h->host_view, e) < 0 ||
+	    holder_server_start("floe-host-view", argv, h->address.stage, &h->host_view, e) < 0 ||
 	    vfs_fuse_mount(mount_point, "host", true, &fuse_fd, e) < 0 ||
 	    wire_put_str(&m, "type", "serve", e) < 0 || wire_put_u64(&m, "uid", geteuid(), e) < 0 ||
 	    wire_put_u64(&m, "gid", getegid(), e) < 0 || wire_put_fd(&m, fuse_fd, e) < 0 ||

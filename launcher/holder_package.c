@@ -82,7 +82,7 @@ static int start_server(struct holder_package *p, struct err *e)
 		argv[n++] = seconds;
 	}
 	argv[n] = NULL;
-	return holder_server_start("floe-package-server", argv, &p->server, e);
+	return holder_server_start("floe-package-server", argv, NULL, &p->server, e);
 }
 
 /* ---- wanting --------------------------------------------------------------------------------- */

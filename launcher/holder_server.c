@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,19 +19,30 @@
 #include "launcher/holder.h"
 #include "launcher/server_protocol.h"
 
-static _Noreturn void become_server(const char *path, const char *const argv[], int sock)
+/* Before exec: an ordinary user's capabilities in the namespace do not survive it. */
+static int forget_mount(const char *path)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return -1;
+	return umount2(path, MNT_DETACH);
+}
+
+static _Noreturn void become_server(const char *path, const char *const argv[], const char *forget, int sock)
 {
 	sigset_t none;
 
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (forget && forget_mount(forget) < 0)
+		_exit(125);
 	if (sock == LAUNCH_SERVER_FD ? fcntl(sock, F_SETFD, 0) < 0 : dup2(sock, LAUNCH_SERVER_FD) < 0)
 		_exit(125);
 	(void)execv(path, (char *const *)argv);
 	_exit(127);
 }
 
-int holder_server_start(const char *program, const char *const argv[], struct holder_server *ret, struct err *e)
+int holder_server_start(const char *program, const char *const argv[], const char *forget,
+			struct holder_server *ret, struct err *e)
 {
 	auto_free char *relative = mem_printf(e, "libexec/floe/%s", program);
 	auto_free char *path = relative ? path_of_install(relative, e) : NULL;
@@ -44,7 +57,7 @@ int holder_server_start(const char *program, const char *const argv[], struct ho
 		return err_sys(e, errno, "socketpair");
 	pid = fork();
 	if (pid == 0)
-		become_server(path, argv, pair[1]);
+		become_server(path, argv, forget, pair[1]);
 	fd_close(pair[1]);
 	if (pid < 0) {
 		fd_close(pair[0]);

@@ -3,9 +3,7 @@
  * server_protocol.h. Its death is not survived: the view's node ids are its own. */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -51,31 +49,13 @@ static int serve(const char *root, struct err *e)
 	return vfs_host_view_serve(root_fd, fuse_fd, &opt, e);
 }
 
-/* A mount namespace of our own without whoever's mounts at `path`: the view must not show what is
- * made of it, or it would end up reading itself. */
-static int forget_mount(const char *path, struct err *e)
-{
-	if (unshare(CLONE_NEWNS) < 0)
-		return err_sys(e, errno, "cannot make a mount namespace");
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return err_sys(e, errno, "cannot separate mounts");
-	if (umount2(path, MNT_DETACH) < 0 && errno != EINVAL)
-		return err_sys(e, errno, "cannot unmount %s", path);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct rlimit files;
 	struct err why;
 
-	if ((argc != 3 && argc != 5) || strcmp(argv[1], "--root") != 0 ||
-	    (argc == 5 && strcmp(argv[3], "--forget-mount") != 0)) {
-		launch_server_say_usage("floe-host-view --root PATH [--forget-mount PATH]");
-		return 125;
-	}
-	if (argc == 5 && forget_mount(argv[4], &why) < 0) {
-		launch_server_report(&why);
+	if (argc != 3 || strcmp(argv[1], "--root") != 0) {
+		launch_server_say_usage("floe-host-view --root PATH");
 		return 125;
 	}
 	/* Descriptors are kept so that a file that the host deletes stays readable for who uses it. */

@@ -21,7 +21,7 @@
  * view/ or   error fields holder: type=harvest    after an application has ended server: type=harvested
  * changes=u64
  *
- * Host view: floe-host-view --root PATH [--forget-mount PATH]
+ * Host view: floe-host-view --root PATH
  *   holder: type=serve     uid=u64 gid=u64                 descriptor 0: /dev/fuse, mounted
  *   server: type=serving */
 #ifndef FLOE_LAUNCH_SERVER_PROTOCOL_H
