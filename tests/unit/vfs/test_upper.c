@@ -284,6 +284,31 @@ static void test_whiteout_by_attribute(void **state)
 	expect("A /x/empty\nD /x/gone\n");
 }
 
+/* Only root can make what this is about. */
+static void test_devices_and_chosen_owners(void **state)
+{
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("only root makes devices and gives files away\n");
+		skip();
+	}
+	dir(lower, "x");
+	dir(upper, "x");
+	file(lower, "x/null", "");
+	if (mknodat(upper, "x/null", S_IFCHR | 0600, makedev(1, 3)) < 0)
+		skip();
+	assert_int_equal(symlinkat("a", lower, "x/link"), 0);
+	assert_int_equal(symlinkat("a", upper, "x/link"), 0);
+	assert_int_equal(fchownat(upper, "x/link", 12, 12, AT_SYMLINK_NOFOLLOW), 0);
+	file(lower, "x/given", "");
+	file(upper, "x/given", "");
+	assert_int_equal(fchownat(upper, "x/given", 12, 0, 0), 0);
+	file(lower, "x/taken", "");
+	file(upper, "x/taken", "");
+	assert_int_equal(fchownat(lower, "x/taken", 12, 12, 0), 0);
+	expect("m /x/given\nm /x/link\nM /x/null\n");
+}
+
 static void test_top_level_says_nothing(void **state)
 {
 	(void)state;
@@ -548,6 +573,7 @@ int main(void)
 		ON_ROOT(test_types_that_change),
 		ON_ROOT(test_opaque_directories),
 		ON_ROOT(test_whiteout_by_attribute),
+		ON_ROOT(test_devices_and_chosen_owners),
 		ON_ROOT(test_top_level_says_nothing),
 		ON_ROOT(test_names_are_bytes),
 		ON_ROOT(test_the_lower_is_not_asked_below_what_is_new),
