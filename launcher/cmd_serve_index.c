@@ -6,9 +6,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/bytes.h"
 #include "base/fd.h"
@@ -64,6 +66,16 @@ static int compare(const void *a, const void *b)
 	return x->is_dir != y->is_dir ? y->is_dir - x->is_dir : strcmp(x->name, y->name);
 }
 
+/* Like the server itself: what a symbolic link leads to counts only where it stays inside. */
+static bool look_at(int fd, const char *name, struct stat *ret)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+	auto_fd int entry = (int)syscall(SYS_openat2, fd, name, &how, sizeof(how));
+
+	return entry >= 0 && fstat(entry, ret) == 0;
+}
+
 static int read_entries(int dir_fd, struct buf *ret, struct err *e)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -81,7 +93,7 @@ static int read_entries(int dir_fd, struct buf *ret, struct err *e)
 		struct entry entry = { 0 };
 		struct stat st;
 
-		if (d->d_name[0] == '.' || fstatat(fd, d->d_name, &st, 0) < 0)
+		if (d->d_name[0] == '.' || !look_at(fd, d->d_name, &st))
 			continue;
 		entry.is_dir = S_ISDIR(st.st_mode);
 		entry.size = (uint64_t)st.st_size;
