@@ -11,16 +11,6 @@
 #include "base/mem.h"
 #include "launcher/verbs.h"
 
-#pragma weak cmd_info
-#pragma weak cmd_ls
-#pragma weak cmd_verify
-#pragma weak cmd_extract
-#pragma weak cmd_sequence
-#pragma weak cmd_serve
-#pragma weak cmd_registry
-#pragma weak cmd_cache
-#pragma weak cmd_key
-
 struct verb {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -161,10 +151,6 @@ static int dispatch(int argc, char **argv)
 		return 125;
 	}
 	verb = find_verb(argv[0]);
-	if (verb && !verb->run) {
-		log_error("%s is not in this build", argv[0]);
-		return 125;
-	}
 	return verb ? verb->run(argc, argv) : unknown_verb(argv[0]);
 }
 
