@@ -18,6 +18,7 @@
 #include "base/sync.h"
 #include "sequencer/detect.h"
 #include "sequencer/draft.h"
+#include "sequencer/known.h"
 #include "sequencer/pack.h"
 #include "sequencer/report.h"
 #include "sequencer/session.h"
@@ -209,6 +210,8 @@ static int draft_manifest(struct run *r, struct err *e)
 	for (size_t i = 0; i < q->config_count; i++)
 		if (seq_pack_declare_config(r->manifest, &r->capture, q->configs[i], e) < 0)
 			return -1;
+	if (seq_known_declare_default(r->manifest, &r->capture, e) < 0)
+		return -1;
 	for (size_t i = 0; i < q->env_count; i++)
 		if (add_environment(r->manifest, q->envs[i], e) < 0)
 			return -1;
@@ -257,6 +260,15 @@ static int pack(struct run *r, const char *out_path, struct err *e)
 	return rc;
 }
 
+/* A launch that fails teaches little; the package is made all the same, and its user should know. */
+static void warn_of_failure(const struct seq_learned *l)
+{
+	if (l->end == SEQ_LAUNCH_EXITED && l->code)
+		log_note("%s exited with status %d: %s", l->command, l->code, l->last_words);
+	else if (l->end == SEQ_LAUNCH_KILLED)
+		log_note("%s died of signal %d: %s", l->command, l->code, l->last_words);
+}
+
 static int learn(struct run *r, const char *package, struct err *e)
 {
 	struct seq_learn l = {
@@ -271,6 +283,7 @@ static int learn(struct run *r, const char *package, struct err *e)
 		log_note("launching %s to learn what it needs", r->request->launches[i]);
 		if (seq_learn_launch(&l, r->request->launches[i], &r->lesson, e) < 0)
 			return -1;
+		warn_of_failure(&r->lesson.launches[r->lesson.launch_count - 1]);
 	}
 	for (size_t i = 0; i < r->lesson.proposal_count; i++) {
 		const struct seq_proposal *p = &r->lesson.proposals[i];

@@ -152,6 +152,18 @@ static char *make_path(const struct seq_stage *st, const struct pkg_manifest *m,
 	return text ? mem_strdup(text, e) : NULL;
 }
 
+/* Settings are looked for where they are by default: in the home directory. */
+static bool is_dropped(const char *variable)
+{
+	static const char *const dropped[] = { "LD_PRELOAD=", "XDG_CONFIG_HOME=", "XDG_DATA_HOME=",
+					       "XDG_STATE_HOME=", "XDG_CACHE_HOME=" };
+
+	for (size_t i = 0; i < ARRAY_LEN(dropped); i++)
+		if (!strncmp(variable, dropped[i], strlen(dropped[i])))
+			return true;
+	return false;
+}
+
 /* Lives as long as the player; nothing in it is freed. */
 static char **make_environment(const struct seq_stage *st, const struct pkg_manifest *m, struct err *e)
 {
@@ -165,7 +177,7 @@ static char **make_environment(const struct seq_stage *st, const struct pkg_mani
 	if (!list)
 		return NULL;
 	for (char **v = environ; v && *v; v++)
-		if (strncmp(*v, "LD_PRELOAD=", 11) && add_variable(list, &count, cap, *v, e) < 0)
+		if (!is_dropped(*v) && add_variable(list, &count, cap, *v, e) < 0)
 			return NULL;
 	if (add_variable(list, &count, cap, mem_printf(e, "HOME=%s", st->home), e) < 0 ||
 	    add_variable(list, &count, cap, make_path(st, m, e), e) < 0)
