@@ -41,7 +41,7 @@ struct server {
 	struct sync_cond changed;
 	struct vfs_package_mount *mount; /* guarded by lock; NULL = not serving */
 	bool is_opened;                  /* guarded by lock: figures can be asked for */
-	bool is_over;                    /* guarded by lock: the holder has gone */
+	bool is_finishing;               /* guarded by lock */
 	bool is_serve_wanted;            /* guarded by lock; the three below belong to it */
 	struct wire_in serve;            /* taken by the main thread */
 };
@@ -84,13 +84,19 @@ static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 	struct stream_package_stats net = { 0 };
 	struct vfs_package_stats vfs = { 0 };
 	struct pkg_index_counts counts;
+	uint64_t file_len;
 
 	sync_lock(&s->lock);
+	if (!s->is_opened) {
+		sync_unlock(&s->lock);
+		return err_set(e, ERR_BUSY, "the package is not open");
+	}
 	if (s->mount)
 		vfs_package_mount_stats(s->mount, &vfs);
-	sync_unlock(&s->lock);
 	stream_package_stats(s->package, &net);
 	pkg_index_counts(stream_package_index(s->package), &counts);
+	file_len = stream_package_header(s->package)->file_len;
+	sync_unlock(&s->lock);
 
 	const struct {
 		const char *name;
@@ -109,7 +115,7 @@ static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 		{ "chunks-fetched", net.chunks_fetched },
 		{ "chunks-cached", net.chunks_from_cache },
 		{ "chunks-wrong", net.chunks_wrong },
-		{ "file-length", stream_package_header(s->package)->file_len },
+		{ "file-length", file_len },
 		{ "content-bytes", counts.content_bytes },
 	};
 
@@ -151,16 +157,10 @@ static void answer(struct server *s, const struct wire_in *question)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	auto_fd int fd = -1;
-	bool is_opened;
 	struct err why;
 	int r;
 
-	sync_lock(&s->lock);
-	is_opened = s->is_opened;
-	sync_unlock(&s->lock);
-	if (!is_opened) {
-		r = err_set(&why, ERR_BUSY, "the package is not open yet");
-	} else if (wire_is(question, "type", "stats")) {
+	if (wire_is(question, "type", "stats")) {
 		r = put_stats(s, &m, &why);
 	} else if (wire_is(question, "type", "touches")) {
 		fd = touches_fd(s, &why);
@@ -182,10 +182,10 @@ static void answer(struct server *s, const struct wire_in *question)
 static void end(struct server *s)
 {
 	sync_lock(&s->lock);
-	s->is_over = true;
-	if (!s->mount)
+	if (!s->mount && !s->is_finishing)
 		_exit(0);
-	vfs_package_mount_stop(s->mount);
+	if (s->mount)
+		vfs_package_mount_stop(s->mount);
 	sync_unlock(&s->lock);
 	(void)usleep(LINGER_US);
 	_exit(0);
@@ -335,22 +335,21 @@ static int serve(struct server *s, struct err *e)
 	return vfs_package_mount_run(s->mount, e);
 }
 
-/* The control thread still runs, and may be asked for figures: the mount stays where it is. */
+/* Orderly, so that the cache writes what it has. The control thread still runs: from here on it finds
+ * nothing open. */
 static void finish(struct server *s)
 {
-	bool is_over;
+	struct vfs_package_mount *mount;
 
 	sync_lock(&s->lock);
-	is_over = s->is_over;
+	s->is_opened = false;
+	s->is_finishing = true;
+	mount = s->mount;
+	s->mount = NULL;
 	sync_unlock(&s->lock);
-	if (!is_over && s->mount)
-		vfs_package_mount_stop(s->mount);
-	if (s->cache) {
-		struct err ignored;
-
-		if (stream_cache_sync(s->cache, &ignored) < 0)
-			return; /* a full or broken disk: the content comes again */
-	}
+	vfs_package_mount_close(mount);
+	stream_package_close(s->package);
+	stream_cache_close(s->cache);
 }
 
 static int parse(int argc, char **argv, struct options *ret)

@@ -320,6 +320,7 @@ int vfs_fuse_session_open(int fuse_fd, const struct vfs_fuse_session_opt *opt, s
 		return -1;
 	}
 	s->raw = fuse_session_new(&args, opt->ops, sizeof(*opt->ops), s);
+	fuse_opt_free_args(&args); /* libfuse has made its own copy */
 	if (!s->raw) {
 		vfs_fuse_session_close(s);
 		return err_set(e, ERR_NOMEM, "libfuse makes no session");
@@ -342,11 +343,6 @@ void vfs_fuse_session_close(struct vfs_fuse_session *s)
 	sync_cond_fini(&s->changed);
 	sync_mutex_fini(&s->lock);
 	free(s);
-}
-
-struct fuse_session *vfs_fuse_session_raw(struct vfs_fuse_session *s)
-{
-	return s->raw;
 }
 
 void *vfs_fuse_session_owner(struct fuse_req *req)

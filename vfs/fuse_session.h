@@ -19,7 +19,6 @@
 
 struct fuse_lowlevel_ops;
 struct fuse_req;
-struct fuse_session;
 struct vfs_fuse_session; /* opaque */
 
 struct vfs_fuse_session_opt {
@@ -42,7 +41,6 @@ int vfs_fuse_session_run(struct vfs_fuse_session *s, struct err *e) FLOE_MUST_US
 void vfs_fuse_session_stop(struct vfs_fuse_session *s);
 void vfs_fuse_session_close(struct vfs_fuse_session *s); /* NULL ok; not while _run runs */
 
-struct fuse_session *vfs_fuse_session_raw(struct vfs_fuse_session *s);
 void *vfs_fuse_session_owner(struct fuse_req *req);
 /* Requests of one opcode received so far, and of all that want an answer (INIT, FORGET and INTERRUPT are
  * not counted). */
