@@ -29,6 +29,8 @@ int view_read(int dirfd, const char *name, struct buf *ret, struct err *e)
 
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return err_set(e, ERR_NOTFOUND, "%s: no such file", name);
+	if (fd < 0 && (errno == ELOOP || errno == ENXIO))
+		return err_set(e, ERR_FORMAT, "%s: not a regular file", name);
 	if (fd < 0)
 		return err_sys(e, errno, "%s", name);
 	return read_regular(fd, ret, e) < 0 ? err_wrap(e, "%s", name) : 0;

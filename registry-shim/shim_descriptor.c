@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Wrapped: functions that close, copy or abandon descriptors; see shim.h. */
+#include <alloca.h>
 #include <stdarg.h>
+#include <stdint.h>
 
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
@@ -107,3 +109,40 @@ WRAP_EXEC(execv, (const char *path, char *const argv[]), path, argv)
 WRAP_EXEC(execvp, (const char *path, char *const argv[]), path, argv)
 WRAP_EXEC(execvpe, (const char *path, char *const argv[], char *const env[]), path, argv, env)
 WRAP_EXEC(fexecve, (int fd, char *const argv[], char *const env[]), fd, argv, env)
+
+/* The variants with a list of arguments, gathered on the stack. `last` runs with the list still open. */
+#define GATHER(argv, first, last)                                                                            \
+	va_list ap;                                                                                          \
+	size_t n = 1;                                                                                        \
+	char **argv;                                                                                         \
+	va_start(ap, first);                                                                                 \
+	while (first && va_arg(ap, char *))                                                                  \
+		n++;                                                                                         \
+	va_end(ap);                                                                                          \
+	argv = alloca((n + 1) * sizeof(*argv));                                                              \
+	argv[0] = (char *)(uintptr_t)first;                                                                  \
+	va_start(ap, first);                                                                                 \
+	for (size_t i = 1; first && i <= n; i++)                                                             \
+		argv[i] = va_arg(ap, char *);                                                                \
+	last;                                                                                                \
+	va_end(ap)
+
+SHIM_WRAP(int, execl, (const char *path, const char *first, ...))
+{
+	GATHER(argv, first, );
+	return shim_execv(path, argv);
+}
+
+SHIM_WRAP(int, execlp, (const char *path, const char *first, ...))
+{
+	GATHER(argv, first, );
+	return shim_execvp(path, argv);
+}
+
+SHIM_WRAP(int, execle, (const char *path, const char *first, ...))
+{
+	char **env;
+
+	GATHER(argv, first, env = va_arg(ap, char **));
+	return shim_execve(path, argv, env);
+}
