@@ -68,8 +68,8 @@ for tree in "${trees[@]}"; do
 	python3 - "$out" "$tree" <<'EOS' || fail "env diff of $tree"
 import json, sys
 rows = json.load(open(sys.argv[1])); tree = sys.argv[2] + "/"
-rows = rows if isinstance(rows, list) else rows["changes"]
-got = {(r["kind"], r["path"][len(tree):]) for r in rows if r["path"].startswith(tree)}
+rows = rows[0]["changes"]
+got = {(r["change"], r["path"][len(tree):]) for r in rows if r["path"].startswith(tree)}
 want = {("modified", f) for f in ("write", "append", "truncate", "replace", "symlink")}
 want |= {("metadata", "chmod")}
 want |= {("deleted", f) for f in ("rename", "delete", "dir", "gone")}

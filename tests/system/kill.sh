@@ -48,9 +48,12 @@ start_busy() {
 	busy=$!
 }
 
+no_busy() { [ -z "$(pgrep -u "$(id -u)" -f '^sh .*busy\.sh')" ]; }
+nothing_left() { [ -z "$(floe_pids '')" ]; }
+
 only_expected_processes() { # AFTER WHAT
 	# Applications are gone; the holder and its servers may wait for the next launch.
-	until_true 10 sh -c '[ -z "$(pgrep -u "$(id -u)" -f "sh .*busy\.sh")" ]' ||
+	until_true 10 no_busy ||
 		{ ps -u "$(id -u)" -o pid,ppid,args; fail "the application outlives $1"; }
 }
 
@@ -75,7 +78,7 @@ kill_some() { # NAME PATTERN-FUNCTION
 }
 
 floe_of_busy() { pgrep -P "$busy" -x floe || echo "$busy"; }
-app_of_busy() { pgrep -u "$(id -u)" -f "sh .*busy\.sh" | tail -n 1; }
+app_of_busy() { pgrep -u "$(id -u)" -f '^sh .*busy\.sh' | tail -n 1; }
 package_servers() { floe_pids floe-package-server; }
 
 kill_some floe floe_of_busy
@@ -86,7 +89,7 @@ kill_some holder holder_pids
 note "nothing is left when the holder goes"
 "$floe" stop --all >/dev/null 2>&1
 holder_leave
-until_true 10 sh -c '[ -z "$(pgrep -u "$(id -u)" -f "'"$FLOE_BUILD"'/libexec/floe/")" ]' ||
+until_true 10 nothing_left ||
 	{ ps -u "$(id -u)" -o pid,ppid,args; fail "processes are left"; }
 left=$(find "$home/.local/share/floe" "$home/.cache/floe" "$home/.config/floe" -name '*.tmp-*' -o -name '.*.new' 2>/dev/null)
 [ -z "$left" ] || fail "temporary files are left: $left"

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for floe. Names of environments come from the directories, so that a key press costs no process.
+
+_floe_environments() {
+	local dir=${XDG_DATA_HOME:-$HOME/.local/share}/floe/envs
+
+	[ -d "$dir" ] && (cd "$dir" && compgen -d -- "$1")
+}
+
+_floe() {
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' at=0 i
+	local verbs="run sequence info ls verify extract serve env registry cache key ps stop doctor"
+
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-*) ;;
+		*) verb=${COMP_WORDS[i]} at=$i && break ;;
+		esac
+	done
+	if [ -z "$verb" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$verbs -q -v --help --version" -- "$word")
+		return
+	fi
+
+	case $previous in
+	--env) mapfile -t COMPREPLY < <(_floe_environments "$word") && return ;;
+	--net) mapfile -t COMPREPLY < <(compgen -W "host none" -- "$word") && return ;;
+	--on-loss) mapfile -t COMPREPLY < <(compgen -W "wait fail:" -- "$word") && return ;;
+	--engine) mapfile -t COMPREPLY < <(compgen -W "auto overlay" -- "$word") && return ;;
+	--share | --private | --hide | --from-dir | -o)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	esac
+
+	local options="--help" subverbs='' names=0
+	case $verb in
+	run) options="--env --ephemeral --command --share --private --hide --net --engine --offline --on-loss --trust-once
+		--dry-run --help -q -v" ;;
+	sequence) options="@SEQUENCE@" ;;
+	info | ls | verify | ps | doctor) options="--json --help" ;;
+	serve) options="--port --help" ;;
+	env) subverbs="list show diff reset remove" options="--json --files --settings --yes --help" names=1 ;;
+	registry) subverbs="get set unset list diff" options="--json --help" names=1 ;;
+	cache) subverbs="status verify gc" options="--json --help" ;;
+	key) subverbs="new list trust revoke" options="--json --help" ;;
+	stop) options="--all --pid --signal --help" names=1 ;;
+	esac
+
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif [ -n "$subverbs" ] && [ $((at + 1)) -eq "$COMP_CWORD" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$subverbs" -- "$word")
+	elif [ "$names" = 1 ]; then
+		mapfile -t COMPREPLY < <(_floe_environments "$word")
+	elif [ "$verb" = sequence ]; then
+		compopt -o filenames -o default
+		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
+	else
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X '!*.floe' -- "$word")
+	fi
+}
+
+complete -F _floe floe
