@@ -121,6 +121,8 @@ static void look_at_installation(struct doctor_report *r)
 		{ "libexec/floe/floe-environment-server", X_OK },
 		{ "libexec/floe/floe-host-view", X_OK },
 		{ "lib/floe/libfloe-shim.so", R_OK },
+		{ "share/floe/config.rules", R_OK },
+		{ "share/floe/junk.rules", R_OK },
 	};
 	const char *missing = NULL;
 	size_t count = 0;
