@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chunks: round trips at the limits, and frames that lie. */
-#include "fixture.h"
+#include "tests/unit/package-format/fixture.h"
 
 static void one(const uint8_t *content, size_t len)
 {

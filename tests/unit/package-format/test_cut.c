@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cutting: lengths within the limits, and boundaries that find themselves again behind an insertion. */
-#include "fixture.h"
 #include "package-format/cut.h"
+#include "tests/unit/package-format/fixture.h"
 
 enum { LEN = 16 * 1024 * 1024, INSERTED = 1000, PIECES = 512 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Digests: the standard's examples, and text both ways. */
-#include "fixture.h"
+#include "tests/unit/package-format/fixture.h"
 
 static void examples(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Headers: round trip, the bytes that FORMAT.md shows, and that no bit can change unnoticed. */
-#include "fixture.h"
+#include "tests/unit/package-format/fixture.h"
 
 static const struct pkg_header sample = { .features_optional = 5,
 					  .index_stored_len = 1000,

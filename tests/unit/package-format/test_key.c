@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys and trust: files as key.h says, signatures, and that a revocation outweighs everything. */
-#include "fixture.h"
+#include "tests/unit/package-format/fixture.h"
 
 static void generate_sign_verify(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Manifests: what is printed reads back the same, and each wrong member is refused by its name. */
-#include "fixture.h"
+#include "tests/unit/package-format/fixture.h"
 
 static const char full[] = "{\n"
 			   "  \"commands\": [\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Relayout: content stays, what the profile touches comes first and in its order. */
-#include "fixture.h"
+#include "tests/unit/package-format/fixture.h"
 
 enum { FILES = 12, LEN = 400 * 1024 };
 

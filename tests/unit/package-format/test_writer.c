@@ -4,7 +4,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
-#include "fixture.h"
+#include "tests/unit/package-format/fixture.h"
 
 enum { BIG = 3 * 1024 * 1024 + 12345 };
 

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The broker under any message of a client, and under any text in view/: the first byte chooses. */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "registry-shim/broker.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static char top[64];
+static struct broker *broker;
+static char name[256]; /* of the declared file in view/ */
+
+static void leave(void)
+{
+	struct err e;
+
+	broker_close(broker);
+	(void)!path_remove_tree(AT_FDCWD, top, &e);
+}
+
+static void start(void)
+{
+	static const struct broker_declaration declared = { "/nowhere/settings.ini", "ini", "", "f" };
+	static const char defaults[] = "f\0s/k\0v";
+	struct buf paths = BUF_INIT(4096);
+	char db[128], run[128];
+	const char *tab;
+	struct err e;
+
+	strcpy(top, access("/dev/shm", W_OK) == 0 ? "/dev/shm/fuzz-XXXXXX" : "/tmp/fuzz-XXXXXX");
+	if (!mkdtemp(top))
+		abort();
+	(void)atexit(leave);
+	snprintf(db, sizeof(db), "%s/registry.db", top);
+	snprintf(run, sizeof(run), "%s/run", top);
+	if (path_make_dirs(run, 0700, &e) < 0 || broker_open(db, run, &broker, &e) < 0 ||
+	    broker_configure(broker, &declared, 1, NULL, defaults, sizeof(defaults), &e) < 0 ||
+	    fd_read_file(broker_run_fd(broker), "paths", &paths, &e) < 0)
+		abort();
+	tab = memchr(paths.data, '\t', paths.len);
+	snprintf(name, sizeof(name), "%.*s", (int)(paths.len - (size_t)(tab + 2 - (char *)paths.data)),
+		 tab + 1);
+	buf_fini(&paths);
+}
+
+static void answer(struct wire_in *m)
+{
+	auto_wire_out struct wire_out reply = WIRE_OUT_INIT;
+	struct err e;
+
+	if (broker_answer(broker, m, &reply, &e) < 0)
+		abort();
+}
+
+/* The rest as the content of a file that a client saves. */
+static void save(const char *type, const uint8_t *data, size_t len)
+{
+	auto_wire_out struct wire_out out = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in m = WIRE_IN_INIT;
+	struct err e;
+
+	if (wire_put_str(&out, "type", type, &e) < 0 || wire_put_str(&out, "name", name, &e) < 0 ||
+	    wire_parse(out.buf.data, out.buf.len, &m, &e) < 0)
+		abort();
+	m.fds[0] = memfd_create("text", MFD_CLOEXEC);
+	m.nfds = 1;
+	if (write(m.fds[0], data, len) != (ssize_t)len)
+		abort();
+	answer(&m);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	auto_wire_in struct wire_in m = WIRE_IN_INIT;
+	struct err e;
+	size_t n;
+
+	if (!broker)
+		start();
+	if (len == 0)
+		return 0;
+	switch (data[0] % 4) {
+	case 0:
+		if (wire_parse(data + 1, len - 1, &m, &e) == 0)
+			answer(&m);
+		break;
+	case 1:
+		save("replace", data + 1, len - 1);
+		break;
+	case 2:
+		save("commit", data + 1, len - 1);
+		break;
+	default:
+		save("remove", data + 1, len - 1);
+	}
+	if (broker_harvest(broker, &n, &e) < 0 || n != 0)
+		abort(); /* a reported change was not taken wholly */
+	return 0;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* First inputs for the package parsers: make_corpus DIR writes DIR/{header,index,chunk,manifest}/seed, taken
+ * from a package that it makes. What fuzzing finds is kept in corpus/NOUN/ beside this file. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "package-format/chunk.h"
+#include "package-format/header.h"
+#include "package-format/writer.h"
+
+static int put(const char *dir, const char *noun, const void *data, size_t len, struct err *e)
+{
+	auto_free char *sub = path_join(dir, noun, e);
+	auto_free char *path = sub ? path_join(sub, "seed", e) : NULL;
+
+	if (!path || path_make_dirs(sub, 0755, e) < 0)
+		return -1;
+	return fd_write_file(AT_FDCWD, path, data, len, 0644, e);
+}
+
+static int make_package(const char *dir, const char *out, const char *content, uint64_t content_len,
+			struct err *e)
+{
+	static char command[] = "tool", path[] = "/usr/bin/tool", note[] = "a note", lens[] = "ini",
+		    file[] = "@config/tool/ini", name[] = "sample", version[] = "1.0";
+	static char *notes[] = { note };
+	struct pkg_command commands[] = { { command, path, NULL } };
+	struct pkg_config_file configs[] = { { file, lens, NULL } };
+	struct pkg_path_rule rules[] = { { file, PKG_DIRECT } };
+	const struct pkg_manifest m = { .name = name,
+					.version = version,
+					.commands = commands,
+					.command_count = 1,
+					.configs = configs,
+					.config_count = 1,
+					.rules = rules,
+					.rule_count = 1,
+					.notes = notes,
+					.note_count = 1 };
+	const struct pkg_writer_xattr xattr = { "user.note", "text", 4 };
+	const struct pkg_touch touch = { 4, 0, 100 };
+	const struct pkg_writer_opt opt = { .zstd_level = 1, .threads = 1 };
+	struct pkg_writer_report report;
+	struct pkg_secret_key *key;
+	struct pkg_public_key public;
+	struct pkg_writer *w;
+	int rc = 0;
+
+	if (pkg_key_generate(dir, "default", &public, e) < 0 && e->code != ERR_EXISTS)
+		return -1;
+	if (pkg_key_load(dir, "default", &key, e) < 0 || pkg_writer_open(&opt, &w, e) < 0)
+		return -1;
+	for (int i = 0; rc == 0 && i < 40; i++) {
+		bool is_link = i % 8 == 7;
+		char inside[64];
+		const struct pkg_writer_entry entry = { .path = inside,
+							.mode = is_link ? S_IFLNK | 0777 : S_IFREG | 0755,
+							.symlink = is_link ? "tool" : NULL,
+							.size = is_link ? 0 : content_len,
+							.content_path = content,
+							.xattrs = &xattr,
+							.xattr_count = i % 4 == 0 };
+
+		(void)snprintf(inside, sizeof(inside), "usr/d%d/file-%d", i % 3, i);
+		rc = pkg_writer_add(w, &entry, e);
+	}
+	if (rc == 0)
+		rc = pkg_writer_default(w, "@config/tool/ini", "Section/key", "value", e);
+	if (rc == 0)
+		rc = pkg_writer_finish(w, &m, key, out, &report, e);
+	if (rc == 0)
+		rc = pkg_writer_relayout(out, &touch, 1, NULL, key, out, &report, e);
+	pkg_writer_close(w);
+	pkg_key_close(key);
+	return rc;
+}
+
+/* The package's parts, each as its target wants it. */
+static int take_apart(const char *dir, const char *path, const char *content, size_t content_len,
+		      struct err *e)
+{
+	auto_buf struct buf file = BUF_INIT(16 << 20), chunk = BUF_INIT(2 << 20);
+	auto_free uint8_t *database = NULL;
+	uint32_t len = (uint32_t)content_len;
+	struct pkg_header h;
+	struct pkg_index *x;
+	auto_buf struct buf json = BUF_INIT(PKG_MANIFEST_MAX);
+	int rc;
+
+	if (fd_read_file(AT_FDCWD, path, &file, e) < 0 || pkg_header_decode(file.data, &h, e) < 0)
+		return -1;
+	database = mem_alloc(1, h.index_content_len, e);
+	if (!database ||
+	    pkg_frame_inflate(file.data + PKG_HEADER_LEN, h.index_stored_len, h.index_content_len, database,
+			      e) < 0 ||
+	    pkg_index_open(file.data + PKG_HEADER_LEN, h.index_stored_len, h.index_content_len, &x, e) < 0)
+		return -1;
+	rc = pkg_manifest_print(pkg_index_manifest(x), &json, e);
+	pkg_index_close(x);
+	if (rc < 0 || buf_add(&chunk, &len, sizeof(len), e) < 0 ||
+	    pkg_chunk_compress(content, content_len, 3, &chunk, e) < 0)
+		return -1;
+	if (put(dir, "header", file.data, PKG_HEADER_LEN, e) < 0 ||
+	    put(dir, "index", database, h.index_content_len, e) < 0 ||
+	    put(dir, "chunk", chunk.data, chunk.len, e) < 0)
+		return -1;
+	return put(dir, "manifest", json.data, json.len, e);
+}
+
+static int make(const char *dir, struct err *e)
+{
+	static const char text[] = "content that the files of the first package have in common\n";
+	auto_free char *package = path_join(dir, "package.floe", e);
+	auto_free char *content = path_join(dir, "content", e);
+
+	if (!package || !content || path_make_dirs(dir, 0755, e) < 0 ||
+	    fd_write_file(AT_FDCWD, content, text, strlen(text), 0644, e) < 0 ||
+	    make_package(dir, package, content, strlen(text), e) < 0)
+		return -1;
+	return take_apart(dir, package, text, strlen(text), e);
+}
+
+int main(int argc, char **argv)
+{
+	struct err e;
+
+	if (argc != 2 || make(argv[1], &e) < 0) {
+		(void)fprintf(stderr, "make_corpus: %s\n", argc == 2 ? e.msg : "needs a directory");
+		return 1;
+	}
+	return 0;
+}
