@@ -103,7 +103,7 @@ static void test_open_of_nothing_is_not_found(void **state)
 	(void)state;
 	assert_int_equal(launch_environment_open("none", LAUNCH_ENV_SHARED, &env, &e), -1);
 	assert_int_equal(e.code, ERR_NOTFOUND);
-	auto_environment struct launch_environment *other = made("some");
+	launch_environment_close(made("some"));
 	assert_int_equal(launch_environment_open("none", LAUNCH_ENV_SHARED, &env, &e), -1);
 	assert_int_equal(e.code, ERR_NOTFOUND);
 	assert_null(env);
