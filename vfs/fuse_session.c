@@ -5,17 +5,14 @@
 #include "vfs/fuse_session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/mem.h"
 #include "base/sync.h"
 
@@ -363,40 +360,4 @@ uint64_t vfs_fuse_session_operations(struct vfs_fuse_session *s)
 		if (i != FUSE_INIT && i != FUSE_FORGET && i != FUSE_BATCH_FORGET && i != FUSE_INTERRUPT)
 			sum += vfs_fuse_session_count(s, i);
 	return sum;
-}
-
-/* ---- the one who waits ---------------------------------------------------------------------- */
-
-static uint64_t signal_set(const char *status, const char *name)
-{
-	const char *line = strstr(status, name);
-
-	return line ? strtoull(line + strlen(name), NULL, 16) : 0;
-}
-
-bool vfs_fuse_is_dying(struct fuse_req *req)
-{
-	const uint64_t kill_bit = UINT64_C(1) << (SIGKILL - 1), quit_bit = UINT64_C(1) << (SIGQUIT - 1);
-	pid_t pid = fuse_req_ctx(req)->pid;
-	char path[64], status[4096];
-	uint64_t pending, held;
-	auto_fd int fd = -1;
-	ssize_t n;
-
-	if (!fuse_req_interrupted(req) || pid <= 0)
-		return false;
-	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT && access("/proc/self", F_OK) == 0;
-	n = read(fd, status, sizeof(status) - 1);
-	if (n < 0)
-		return errno == ESRCH;
-	status[n] = 0;
-	/* Every signal that ends a process without a core dump shows as SIGKILL here; a dumping one from
-	 * the keyboard does not. */
-	pending = signal_set(status, "\nSigPnd:") | signal_set(status, "\nShdPnd:");
-	held = signal_set(status, "\nSigBlk:") | signal_set(status, "\nSigIgn:") |
-	       signal_set(status, "\nSigCgt:");
-	return (pending & kill_bit) || (pending & quit_bit & ~held);
 }

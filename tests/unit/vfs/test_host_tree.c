@@ -140,13 +140,10 @@ static void symbolic_links_are_never_followed(void **state)
 	struct stat st;
 
 	assert_int_equal(mkdirat(f->fd, "dir", 0700), 0);
-	assert_int_equal(mkdirat(f->fd, "other", 0700), 0);
 	{
 		auto_fd int d = openat(f->fd, "dir", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		auto_fd int o = openat(f->fd, "other", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-		write_at(d, "file", "right");
-		write_at(o, "file", "wrong");
+		write_at(d, "file", "content");
 	}
 	dir = look_up(f, HOST_ROOT, "dir", &st);
 	id = look_up(f, dir, "file", &st);
@@ -157,7 +154,8 @@ static void symbolic_links_are_never_followed(void **state)
 		assert_int_equal(host_fds_open(64, &f->tree.fds, &e), 0);
 	}
 	assert_int_equal(renameat(f->fd, "dir", f->fd, "moved"), 0);
-	assert_int_equal(symlinkat("other", f->fd, "dir"), 0);
+	/* Even though it leads to the very same directory. */
+	assert_int_equal(symlinkat("moved", f->fd, "dir"), 0);
 	assert_int_equal(host_tree_open(&f->tree, id, &file), ESTALE);
 	assert_int_equal(host_tree_open(&f->tree, dir, &file), ESTALE);
 }
