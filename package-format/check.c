@@ -202,5 +202,9 @@ int pkg_index_check(struct pkg_index *x, const struct pkg_header *h, struct err 
 		return -1;
 	c.links = links;
 	c.content_len = content_len;
-	return check_all(&c, h, e);
+	if (check_all(&c, h, e) == 0)
+		return 0;
+	if (e->code == ERR_NOTFOUND) /* what one table promised, another does not have */
+		e->code = ERR_FORMAT;
+	return -1;
 }
