@@ -86,12 +86,62 @@ static void signed_nonsense_is_refused(void **state)
 	FAILS(decode_changed(f, 4095, 1, &e), ERR_FORMAT);
 }
 
+/* FORMAT.md's example: its hexdump lines, read from the document. Empty when the sources are elsewhere. */
+static size_t read_example(uint8_t ret[192])
+{
+	char path[4096], line[256];
+	char *end;
+	FILE *doc;
+	size_t len = 0;
+
+	(void)snprintf(path, sizeof(path), "%s", __FILE__);
+	end = strstr(path, "tests/unit/");
+	if (!end)
+		return 0;
+	(void)snprintf(end, sizeof(path) - (size_t)(end - path), "package-format/FORMAT.md");
+	doc = fopen(path, "r");
+	while (doc && len < 192 && fgets(line, sizeof(line), doc)) {
+		char *p = line;
+
+		if (strtoul(p, &p, 16) != len || p != line + 8 || line[8] != ' ')
+			continue;
+		for (int i = 0; i < 16; i++)
+			ret[len++] = (uint8_t)strtoul(p, &p, 16);
+	}
+	if (doc)
+		(void)fclose(doc);
+	return len;
+}
+
+static void the_documents_example(void **state)
+{
+	struct fixture *f = *state;
+	struct pkg_header h;
+	uint8_t example[PKG_HEADER_LEN] = { 0 }, bytes[PKG_HEADER_LEN];
+	char hex[PKG_DIGEST_HEX];
+	struct err e;
+
+	if (!read_example(example))
+		skip();
+	OK(pkg_header_decode(example, &h, &e));
+	assert_int_equal(h.index_stored_len, 881);
+	assert_int_equal(h.index_content_len, 45056);
+	assert_int_equal(h.feature_block_end, 4977);
+	assert_int_equal(h.file_len, 4998);
+	pkg_digest_hex(&h.root, hex);
+	assert_string_equal(hex, "4af562cd6685f5375d9d0c620e7158c927ebf013dde513ac8d43a74ab57df400");
+	/* And the same fields give the same bytes. */
+	OK(pkg_header_encode(&h, f->key, bytes, &e));
+	assert_memory_equal(bytes, example, sizeof(bytes));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(round_trip, fixture_open, fixture_close),
 		cmocka_unit_test_setup_teardown(every_flipped_bit_is_noticed, fixture_open, fixture_close),
 		cmocka_unit_test_setup_teardown(signed_nonsense_is_refused, fixture_open, fixture_close),
+		cmocka_unit_test_setup_teardown(the_documents_example, fixture_open, fixture_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
