@@ -22,7 +22,8 @@ struct line {
 	uint32_t prev, next;
 	uint32_t name; /* of the key or the section; NONE for other lines */
 	uint32_t same; /* the line before with this name */
-	uint8_t end;   /* 0 none, 1 LF, 2 CRLF */
+	uint32_t crs;  /* carriage returns behind the text: no value ends with one */
+	bool has_feed;
 	bool is_section;
 };
 
@@ -44,7 +45,7 @@ struct reg_doc {
 	uint32_t nnames, names_cap;
 	uint32_t *table;    /* open addressing, of name numbers */
 	uint32_t table_cap; /* a power of two */
-	uint8_t end;        /* this text's end of line */
+	uint32_t crs;       /* how this text ends lines: 0 = LF, 1 = CRLF */
 	struct arena arena;
 	struct buf scratch; /* spelling of the key at hand */
 };
@@ -166,8 +167,7 @@ static int unspell_section(struct reg_doc *d, const char *spelled, struct err *e
 /* ---- lines ---------------------------------------------------------------------------------- */
 
 /* A new line behind `after`; its number, or NONE. */
-static uint32_t add_line(struct reg_doc *d, uint32_t after, const char *text, size_t len, uint8_t end,
-			 struct err *e)
+static uint32_t add_line(struct reg_doc *d, uint32_t after, const char *text, size_t len, struct err *e)
 {
 	uint32_t number = d->nlines;
 	struct line *l;
@@ -186,7 +186,7 @@ static uint32_t add_line(struct reg_doc *d, uint32_t after, const char *text, si
 		d->lines_cap = cap;
 	}
 	l = &d->lines[number];
-	*l = (struct line){ .text = text, .len = (uint32_t)len, .end = end };
+	*l = (struct line){ .text = text, .len = (uint32_t)len, .crs = d->crs, .has_feed = true };
 	l->prev = after;
 	l->next = d->lines[after].next;
 	d->lines[l->next].prev = number;
@@ -236,7 +236,7 @@ static int take_line(struct reg_doc *d, uint32_t number, uint32_t *section, stru
 
 	switch (r.kind) {
 	case INI_BROKEN:
-		return err_set(e, ERR_FORMAT, "a section header has no end");
+		return err_set(e, ERR_FORMAT, "neither a section, a setting nor a comment");
 	case INI_SECTION:
 		if (r.name_len > REG_KEY_MAX)
 			return err_set(e, ERR_LIMIT, "a section's name is too long");
@@ -291,7 +291,6 @@ static struct reg_doc *make_doc(const char *text, size_t len, struct err *e)
 	d->scratch = (struct buf)BUF_INIT(4 * REG_KEY_MAX);
 	d->lines_cap = 64;
 	d->names_cap = 64;
-	d->end = 1;
 	d->text = mem_strndup(text, len, e);
 	d->lines = d->text ? mem_alloc(d->lines_cap, sizeof(*d->lines), e) : NULL;
 	d->names = d->lines ? mem_alloc(d->names_cap, sizeof(*d->names), e) : NULL;
@@ -302,15 +301,6 @@ static struct reg_doc *make_doc(const char *text, size_t len, struct err *e)
 		return NULL;
 	}
 	return d;
-}
-
-static bool looks_like_markup(const char *text, size_t len)
-{
-	size_t i = 0;
-
-	while (i < len && strchr(" \t\r\n", text[i]) && text[i])
-		i++;
-	return i < len && (text[i] == '<' || text[i] == '{');
 }
 
 static int ini_parse(const char *text, size_t len, struct reg_doc **ret, struct err *e)
@@ -326,25 +316,22 @@ static int ini_parse(const char *text, size_t len, struct reg_doc **ret, struct 
 	if (!d)
 		return -1;
 	d->bom = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
-	if (looks_like_markup(text + d->bom, len - d->bom))
-		return err_set(e, ERR_FORMAT, "line 1: markup, not an INI text");
 	for (size_t off = d->bom; off < len;) {
 		char *start = d->text + off, *feed = memchr(start, '\n', len - off);
-		size_t line_len = feed ? (size_t)(feed - start) : len - off;
-		uint8_t end = feed ? 1 : 0;
+		size_t whole = feed ? (size_t)(feed - start) : len - off, line_len = whole;
 
-		off += line_len + end;
-		if (feed && line_len && start[line_len - 1] == '\r') {
+		off += whole + (feed != NULL);
+		while (line_len && start[line_len - 1] == '\r')
 			line_len--;
-			end = 2;
-		}
 		start[line_len] = 0;
-		last = add_line(d, last, start, line_len, end, e);
+		last = add_line(d, last, start, line_len, e);
 		count++;
 		if (last == NONE)
 			return -1;
-		if (count == 1 && end)
-			d->end = end;
+		d->lines[last].crs = (uint32_t)(whole - line_len);
+		d->lines[last].has_feed = feed != NULL;
+		if (count == 1)
+			d->crs = feed && whole > line_len;
 		if (take_line(d, last, &section, e) < 0)
 			return err_wrap(e, "line %u", count);
 	}
@@ -359,8 +346,12 @@ static int ini_render(const struct reg_doc *d, struct buf *ret, struct err *e)
 	for (uint32_t i = d->lines[0].next; i != NONE; i = d->lines[i].next) {
 		const struct line *l = &d->lines[i];
 
-		if (buf_add(ret, l->text, l->len, e) < 0 ||
-		    buf_add(ret, &"\r\n"[2 - l->end], l -> end, e) < 0)
+		if (buf_add(ret, l->text, l->len, e) < 0)
+			return -1;
+		for (uint32_t n = 0; n < l->crs; n++)
+			if (buf_add(ret, "\r", 1, e) < 0)
+				return -1;
+		if (l->has_feed && buf_add(ret, "\n", 1, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -445,6 +436,15 @@ static const char *make_line(struct reg_doc *d, enum ini_kind kind, const char *
 	return text;
 }
 
+/* The last line gets an end when another follows. */
+static void end_line(struct reg_doc *d, uint32_t line)
+{
+	if (line == NONE || d->lines[line].has_feed)
+		return;
+	d->lines[line].has_feed = true;
+	d->lines[line].crs += d->crs;
+}
+
 /* The section's header, added at the end when missing. */
 static int want_section(struct reg_doc *d, uint32_t section, struct err *e)
 {
@@ -464,15 +464,14 @@ static int want_section(struct reg_doc *d, uint32_t section, struct err *e)
 	if (!text)
 		return -1;
 	if (last != NONE) {
-		if (!d->lines[last].end)
-			d->lines[last].end = d->end;
+		end_line(d, last);
 		if (d->lines[last].len) {
-			last = add_line(d, last, "", 0, d->end, e);
+			last = add_line(d, last, "", 0, e);
 			if (last == NONE)
 				return -1;
 		}
 	}
-	line = add_line(d, last, text, len, d->end, e);
+	line = add_line(d, last, text, len, e);
 	if (line == NONE)
 		return -1;
 	bind_line(d, line, section);
@@ -496,11 +495,10 @@ static int add_key(struct reg_doc *d, uint32_t section, const char *name, const 
 		return -1;
 	if (after == NONE) /* behind the header; in front of everything when there is none */
 		after = d->names[section].line;
-	line = add_line(d, after, text, len, d->end, e);
+	line = add_line(d, after, text, len, e);
 	if (line == NONE)
 		return -1;
-	if (after != NONE && !d->lines[after].end)
-		d->lines[after].end = d->end;
+	end_line(d, after);
 	d->lines[line].value_off = (uint32_t)r.value_off;
 	bind_line(d, line, number);
 	return 0;

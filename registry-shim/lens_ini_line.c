@@ -52,8 +52,11 @@ struct ini_line ini_line_read(const char *s, size_t len)
 		return r;
 	if (s[start] == '[')
 		return read_header(s, start, len);
+	/* Markup; a byte-order mark in the middle, which would count when it came to stand in front. */
+	if (s[start] == '<' || (len - start >= 3 && !memcmp(s + start, "\xef\xbb\xbf", 3)))
+		return (struct ini_line){ .kind = INI_BROKEN };
 	equals = memchr(s + start, '=', len - start);
-	r.kind = INI_STRAY;
+	r.kind = s[start] == '{' ? INI_BROKEN : INI_STRAY;
 	if (!equals || equals == s + start)
 		return r;
 	for (end = (size_t)(equals - s); is_blank(s[end - 1]);)

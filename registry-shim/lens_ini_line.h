@@ -9,7 +9,7 @@ enum ini_kind {
 	INI_OTHER,   /* blank, comment, or nothing we know: kept as it is */
 	INI_SECTION, /* name = between the brackets */
 	INI_KEY,     /* name, value */
-	INI_BROKEN,  /* a section header that does not end */
+	INI_BROKEN,  /* a section header that does not end; markup; a brace that names nothing */
 	INI_STRAY,   /* as INI_OTHER, but neither blank nor a comment */
 };
 

@@ -130,6 +130,8 @@ static void test_awkward(void **state)
 		"[s]\n= no name\n==\na==\n a = = \n",
 		"[s]\na=1\rb=2\n",
 		"%2F=1\n[%]\n%=1\n[%%2F/]\n/=/\n",
+		"%=\014%\r\r\r",
+		"[s]\r\r\na=\r\r\nb=1\r",
 		"a/b=c\n[s]\na/b=c\n",
 	};
 
