@@ -21,7 +21,7 @@ ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || { note "no package lists: t
 "$floe" sequence -q -o "$scratch/mc.floe" --name mc --launch 'mc --version' -- \
 	apt-get install -y --no-install-recommends mc >"$scratch/log" 2>&1 </dev/null || { tail "$scratch/log"; fail "sequence mc"; }
 mkdir "$scratch/native"
-"$floe" extract "$scratch/mc.floe" "$scratch/native" >/dev/null || fail "extract"
+"$floe" extract -C "$scratch/native" "$scratch/mc.floe" >/dev/null || fail "extract"
 native_mc() {
 	LD_LIBRARY_PATH=$scratch/native/usr/lib/x86_64-linux-gnu MC_DATADIR=$scratch/native/etc/mc \
 		"$scratch/native/usr/bin/mc" --version

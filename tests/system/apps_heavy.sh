@@ -69,7 +69,7 @@ launch "$scratch/warm"
 echo "warm start: window after $took ms, $(($(requests) - before)) requests"
 [ "$(requests)" = "$before" ] || fail "a warm start asked the server"
 "$floe" ps --json >"$scratch/ps-warm.json"
-ps -u "$(id -u)" -o rss=,args= | grep "$FLOE_BUILD/libexec" | grep -v grep
+for pid in $(floe_pids ''); do ps -o rss=,args= -p "$pid"; done
 "$floe" stop --all >/dev/null 2>&1
 wait "$run"
 

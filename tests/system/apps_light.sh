@@ -51,12 +51,12 @@ if take mc mc 'mc --version'; then
 	if shows 'Do you really'; then tmux -L "floe-$$" send-keys Enter; fi
 	until_true 20 test -s "$scratch/mc-status" || { screen; fail "mc does not end"; }
 	grep -q 'status=0' "$scratch/mc-status" || fail "mc: $(cat "$scratch/mc-status")"
-	expect 0 -- "$floe" registry diff mc
+	expect 0 -- "$floe" registry diff --env mc
 	grep -q 'config/mc/ini:' "$out" || { cat "$out"; fail "mc's settings are not keys"; }
 	[ ! -e "$home/.config/mc" ] || fail "mc wrote into the real home"
 	key=$(grep -oE 'config/mc/ini:[^ =]*show_mini_info' "$out" | head -n 1)
-	expect 0 -- "$floe" registry set mc 'config/mc/ini:Midnight-Commander/use_internal_edit' 0
-	expect 0 -- "$floe" registry get mc 'config/mc/ini:Midnight-Commander/use_internal_edit'
+	expect 0 -- "$floe" registry set --env mc 'config/mc/ini:Midnight-Commander/use_internal_edit' 0
+	expect 0 -- "$floe" registry get --env mc 'config/mc/ini:Midnight-Commander/use_internal_edit'
 	grep -qx 0 "$out" || fail "registry get: $(cat "$out")"
 	expect 0 -- app mc sh -c 'grep use_internal_edit ~/.config/mc/ini' || true
 	note "warm: no request goes out, also with the server gone"

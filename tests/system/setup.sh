@@ -60,14 +60,13 @@ holder_leave() {
 	for pid in $(holder_pids); do kill "$pid" 2>/dev/null; done
 }
 
-# Processes of floe's that belong to this test's user and runtime directory.
+# Processes of this floe's, by the beginning of their name ("" = all of libexec/floe), that belong to this test.
 floe_pids() { # NAME
-	local pid
+	local pid exe
 
-	for pid in $(pgrep -u "$(id -u)" -f "$FLOE_BUILD/(bin|libexec)/floe.*" 2>/dev/null); do
-		case $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) in
-		"$FLOE_BUILD"/libexec/floe/"$1"* | "$FLOE_BUILD"/bin/"$1"*) echo "$pid" ;;
-		esac
+	for pid in $(pgrep -u "$(id -u)" -f "^([^ ]*/)?${1:-floe-(holder|package|host|environment|tools)}" 2>/dev/null); do
+		exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || exe=$FLOE_BUILD/libexec/floe/unknown
+		case $exe in "$FLOE_BUILD"/*) echo "$pid" ;; esac
 	done
 }
 
