@@ -400,11 +400,49 @@ static int mount_own(const struct vfs_union_spec *spec, struct err *e)
 	return make_dir_like(lib, 0755, 0, 0, e);
 }
 
+/* Makes in the upper what others own on the way to `path`, as far as the host has it. */
+static int make_way(const struct vfs_union_spec *spec, const char *path, struct err *e)
+{
+	auto_free char *way = mem_strdup(path, e);
+
+	if (!way)
+		return -1;
+	for (char *p = way + 1;; p++) {
+		auto_free char *upper = NULL;
+		char was = *p;
+		struct stat st;
+
+		if (was && was != '/')
+			continue;
+		*p = 0;
+		if (lstat(way, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid == geteuid())
+			return 0;
+		upper = path_join(spec->upper, way, e);
+		if (!upper || make_dir_like(upper, (st.st_mode & 07777) | 0700, 0, 0, e) < 0)
+			return -1;
+		if (!was)
+			return 0;
+		*p = was;
+	}
+}
+
+/* overlayfs copies a directory up before anything is made in it, and has no name for an owner whom our user
+ * namespace does not know: EOVERFLOW. What others own on the way to where the user may write is there before.
+ */
+static int make_ways(const struct vfs_union_spec *spec, struct err *e)
+{
+	if (geteuid() == 0)
+		return 0;
+	if (spec->home && make_way(spec, spec->home, e) < 0)
+		return -1;
+	return make_way(spec, "/var/tmp", e);
+}
+
 static int assemble(const struct assembly *a, struct err *e)
 {
 	const struct vfs_union_spec *spec = a->spec;
 
-	if (bind_mount(spec->upper, spec->target, 0, e) < 0)
+	if (make_ways(spec, e) < 0 || bind_mount(spec->upper, spec->target, 0, e) < 0)
 		return -1;
 	if (mount(NULL, spec->target, NULL, MS_PRIVATE, NULL) < 0)
 		return err_sys(e, errno, "cannot make %s private", spec->target);
