@@ -193,6 +193,8 @@ static int run_inside(const struct stage *st, char *const *envp, struct launch_s
 	fd_close(lease[1]);
 	if (rc == 0) {
 		rc = launch_sandbox_wait(init, events, ret, e);
+		if (rc < 0) /* as a shell says it */
+			ret->code = e->code == ERR_NOTFOUND ? 127 : e->code == ERR_DENIED ? 126 : 0;
 		end_all(init);
 	}
 	fd_close(lease[0]);
@@ -249,12 +251,10 @@ int seq_session_run(const struct seq_session *s, struct launch_status *ret, stru
 	free(st.work);
 	if (rc < 0)
 		return err_wrap(e, "session");
-	if (out.failed) {
-		*e = out.err;
-		return -1;
-	}
 	*ret = out.status;
-	return 0;
+	if (out.failed)
+		*e = out.err;
+	return out.failed ? -1 : 0;
 }
 
 const char *const *seq_session_paths(void)

@@ -24,7 +24,8 @@ struct seq_session {
 /* Paths that the session itself made; for seq_scan. NULL-terminated, static. */
 const char *const *seq_session_paths(void);
 
-/* The upper is WORKSPACE/upper afterwards. The installer's own failure is a status, not an error. */
+/* The upper is WORKSPACE/upper afterwards. The installer's own failure is a status, not an error; that there
+ * is no such installer is both (127, or 126 when it may not be executed). */
 int seq_session_run(const struct seq_session *s, struct launch_status *ret, struct err *e) FLOE_MUST_USE;
 
 #endif
