@@ -337,6 +337,17 @@ static void loop(struct holder *h)
 	}
 }
 
+/* Nothing of the first caller's terminal, pipes or files may stay open here or in a server. */
+static int let_go_of_caller(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd <= 2; fd++)
+		if (null < 0 || dup2(null, fd) < 0)
+			return -1;
+	return close_range(READY_FD + 1, ~0U, 0);
+}
+
 int main(void)
 {
 	struct holder h = { .listen_fd = -1,
@@ -346,10 +357,12 @@ int main(void)
 			    .user_ns = -1,
 			    .host_view = { .sock = -1 } };
 	struct err e;
-	int rc, null;
+	int rc;
 
 	(void)setsid();
 	(void)umask(022);
+	if (let_go_of_caller() < 0)
+		return 125;
 	if (chdir("/") < 0)
 		return 125;
 	(void)fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
@@ -361,10 +374,6 @@ int main(void)
 			(void)!write(READY_FD, &e, sizeof(e));
 		return rc < 0 ? 125 : 0;
 	}
-	/* Nothing of the first caller's terminal or pipes may stay open here. */
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; null >= 0 && fd <= 2; fd++)
-		(void)dup2(null, fd);
 	(void)prctl(PR_SET_NAME, "floe-holder");
 	fd_close(READY_FD);
 	loop(&h);
