@@ -226,8 +226,8 @@ static void test_damaged_database(void **state)
 /* Processes that put until they are killed, several at a time. */
 static void test_kills(void **state)
 {
-	enum { ROUNDS = 25, WRITERS = 2, EACH = 400 };
-	unsigned found = 0;
+	enum { ROUNDS = 50, WRITERS = 2 };
+	uint64_t found = 0, freed;
 
 	(void)state;
 	for (int round = 0; round < ROUNDS; round++) {
@@ -245,13 +245,13 @@ static void test_kills(void **state)
 					_exit(9);
 				/* Overlapping: both processes write some of the same. */
 				for (unsigned i = 0;; i++) {
-					put(c, (unsigned)round * 5 + (i + (unsigned)w * 20) % EACH);
-					if (i % 8 == 7 && stream_cache_sync(c, &why) < 0)
+					put(c, (unsigned)round * 100000 + i + (unsigned)w * 20);
+					if (i % 20 == 19 && stream_cache_sync(c, &why) < 0)
 						_exit(8);
 				}
 			}
 		}
-		usleep(20000 + (unsigned)(round * 7919) % 90000);
+		usleep(10000 + (unsigned)(round * 7919) % 50000);
 		for (int w = 0; w < WRITERS; w++) {
 			int status;
 
@@ -262,11 +262,12 @@ static void test_kills(void **state)
 		c = open_it();
 		assert_int_equal(stream_cache_verify(c, &checked, &wrong, &e), 0);
 		assert_int_equal(wrong, 0);
-		found = (unsigned)checked;
+		found += checked;
+		assert_int_equal(stream_cache_gc(c, 3000000, &freed, &e), 0);
 		stream_cache_close(c);
 	}
 	assert_true(found > 50);
-	print_message("%u chunks after %d rounds of kills\n", found, ROUNDS);
+	print_message("%u chunks checked in %d rounds of kills\n", (unsigned)found, ROUNDS);
 }
 
 static void test_two_processes(void **state)
