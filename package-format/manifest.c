@@ -125,9 +125,12 @@ static int check(const struct pkg_manifest *m, struct err *e)
 		if (!*m->env[i].name || strchr(m->env[i].name, '='))
 			return err_set(e, ERR_FORMAT, "manifest: environment: \"%.80s\" is not a variable",
 				       m->env[i].name);
-	for (size_t i = 0; i < m->rule_count; i++)
+	for (size_t i = 0; i < m->rule_count; i++) {
 		if (check_path(m->rules[i].path, "paths", e) < 0)
 			return -1;
+		if ((size_t)m->rules[i].policy >= ARRAY_LEN(policy_names))
+			return err_set(e, ERR_USAGE, "manifest: paths: no such policy");
+	}
 	for (size_t i = 0; i < m->desktop_file_count; i++)
 		if (check_path(m->desktop_files[i], "desktop_files", e) < 0)
 			return -1;

@@ -141,6 +141,7 @@ static void what_the_check_finds(void **state)
 		"UPDATE extent SET len=len+1",
 		"UPDATE extent SET len=1<<31",
 		"UPDATE extent SET file_off=2999 WHERE len=3000",
+		"UPDATE counts SET extents=extents+1; "
 		"INSERT INTO extent VALUES((SELECT min(ino) FROM extent), 500, 10, 0, 0)",
 		"INSERT INTO extent VALUES(99999, 0, 10, 0, 0); UPDATE counts SET extents=extents+1",
 		"DELETE FROM extent WHERE len=3000",
