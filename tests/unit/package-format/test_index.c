@@ -123,64 +123,64 @@ static void what_does_not_open(void **state)
 	free(d.bytes);
 }
 
+static const char *const found_by_check[] = {
+	"UPDATE chunk SET off=off+1",
+	"UPDATE chunk SET stored_len=stored_len-1",
+	"UPDATE chunk SET stored_len=1<<30",
+	"UPDATE chunk SET content_len=0",
+	"UPDATE chunk SET content_len=content_len-1",
+	"UPDATE chunk SET digest=x'00'",
+	"DELETE FROM chunk",
+	"UPDATE extent SET chunk=1",
+	"UPDATE extent SET chunk=-1",
+	"UPDATE extent SET chunk_off=1<<20",
+	"UPDATE extent SET chunk_off=1001 WHERE len=3000",
+	"UPDATE extent SET len=0",
+	"UPDATE extent SET len=len+1",
+	"UPDATE extent SET len=1<<31",
+	"UPDATE extent SET file_off=2999 WHERE len=3000",
+	"UPDATE counts SET extents=3; INSERT INTO extent SELECT min(ino), 500, 10, 0, 0 FROM extent",
+	"INSERT INTO extent VALUES(99999, 0, 10, 0, 0); UPDATE counts SET extents=extents+1",
+	"DELETE FROM extent WHERE len=3000",
+	"UPDATE inode SET mode=8 WHERE ino=3",
+	"UPDATE inode SET mode=1<<20 WHERE ino=3",
+	"UPDATE inode SET size=-1 WHERE ino=4",
+	"UPDATE inode SET size=5 WHERE size=3000",
+	"UPDATE inode SET mtime_ns=1000000000 WHERE ino=4",
+	"UPDATE inode SET mtime_s='now' WHERE ino=4",
+	"UPDATE inode SET nlink=7 WHERE ino=3",
+	"UPDATE inode SET parent=3 WHERE ino=2",
+	"UPDATE inode SET parent=NULL WHERE ino=2",
+	"UPDATE inode SET symlink=NULL WHERE symlink IS NOT NULL",
+	"UPDATE inode SET symlink=x'6100' WHERE symlink IS NOT NULL",
+	"UPDATE inode SET symlink=x'61' WHERE symlink IS NOT NULL",
+	"DELETE FROM inode WHERE ino=5",
+	"UPDATE entry SET name=x'2e2e' WHERE name=x'746f6f6c'",
+	"UPDATE entry SET name=x'612f62' WHERE name=x'746f6f6c'",
+	"UPDATE entry SET name=x'6100' WHERE name=x'746f6f6c'",
+	"UPDATE entry SET name='tool' WHERE name=x'746f6f6c'",
+	"UPDATE entry SET name=zeroblob(256) WHERE name=x'746f6f6c'",
+	"UPDATE entry SET ino=1 WHERE name=x'746f6f6c'",
+	"UPDATE entry SET ino=2 WHERE name=x'746f6f6c'",
+	"UPDATE entry SET ino=1000 WHERE name=x'746f6f6c'",
+	"UPDATE entry SET cookie=1",
+	"UPDATE entry SET cookie=0",
+	"UPDATE entry SET parent=77 WHERE name=x'746f6f6c'",
+	"INSERT INTO entry VALUES(4, x'61', 5, 1); UPDATE counts SET entries=entries+1",
+	"UPDATE profile SET len=-1",
+	"UPDATE counts SET entries=entries+1",
+	"UPDATE counts SET extents=extents-1",
+	"UPDATE counts SET content_bytes=1",
+	"UPDATE counts SET chunks=0",
+	"UPDATE counts SET stored_bytes=stored_bytes+1, chunks=0",
+	"UPDATE counts SET inodes=inodes+1",
+	"UPDATE counts SET xattrs=1; INSERT INTO xattr VALUES(1, x'00', x'')",
+	"UPDATE counts SET xattrs=1; INSERT INTO xattr VALUES(1, 'text', x'')",
+	"INSERT INTO registry_default VALUES('f', x'00', 'v')",
+};
+
 static void what_the_check_finds(void **state)
 {
-	static const char *const cases[] = {
-		"UPDATE chunk SET off=off+1",
-		"UPDATE chunk SET stored_len=stored_len-1",
-		"UPDATE chunk SET stored_len=1<<30",
-		"UPDATE chunk SET content_len=0",
-		"UPDATE chunk SET content_len=content_len-1",
-		"UPDATE chunk SET digest=x'00'",
-		"DELETE FROM chunk",
-		"UPDATE extent SET chunk=1",
-		"UPDATE extent SET chunk=-1",
-		"UPDATE extent SET chunk_off=1<<20",
-		"UPDATE extent SET chunk_off=1001 WHERE len=3000",
-		"UPDATE extent SET len=0",
-		"UPDATE extent SET len=len+1",
-		"UPDATE extent SET len=1<<31",
-		"UPDATE extent SET file_off=2999 WHERE len=3000",
-		"UPDATE counts SET extents=extents+1; "
-		"INSERT INTO extent VALUES((SELECT min(ino) FROM extent), 500, 10, 0, 0)",
-		"INSERT INTO extent VALUES(99999, 0, 10, 0, 0); UPDATE counts SET extents=extents+1",
-		"DELETE FROM extent WHERE len=3000",
-		"UPDATE inode SET mode=8 WHERE ino=3",
-		"UPDATE inode SET mode=1<<20 WHERE ino=3",
-		"UPDATE inode SET size=-1 WHERE ino=4",
-		"UPDATE inode SET size=5 WHERE size=3000",
-		"UPDATE inode SET mtime_ns=1000000000 WHERE ino=4",
-		"UPDATE inode SET mtime_s='now' WHERE ino=4",
-		"UPDATE inode SET nlink=7 WHERE ino=3",
-		"UPDATE inode SET parent=3 WHERE ino=2",
-		"UPDATE inode SET parent=NULL WHERE ino=2",
-		"UPDATE inode SET symlink=NULL WHERE symlink IS NOT NULL",
-		"UPDATE inode SET symlink=x'6100' WHERE symlink IS NOT NULL",
-		"UPDATE inode SET symlink=x'61' WHERE symlink IS NOT NULL",
-		"DELETE FROM inode WHERE ino=5",
-		"UPDATE entry SET name=x'2e2e' WHERE name=x'746f6f6c'",
-		"UPDATE entry SET name=x'612f62' WHERE name=x'746f6f6c'",
-		"UPDATE entry SET name=x'6100' WHERE name=x'746f6f6c'",
-		"UPDATE entry SET name='tool' WHERE name=x'746f6f6c'",
-		"UPDATE entry SET name=zeroblob(256) WHERE name=x'746f6f6c'",
-		"UPDATE entry SET ino=1 WHERE name=x'746f6f6c'",
-		"UPDATE entry SET ino=2 WHERE name=x'746f6f6c'",
-		"UPDATE entry SET ino=1000 WHERE name=x'746f6f6c'",
-		"UPDATE entry SET cookie=1",
-		"UPDATE entry SET cookie=0",
-		"UPDATE entry SET parent=77 WHERE name=x'746f6f6c'",
-		"INSERT INTO entry VALUES(4, x'61', 5, 1); UPDATE counts SET entries=entries+1",
-		"UPDATE profile SET len=-1",
-		"UPDATE counts SET entries=entries+1",
-		"UPDATE counts SET extents=extents-1",
-		"UPDATE counts SET content_bytes=1",
-		"UPDATE counts SET chunks=0",
-		"UPDATE counts SET stored_bytes=stored_bytes+1, chunks=0",
-		"UPDATE counts SET inodes=inodes+1",
-		"UPDATE counts SET xattrs=1; INSERT INTO xattr VALUES(1, x'00', x'')",
-		"UPDATE counts SET xattrs=1; INSERT INTO xattr VALUES(1, 'text', x'')",
-		"INSERT INTO registry_default VALUES('f', x'00', 'v')",
-	};
 	struct database d = take_database(*state);
 	struct pkg_header h = d.header;
 	struct pkg_index *x;
@@ -188,13 +188,13 @@ static void what_the_check_finds(void **state)
 
 	const uint64_t chunks_len = d.header.file_len - PKG_HEADER_LEN - d.header.index_stored_len;
 
-	for (size_t i = 0; i < ARRAY_LEN(cases) + 1; i++) {
-		OK(open_changed(&d, i ? cases[i - 1] : "", &x, &h.index_stored_len, &e));
+	for (size_t i = 0; i < ARRAY_LEN(found_by_check) + 1; i++) {
+		OK(open_changed(&d, i ? found_by_check[i - 1] : "", &x, &h.index_stored_len, &e));
 		/* The header that a writer of such an index would have made. */
 		h.file_len = PKG_HEADER_LEN + h.index_stored_len + chunks_len;
 		h.feature_block_end = h.file_len;
 		if ((pkg_index_check(x, &h, &e) == 0) != (i == 0))
-			fail_msg("%s: %s", i ? cases[i - 1] : "unchanged", i ? "not found" : e.msg);
+			fail_msg("%s: %s", i ? found_by_check[i - 1] : "unchanged", i ? "not found" : e.msg);
 		if (i)
 			assert_int_equal(e.code, ERR_FORMAT);
 		pkg_index_close(x);
