@@ -67,7 +67,8 @@ void pkg_writer_close(struct pkg_writer *w); /* NULL ok; removes what is unfinis
 /* Parents that no entry named are made as 0755 root:root. The same path twice is ERR_EXISTS. */
 int pkg_writer_add(struct pkg_writer *w, const struct pkg_writer_entry *entry, struct err *e) FLOE_MUST_USE;
 /* Adds a tree from disk below `prefix` ("" or "opt/x"): types, modes, owners, times, xattrs, hard
- * links, holes, as found. Does not cross file systems. */
+ * links, holes, as found; sockets, POSIX ACLs and SELinux labels are left out. Directories that are in the
+ * package already stay as they are. Does not cross file systems. */
 int pkg_writer_add_tree(struct pkg_writer *w, const char *dir, const char *prefix,
 			struct err *e) FLOE_MUST_USE;
 int pkg_writer_default(struct pkg_writer *w, const char *file, const char *key, const char *value,
