@@ -323,16 +323,15 @@ static void loop(struct holder *h)
 		fill(h, &set);
 		if (poll(set.fds, set.count, poll_timeout(h)) < 0 && errno != EINTR)
 			return;
-		if (set.fds[0].revents) {
-			on_signals(h);
-		} else if (set.fds[1].revents) {
+		/* Words before deaths: a server that says why it leaves is heard before its SIGCHLD. */
+		for (i = 2; i < set.count && !set.fds[i].revents; i++)
+			;
+		if (i < set.count)
+			dispatch(h, &set.watch[i]);
+		else if (set.fds[1].revents)
 			accept_client(h);
-		} else {
-			for (i = 2; i < set.count && !set.fds[i].revents; i++)
-				;
-			if (i < set.count)
-				dispatch(h, &set.watch[i]);
-		}
+		else if (set.fds[0].revents)
+			on_signals(h);
 		forget_done_clients(h);
 	}
 }
