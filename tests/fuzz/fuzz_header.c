@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct err e;
 
 	memcpy(bytes, data, len < sizeof(bytes) ? len : sizeof(bytes));
-	(void)pkg_header_decode(bytes, &h, &e);
+	fuzz_any(pkg_header_decode(bytes, &h, &e));
 	if (sign(bytes, 128, bytes + 96, bytes + 128) < 0)
 		return 0;
 	memset(bytes + 192, 0, sizeof(bytes) - 192);

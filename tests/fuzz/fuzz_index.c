@@ -29,11 +29,11 @@ static void ask_about(struct pkg_index *x, uint64_t ino)
 	size_t count = 0;
 	struct err e;
 
-	(void)pkg_index_stat(x, ino, &i, &e);
-	(void)pkg_index_parent(x, ino, &parent, &e);
-	(void)pkg_index_readlink(x, ino, target, &e);
-	(void)pkg_index_extents(x, ino, ino * 1000, UINT64_MAX, extents, EXTENT_CAP, &count, &e);
-	(void)pkg_index_xattr_list(x, ino, &names, &e);
+	fuzz_any(pkg_index_stat(x, ino, &i, &e));
+	fuzz_any(pkg_index_parent(x, ino, &parent, &e));
+	fuzz_any(pkg_index_readlink(x, ino, target, &e));
+	fuzz_any(pkg_index_extents(x, ino, ino * 1000, UINT64_MAX, extents, EXTENT_CAP, &count, &e));
+	fuzz_any(pkg_index_xattr_list(x, ino, &names, &e));
 	for (int round = 0; round < 4; round++) {
 		if (pkg_index_list(x, ino, cookie, list, LIST_CAP, &count, &e) < 0 || !count)
 			break;
@@ -41,7 +41,7 @@ static void ask_about(struct pkg_index *x, uint64_t ino)
 			if (list[k].cookie <= cookie)
 				__builtin_trap();
 			cookie = list[k].cookie;
-			(void)pkg_index_lookup(x, ino, list[k].name, list[k].name_len, &i, &e);
+			fuzz_any(pkg_index_lookup(x, ino, list[k].name, list[k].name_len, &i, &e));
 		}
 	}
 	buf_fini(&names);
@@ -63,13 +63,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		for (uint32_t idx = 0; idx < 8; idx++) {
 			struct pkg_chunk_info c;
 
-			(void)pkg_index_chunk(x, idx, &c, &e);
+			fuzz_any(pkg_index_chunk(x, idx, &c, &e));
 		}
 		if (pkg_index_profile(x, &profile, &count, &e) == 0)
 			free(profile);
-		(void)pkg_index_defaults(x, note_default, &sum, &e);
+		fuzz_any(pkg_index_defaults(x, note_default, &sum, &e));
 		h.index_stored_len = stored.len;
-		(void)pkg_index_check(x, &h, &e);
+		fuzz_any(pkg_index_check(x, &h, &e));
 		pkg_index_close(x);
 	}
 	buf_fini(&stored);

@@ -65,7 +65,7 @@ static int replay(const char *path, unsigned long rounds)
 		(void)fprintf(stderr, "%s\n", e.msg);
 		return -1;
 	}
-	(void)LLVMFuzzerTestOneInput(original.data, original.len);
+	fuzz_any(LLVMFuzzerTestOneInput(original.data, original.len));
 	state = UINT64_C(0x9e3779b97f4a7c15) ^ original.len;
 	for (unsigned long round = 0; original.len && round < rounds; round++) {
 		unsigned changes = 1 + (unsigned)(next() % CHANGES_MAX);
@@ -81,7 +81,7 @@ static int replay(const char *path, unsigned long rounds)
 		if (!exact)
 			break;
 		memcpy(exact, mutated.data, mutated.len);
-		(void)LLVMFuzzerTestOneInput(exact, mutated.len);
+		fuzz_any(LLVMFuzzerTestOneInput(exact, mutated.len));
 		free(exact);
 	}
 	buf_fini(&original);
