@@ -26,7 +26,7 @@
 
 enum {
 	SETTLE_MS = 2000,
-	QUIET_MS = 3000,
+	QUIET_MS = 6000,
 	POLL_MS = 100,
 	ASK_MS = 500,
 	GRACE_MS = 2000,
