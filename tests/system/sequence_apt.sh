@@ -19,7 +19,7 @@ pick() { # the first of these packages that is not installed here
 }
 package=$(pick mc nano-tiny joe jed) || skip "everything that could be sequenced is installed here"
 service=$(pick openbsd-inetd vsftpd tinyproxy-bin rsync) || service=''
-watched=(/etc /usr/bin /usr/sbin /usr/share/applications /opt /var/lib/dpkg /var/lib/apt /var/cache/apt /var/log)
+watched=(/etc/apt /etc/alternatives /etc/systemd /etc/init.d /etc/default /etc/mc /etc/ld.so.cache /usr/bin /usr/sbin /usr/share/applications /var/lib/dpkg /var/lib/apt /var/cache/apt /var/log)
 manifest "${watched[@]}" >"$scratch/host"
 dpkg -l >"$scratch/dpkg"
 unchanged() {

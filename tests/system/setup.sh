@@ -58,6 +58,11 @@ holder_leave() {
 	local pid
 
 	for pid in $(holder_pids); do kill "$pid" 2>/dev/null; done
+	until_true 10 no_holder
+}
+
+no_holder() {
+	[ -z "$(holder_pids)" ]
 }
 
 # Processes of this floe's, by the beginning of their name ("" = all of libexec/floe), that belong to this test.
