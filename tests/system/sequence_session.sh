@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=quick users=root,user timeout=180
+# floe-test: class=normal users=root,user timeout=400
 # Installers in a session: an ordinary script that behaves as root may; what it did is in the package, runs, and
 # has not happened on the host. Failing, interrupted and killed installers leave nothing.
 . "$(dirname "$0")/setup.sh"
