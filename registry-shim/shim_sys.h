@@ -5,6 +5,7 @@
 #define FLOE_REG_SHIM_SYS_H
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
