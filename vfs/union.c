@@ -22,7 +22,7 @@
 #include "base/path.h"
 #include "vfs/union_host.h"
 
-enum { OPTIONS_MAX = 4096, RUN_ENTRIES_MAX = 512 };
+enum { OPTIONS_MAX = 4096, RUN_ENTRIES_MAX = 512, RUN_FILE_MAX = 256 * 1024 };
 
 #ifndef MOUNT_ATTR_RDONLY
 #define MOUNT_ATTR_RDONLY 0x1
@@ -238,6 +238,23 @@ static int mount_home(const struct assembly *a, struct err *e)
 
 /* ---- /run ------------------------------------------------------------------------------------ */
 
+/* Lock files, pid files, small notes: a private copy, so that they can be locked and written. */
+static int copy_run_file(const char *source, const char *target, const struct stat *st, struct err *e)
+{
+	auto_fd int from = open(source, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	auto_fd int to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st->st_mode & 0666);
+	auto_buf struct buf content = BUF_INIT(RUN_FILE_MAX);
+	struct err ignored;
+
+	if (to < 0)
+		return err_sys(e, errno, "%s", target);
+	if (from < 0 || fd_read_to_end(from, &content, &ignored) < 0)
+		return 0; /* not for this user, or too large to be a note: an empty file */
+	if (fd_write_all(to, content.data, content.len, e) < 0)
+		return err_wrap(e, "%s", target);
+	return 0;
+}
+
 /* Shows one entry of the host's /run: directories and sockets stay the host's own and reachable, but
  * nothing is written there; the user's runtime directory is the real thing. */
 static int bind_run_entry(const char *dir, const struct dirent *de, struct err *e)
@@ -267,6 +284,8 @@ static int bind_run_entry(const char *dir, const struct dirent *de, struct err *
 		/* The lock directory is for everybody to write: it starts empty instead. */
 		if (!strcmp(de->d_name, "lock") || !strcmp(de->d_name, "shm"))
 			return 0;
+	} else if (S_ISREG(st.st_mode)) {
+		return copy_run_file(source, target, &st, e);
 	} else {
 		auto_fd int fd = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
