@@ -127,6 +127,28 @@ static int bring_up_loopback(struct err *e)
 	return 0;
 }
 
+/* Real root may turn the machine's knobs; what runs in here may only look at them. */
+static int protect_knobs(const char *proc, struct err *e)
+{
+	static const char *const knobs[] = { "sys", "sysrq-trigger", "irq", "bus", "fs" };
+
+	for (size_t i = 0; i < ARRAY_LEN(knobs); i++) {
+		auto_free char *path = mem_printf(e, "%s/%s", proc, knobs[i]);
+
+		if (!path)
+			return -1;
+		if (mount(path, path, NULL, MS_BIND, NULL) < 0) {
+			if (errno == ENOENT)
+				continue;
+			return err_sys(e, errno, "cannot protect /proc/%s", knobs[i]);
+		}
+		if (mount(NULL, path, NULL,
+			  MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+			return err_sys(e, errno, "cannot protect /proc/%s", knobs[i]);
+	}
+	return 0;
+}
+
 static int mount_proc(const char *tree, struct err *e)
 {
 	auto_free char *proc = mem_printf(e, "%s/proc", tree);
@@ -135,7 +157,7 @@ static int mount_proc(const char *tree, struct err *e)
 		return -1;
 	if (mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		return err_sys(e, errno, "cannot mount /proc");
-	return 0;
+	return geteuid() == 0 ? protect_knobs(proc, e) : 0;
 }
 
 int launch_sandbox_root(const struct launch_sandbox *s, struct err *e)
