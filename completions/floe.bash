@@ -28,7 +28,7 @@ _floe() {
 	--net) mapfile -t COMPREPLY < <(compgen -W "host none" -- "$word") && return ;;
 	--on-loss) mapfile -t COMPREPLY < <(compgen -W "wait fail:" -- "$word") && return ;;
 	--engine) mapfile -t COMPREPLY < <(compgen -W "auto overlay" -- "$word") && return ;;
-	--share | --private | --hide | --from-dir | -o)
+	--share | --private | --hide | --from-dir | --keep | --rules | --report | -o | -C)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
@@ -39,13 +39,17 @@ _floe() {
 	case $verb in
 	run) options="--env --ephemeral --command --share --private --hide --net --engine --offline --on-loss --trust-once
 		--dry-run --help -q -v" ;;
-	sequence) options="@SEQUENCE@" ;;
-	info | ls | verify | ps | doctor) options="--json --help" ;;
-	serve) options="--port --help" ;;
+	sequence) options="-o --name --version --summary --command --launch --launch-seconds --config --env --rules
+		--print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;
+	info | ps | doctor) options="--json --help" ;;
+	ls) options="-l -R --recursive --json --help" ;;
+	verify) options="--no-trust --help" ;;
+	extract) options="-C --overwrite --no-trust --help" ;;
+	serve) options="--port --bind --help" ;;
 	env) subverbs="list show diff reset remove" options="--json --files --settings --yes --help" names=1 ;;
-	registry) subverbs="get set unset list diff" options="--json --help" names=1 ;;
-	cache) subverbs="status verify gc" options="--json --help" ;;
-	key) subverbs="new list trust revoke" options="--json --help" ;;
+	registry) subverbs="list diff get set unset" options="--env --json --help" ;;
+	cache) subverbs="status verify gc" options="--json --keep --help" ;;
+	key) subverbs="new list trust revoke" options="--label --json --help" ;;
 	stop) options="--all --pid --signal --help" names=1 ;;
 	esac
 

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion for floe.
+
+function __floe_environments
+    set -l data $XDG_DATA_HOME
+    test -n "$data"; or set data ~/.local/share
+    test -d $data/floe/envs; and command ls $data/floe/envs
+end
+
+function __floe_verb
+    not __fish_seen_subcommand_from run info ls verify extract sequence serve env registry cache key ps stop doctor
+end
+
+complete -c floe -n __floe_verb -f -s q -l quiet -d 'Say only what went wrong'
+complete -c floe -n __floe_verb -f -s v -l verbose -d 'Say more'
+complete -c floe -n __floe_verb -f -l version -d 'Print the version'
+complete -c floe -n __floe_verb -f -a run -d 'Run an application of a package'
+complete -c floe -n __floe_verb -f -a info -d 'What a package is, who signed it, how large it is'
+complete -c floe -n __floe_verb -f -a ls -d 'List the files of a package'
+complete -c floe -n __floe_verb -f -a verify -d 'Check every byte of a package'
+complete -c floe -n __floe_verb -f -a extract -d 'Write the files of a package to a directory'
+complete -c floe -n __floe_verb -f -a sequence -d 'Make a package of what an installer does'
+complete -c floe -n __floe_verb -f -a serve -d 'Offer a directory of packages over HTTP'
+complete -c floe -n __floe_verb -f -a env -d 'List, show, compare, reset and remove environments'
+complete -c floe -n __floe_verb -f -a registry -d 'Read and change settings'
+complete -c floe -n __floe_verb -f -a cache -d 'What is kept of packages on this machine'
+complete -c floe -n __floe_verb -f -a key -d 'Make, list, trust and revoke signing keys'
+complete -c floe -n __floe_verb -f -a ps -d 'What is running'
+complete -c floe -n __floe_verb -f -a stop -d 'End what is running'
+complete -c floe -n __floe_verb -f -a doctor -d 'Can floe run here'
+
+complete -c floe -n '__fish_seen_subcommand_from run registry' -x -l env -a '(__floe_environments)' -d 'Environment'
+complete -c floe -n '__fish_seen_subcommand_from run' -l ephemeral -d 'Remove the environment at the end'
+complete -c floe -n '__fish_seen_subcommand_from run' -x -l command -d 'Command of the package'
+complete -c floe -n '__fish_seen_subcommand_from run' -r -l share -d "Show the host's path itself"
+complete -c floe -n '__fish_seen_subcommand_from run' -r -l private -d 'Keep writes in the environment'
+complete -c floe -n '__fish_seen_subcommand_from run' -r -l hide -d 'Do not show'
+complete -c floe -n '__fish_seen_subcommand_from run' -x -l net -a 'host none' -d Network
+complete -c floe -n '__fish_seen_subcommand_from run' -l offline -d 'Never ask the network'
+complete -c floe -n '__fish_seen_subcommand_from run' -x -l on-loss -a 'wait fail:30' -d 'When the network goes'
+complete -c floe -n '__fish_seen_subcommand_from run' -l trust-once -d 'Accept an unknown signer this time'
+complete -c floe -n '__fish_seen_subcommand_from run' -l dry-run -d 'Print the plan'
+complete -c floe -n '__fish_seen_subcommand_from sequence' -r -s o -l output -d 'The package to write'
+complete -c floe -n '__fish_seen_subcommand_from sequence' -x -l name -d Name
+complete -c floe -n '__fish_seen_subcommand_from sequence' -x -l launch -d 'Run this once'
+complete -c floe -n '__fish_seen_subcommand_from sequence' -r -l from-dir -d 'Package a directory'
+complete -c floe -n '__fish_seen_subcommand_from sequence' -r -l prefix -d 'Where it stands'
+complete -c floe -n '__fish_seen_subcommand_from env' -f -a 'list show diff reset remove (__floe_environments)'
+complete -c floe -n '__fish_seen_subcommand_from registry' -f -a 'list diff get set unset'
+complete -c floe -n '__fish_seen_subcommand_from cache' -f -a 'status verify gc'
+complete -c floe -n '__fish_seen_subcommand_from key' -f -a 'new list trust revoke'
+complete -c floe -n '__fish_seen_subcommand_from stop' -f -a '(__floe_environments)'
+complete -c floe -n '__fish_seen_subcommand_from stop' -f -l all -d Everything
+complete -c floe -n '__fish_seen_subcommand_from ps env info ls doctor registry' -l json -d 'For programs'
