@@ -183,8 +183,9 @@ static int mount_top(const struct assembly *a, const char *name, const struct vf
 	bool view = h && (h->has_submounts || spec->all_through_host_view);
 	int rc;
 
-	if (!upper || !work || !target ||
-	    make_dir_like(upper, h ? h->mode : 0755, h ? h->uid : 0, h ? h->gid : 0, e) < 0)
+	struct stat top;
+
+	if (!upper || !work || !target)
 		return -1;
 	rc = package_layers(spec, name, &l, owned, e);
 	if (rc == 0 && h) {
@@ -193,6 +194,11 @@ static int mount_top(const struct assembly *a, const char *name, const struct vf
 		rc = owned[l.count] ? 0 : -1;
 		l.count += rc == 0;
 	}
+	/* The upper's own directory is what shows: it begins as what it covers. */
+	if (rc == 0 && stat(l.lower[0], &top) < 0)
+		rc = err_sys(e, errno, "%s", l.lower[0]);
+	if (rc == 0)
+		rc = make_dir_like(upper, top.st_mode & 07777, top.st_uid, top.st_gid, e);
 	if (rc == 0)
 		rc = mount_with_paths(&l, upper, work, target, e);
 	if (rc < 0 && h && !view && spec->host_view && l.count) {

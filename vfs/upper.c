@@ -162,7 +162,7 @@ static bool compare_entry(struct walk *w, int dir, const struct entry *x, const 
 	if ((S_ISCHR(x->st.st_mode) || S_ISBLK(x->st.st_mode)) && x->st.st_rdev != x->below.st_rdev)
 		return true;
 	*ret = VFS_METADATA;
-	return !(x->is_top && S_ISDIR(x->st.st_mode)) && (!same_mode(x) || !same_owner(x));
+	return !same_mode(x) || (!x->is_top && !same_owner(x));
 }
 
 /* ---- walking ---------------------------------------------------------------------------- */

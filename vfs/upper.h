@@ -3,8 +3,8 @@
  *
  * Real files at real paths below DIR; whiteout = character device 0:0 (or an empty file with
  * user.overlay.whiteout); opaque directory = user.overlay.opaque "y". Top-level directories of the
- * upper are mount points of the union and say nothing by themselves. Paths in here are those that the
- * application sees, absolute.
+ * upper are mount points of the union and say nothing by being there (only their mode can have been changed).
+ * Paths in here are those that the application sees, absolute.
  *
  * Reading is relative to descriptors, follows no symbolic links, and needs no lock: an upper that
  * changes meanwhile gives some true mixture. libc only. Any thread; blocks on the disk. */

@@ -309,13 +309,15 @@ static void test_devices_and_chosen_owners(void **state)
 	expect("m /x/given\nm /x/link\nM /x/null\n");
 }
 
-static void test_top_level_says_nothing(void **state)
+static void test_top_level_says_little(void **state)
 {
 	(void)state;
 	dir(upper, ".floe");
 	dir(lower, "proc");
 	dir(upper, "proc");
-	assert_int_equal(fchmodat(upper, "proc", 0700, 0), 0);
+	dir(lower, "srv");
+	dir(upper, "srv");
+	assert_int_equal(fchmodat(upper, "srv", 0700, 0), 0);
 	dir(lower, "opt");
 	file(lower, "opt/f", "");
 	dir(upper, "opt");
@@ -325,7 +327,7 @@ static void test_top_level_says_nothing(void **state)
 	assert_int_equal(symlinkat("usr/lib", lower, "lib"), 0);
 	assert_int_equal(symlinkat("opt/lib", upper, "lib"), 0);
 	dir(upper, "mine");
-	expect("M /lib\nA /mine\n");
+	expect("M /lib\nA /mine\nm /srv\n");
 }
 
 static void test_names_are_bytes(void **state)
@@ -574,7 +576,7 @@ int main(void)
 		ON_ROOT(test_opaque_directories),
 		ON_ROOT(test_whiteout_by_attribute),
 		ON_ROOT(test_devices_and_chosen_owners),
-		ON_ROOT(test_top_level_says_nothing),
+		ON_ROOT(test_top_level_says_little),
 		ON_ROOT(test_names_are_bytes),
 		ON_ROOT(test_the_lower_is_not_asked_below_what_is_new),
 		ON_ROOT(test_errors_end_the_walk),
