@@ -3,7 +3,7 @@
  *
  * A child makes the namespaces and watches the launch; it hands back one `account` and the touches in a
  * file of the workspace. The launch is over when the command exits, when it has been QUIET_MS without a
- * first touch after at least SETTLE_MS, or when its time is up. */
+ * first touch and without computing after at least SETTLE_MS, or when its time is up. */
 #include "sequencer/learn.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sync.h"
+#include "sequencer/busy.h"
 #include "sequencer/child.h"
 #include "sequencer/desktop.h"
 #include "sequencer/learn_config.h"
@@ -26,7 +27,7 @@
 
 enum {
 	SETTLE_MS = 2000,
-	QUIET_MS = 6000,
+	QUIET_MS = 4000,
 	POLL_MS = 100,
 	ASK_MS = 500,
 	GRACE_MS = 2000,
@@ -152,10 +153,33 @@ static void end_kindly(struct seq_stage *st, struct account *a)
 	a->code = 0;
 }
 
+struct activity {
+	uint64_t work, busy_ms, asked_ms, last_ms;
+};
+
+/* Whether something has happened since we asked last: a first touch, or a fifth of a processor used. */
+static int ask(const struct seq_stage *st, struct activity *t, uint64_t now_ms, struct err *e)
+{
+	uint64_t busy_ms, work;
+
+	if (now_ms - t->asked_ms < ASK_MS)
+		return 0;
+	if (count_work(st, &work, e) < 0)
+		return -1;
+	busy_ms = seq_busy_ms(st->player);
+	if (work != t->work || (busy_ms > t->busy_ms && busy_ms - t->busy_ms > (now_ms - t->asked_ms) / 5))
+		t->last_ms = now_ms;
+	t->work = work;
+	t->busy_ms = busy_ms;
+	t->asked_ms = now_ms;
+	return 0;
+}
+
 static int watch(struct seq_stage *st, const struct seq_learn *l, struct account *a, struct err *e)
 {
-	uint64_t start_ms = sync_now_ms(), last_ms = start_ms, asked_ms = start_ms, seen = 0, work;
+	uint64_t start_ms = sync_now_ms();
 	uint64_t max_ms = (uint64_t)(l->seconds_max ? l->seconds_max : 30) * 1000;
+	struct activity t = { .asked_ms = start_ms, .last_ms = start_ms };
 
 	while (!has_ended(st, a)) {
 		uint64_t now_ms = sync_now_ms();
@@ -165,19 +189,13 @@ static int watch(struct seq_stage *st, const struct seq_learn *l, struct account
 		a->end = now_ms - start_ms >= max_ms ? SEQ_LAUNCH_TIMEOUT : SEQ_LAUNCH_QUIET;
 		a->ms = now_ms - start_ms;
 		if (a->end == SEQ_LAUNCH_TIMEOUT ||
-		    (now_ms - start_ms >= SETTLE_MS && now_ms - last_ms >= QUIET_MS)) {
+		    (now_ms - start_ms >= SETTLE_MS && now_ms - t.last_ms >= QUIET_MS)) {
 			end_kindly(st, a);
 			return 0;
 		}
 		wait_a_moment(st, a, POLL_MS);
-		if (now_ms - asked_ms < ASK_MS)
-			continue;
-		asked_ms = now_ms;
-		if (count_work(st, &work, e) < 0)
+		if (ask(st, &t, now_ms, e) < 0)
 			return -1;
-		if (work != seen)
-			last_ms = now_ms;
-		seen = work;
 	}
 	a->ms = sync_now_ms() - start_ms;
 	drain(st, a);

@@ -221,20 +221,22 @@ static const char *how_ended(const struct seq_learned *l, char ret[64])
 	return ret;
 }
 
-static int add_lesson(const struct seq_report *r, struct buf *b, struct err *e)
+static int add_lesson(const struct seq_report *r, bool all, struct buf *b, struct err *e)
 {
 	const struct seq_lesson *l = r->lesson;
 	char human[32], how[64];
 
 	for (size_t i = 0; i < l->launch_count; i++) {
 		const struct seq_learned *one = &l->launches[i];
+		bool failed;
 
 		bytes_human(one->touched_bytes, human);
 		if (buf_printf(b, e, "Launch: %s: %s after %.1f s, touched %s in %zu ranges\n", one->command,
 			       how_ended(one, how), (double)one->ms / 1000, human, one->touch_count) < 0)
 			return -1;
-		if (one->end <= SEQ_LAUNCH_KILLED && (one->code || one->end == SEQ_LAUNCH_KILLED) &&
-		    *one->last_words && buf_printf(b, e, "  it said: %s\n", one->last_words) < 0)
+		failed = one->end == SEQ_LAUNCH_KILLED || (one->end == SEQ_LAUNCH_EXITED && one->code);
+		if ((failed || all) && *one->last_words &&
+		    buf_printf(b, e, "  it said: %s\n", one->last_words) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < l->proposal_count; i++)
@@ -264,7 +266,7 @@ int seq_report_text(const struct seq_report *r, bool all, struct buf *ret, struc
 {
 	if (buf_printf(ret, e, "Source: %s\n", r->source) < 0 || add_taken(r, ret, e) < 0 ||
 	    add_left_out(r, all, ret, e) < 0 || add_effects(r, all, ret, e) < 0 ||
-	    add_offers(r, all, ret, e) < 0 || add_lesson(r, ret, e) < 0)
+	    add_offers(r, all, ret, e) < 0 || add_lesson(r, all, ret, e) < 0)
 		return -1;
 	return add_package(r, ret, e);
 }

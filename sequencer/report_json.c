@@ -132,6 +132,7 @@ static json_t *launches(const struct seq_lesson *l)
 
 		set(o, "command", text(l->launches[i].command));
 		set(o, "end", text(ends[l->launches[i].end]));
+		set(o, "said", text(l->launches[i].last_words));
 		set(o, "code", json_integer(l->launches[i].code));
 		set(o, "ms", number(l->launches[i].ms));
 		set(o, "touched_bytes", number(l->launches[i].touched_bytes));

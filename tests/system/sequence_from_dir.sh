@@ -41,7 +41,7 @@ PY
 [ ! -e "$home/.config/box" ] || fail "the launch wrote into the real home"
 
 note "a launch that never ends is ended; one that fails is reported"
-sequence -o "$scratch/four.floe" --launch 'box sleep 1000' --launch 'box false' --launch 'not-there' --launch-seconds 4
+sequence -o "$scratch/four.floe" --launch 'box sleep 1000' --launch 'box false' --launch 'not-there' --launch-seconds 20
 grep -q 'Launch: box sleep 1000: started, then ended by us' "$out" || { cat "$out"; fail "sleep"; }
 grep -q 'Launch: box false: exited with status 1' "$out" || { cat "$out"; fail "false"; }
 grep -q 'Launch: not-there: exited with status 127' "$out" || { cat "$out"; fail "not-there"; }
