@@ -112,6 +112,8 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 void holder_package_message(struct holder *h, struct holder_package *p);
 void holder_package_server_died(struct holder *h, struct holder_package *p);
 void holder_package_drop(struct holder *h, struct holder_package *p);
+/* Drops packages that nothing stands on: failed ones, replaced ones, those whose environments have gone. */
+void holder_packages_sweep(struct holder *h);
 /* Asks its server a question and waits for the answer, at most a second. */
 int holder_package_ask(struct holder_package *p, const char *type, struct wire_in *ret,
 		       struct err *e) FLOE_MUST_USE;
@@ -125,6 +127,9 @@ void holder_environment_message(struct holder *h, struct holder_environment *env
 void holder_environment_server_died(struct holder *h, struct holder_environment *env);
 void holder_environment_launch_ended(struct holder *h, struct holder_environment *env);
 void holder_environment_drop(struct holder *h, struct holder_environment *env);
+/* Drops environments (and then packages) that nobody has used for h->idle_ms. Returns the milliseconds until
+ * the next one is due, UINT64_MAX when there is none. */
+uint64_t holder_environments_expire(struct holder *h);
 
 /* ---- holder_client.c is the other side; requests are in holder_request.c */
 void holder_client_message(struct holder *h, struct holder_client *c);

@@ -274,6 +274,30 @@ void holder_environment_launch_ended(struct holder *h, struct holder_environment
 		holder_environment_drop(h, env);
 }
 
+uint64_t holder_environments_expire(struct holder *h)
+{
+	uint64_t now = sync_now_ms(), next_ms = UINT64_MAX;
+	struct holder_environment *next;
+
+	for (struct holder_environment *env = h->environments; env; env = next) {
+		uint64_t idle = now - env->idle_since_ms;
+		bool is_wanted = env->launches > 0 || env->state == HOLDER_STARTING;
+
+		next = env->next;
+		for (struct holder_client *c = h->clients; c; c = c->next)
+			is_wanted |= c->environment == env;
+		if (is_wanted)
+			continue;
+		if (idle >= h->idle_ms) {
+			holder_environment_drop(h, env);
+			holder_packages_sweep(h);
+		} else if (h->idle_ms - idle < next_ms) {
+			next_ms = h->idle_ms - idle;
+		}
+	}
+	return next_ms;
+}
+
 /* ---- wanting --------------------------------------------------------------------------------- */
 
 static struct holder_environment *find(struct holder *h, const char *name)

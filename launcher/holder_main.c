@@ -7,6 +7,7 @@
  * all inits are gone. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -244,17 +245,19 @@ static void on_signals(struct holder *h)
 
 static int poll_timeout(struct holder *h)
 {
-	uint64_t now = sync_now_ms(), spent;
-	bool busy = h->clients != NULL;
+	uint64_t due_ms = holder_environments_expire(h), now = sync_now_ms(), spent;
 
-	if (busy)
+	if (h->clients) {
 		h->idle_since_ms = now;
-	spent = now - h->idle_since_ms;
-	if (spent >= h->idle_ms) {
-		h->leaving = true;
-		return 0;
+	} else {
+		spent = now - h->idle_since_ms;
+		h->leaving = spent >= h->idle_ms;
+		if (!h->leaving && h->idle_ms - spent < due_ms)
+			due_ms = h->idle_ms - spent;
 	}
-	return busy ? -1 : (int)(h->idle_ms - spent);
+	if (h->leaving)
+		return 0;
+	return due_ms > INT_MAX ? -1 : (int)due_ms + 1;
 }
 
 /* What one entry of the poll set stands for. */

@@ -111,18 +111,21 @@ static struct holder_package *find(struct holder *h, const char *source, const c
 	return NULL;
 }
 
-/* What failed and is not used any more goes before a new attempt. */
-static void sweep(struct holder *h)
+static bool is_wanted(const struct holder *h, const struct holder_package *p)
+{
+	for (const struct holder_client *c = h->clients; c; c = c->next)
+		if (c->package == p)
+			return true;
+	return p->environments > 0;
+}
+
+void holder_packages_sweep(struct holder *h)
 {
 	struct holder_package *next;
 
 	for (struct holder_package *p = h->packages; p; p = next) {
-		bool is_wanted = p->environments > 0;
-
 		next = p->next;
-		for (struct holder_client *c = h->clients; c; c = c->next)
-			is_wanted |= c->package == p;
-		if (p->state == HOLDER_FAILED && !is_wanted)
+		if (p->state != HOLDER_STARTING && !is_wanted(h, p))
 			holder_package_drop(h, p);
 	}
 }
@@ -138,8 +141,9 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 
 	if (!identity)
 		return -1;
-	sweep(h);
 	p = find(h, source, identity);
+	if (!p)
+		holder_packages_sweep(h);
 	if (p) {
 		if (p->trust_once && !trust_once)
 			return err_set(e, ERR_TRUST,
