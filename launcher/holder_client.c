@@ -14,7 +14,7 @@
 #include "base/path.h"
 #include "launcher/holder_address.h"
 
-static int connect_once(const char *path, int *ret, struct err *e)
+int launch_holder_connect_at(const char *path, int *ret_sock, struct err *e)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -30,7 +30,7 @@ static int connect_once(const char *path, int *ret, struct err *e)
 			return err_set(e, ERR_NOTFOUND, "nothing of floe is running");
 		return err_sys(e, errno, "%s", path);
 	}
-	*ret = fd_steal(&sock);
+	*ret_sock = fd_steal(&sock);
 	return 0;
 }
 
@@ -85,12 +85,12 @@ int launch_holder_connect(bool start, int *ret_sock, struct err *e)
 
 	if (holder_address_find(start, &a, e) < 0)
 		return -1;
-	rc = connect_once(a.socket, ret_sock, e);
+	rc = launch_holder_connect_at(a.socket, ret_sock, e);
 	/* A holder that is leaving may refuse once or twice; its successor will not. */
 	for (int attempt = 0; rc < 0 && start && e->code == ERR_NOTFOUND && attempt < 5; attempt++) {
 		rc = start_holder(e);
 		if (rc == 0)
-			rc = connect_once(a.socket, ret_sock, e);
+			rc = launch_holder_connect_at(a.socket, ret_sock, e);
 	}
 	holder_address_fini(&a);
 	return rc;

@@ -18,10 +18,11 @@
 #include "base/path.h"
 #include "base/sync.h"
 #include "launcher/holder.h"
+#include "launcher/holder_client.h"
 #include "registry-shim/shim_paths.h"
 #include "vfs/union.h"
 
-enum { UNION_LOCK_S = 10 };
+enum { UNION_LOCK_S = 10, LOCK_TEXT_MAX = 4096 };
 
 static void environment_free(struct holder_environment *env)
 {
@@ -108,6 +109,46 @@ static int bind_own(const struct holder_environment *env, struct err *e)
 	return 0;
 }
 
+/* Asks the holder that has this environment's union (another runtime directory, the same data directory) to
+ * let go of it. Its socket's path is in the lock. Whatever comes of it shows in the lock itself. */
+static int ask_owner(const struct holder_environment *env, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in answer = WIRE_IN_INIT;
+	auto_fd int sock = -1;
+	char path[LOCK_TEXT_MAX];
+	ssize_t n = pread(env->union_lock, path, sizeof(path) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	path[n] = 0;
+	if (launch_holder_connect_at(path, &sock, e) < 0)
+		return e->code == ERR_NOTFOUND ? 0 : -1;
+	if (wire_put_str(&m, "type", "drop", e) < 0 || wire_put_str(&m, "env", env->name, e) < 0)
+		return -1;
+	return launch_holder_ask(sock, &m, &answer, e);
+}
+
+/* Launches of a holder that was killed are being ended by their inits right now: worth a moment's wait. */
+static int lock_union(const struct holder *h, const struct holder_environment *env, struct err *e)
+{
+	const char *socket_path = h->address.socket;
+
+	if (flock(env->union_lock, LOCK_EX | LOCK_NB) < 0) {
+		if (ask_owner(env, e) < 0)
+			return err_wrap(e, "environment %s is held by another session", env->name);
+		(void)signal(SIGALRM, SIG_DFL);
+		(void)alarm(UNION_LOCK_S);
+		if (flock(env->union_lock, LOCK_EX) < 0)
+			return err_sys(e, errno, "cannot lock environment %s", env->name);
+		(void)alarm(0);
+	}
+	if (ftruncate(env->union_lock, 0) < 0 ||
+	    pwrite(env->union_lock, socket_path, strlen(socket_path), 0) < 0)
+		return err_sys(e, errno, "cannot note who holds environment %s", env->name);
+	return 0;
+}
+
 static int assemble(const struct holder *h, const struct holder_environment *env, struct err *e)
 {
 	const char *packages[1] = { env->package->mount };
@@ -122,12 +163,8 @@ static int assemble(const struct holder *h, const struct holder_environment *env
 		.own_mounts = h->address.stage,
 	};
 
-	/* Launches of a holder that was killed are being ended by their inits right now. */
-	(void)signal(SIGALRM, SIG_DFL);
-	(void)alarm(UNION_LOCK_S);
-	if (flock(env->union_lock, LOCK_EX) < 0)
-		return err_sys(e, errno, "cannot lock environment %s", env->name);
-	(void)alarm(0);
+	if (lock_union(h, env, e) < 0)
+		return -1;
 	if (vfs_union_mount(&spec, e) < 0)
 		return err_wrap(e, "environment %s", env->name);
 	return bind_own(env, e);
