@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# floe-test: class=quick users=root,user timeout=120
+# What the holder keeps and lets go of: its caller's pipes, idle environments, an environment that another
+# session's holder has mounted, a package that is replaced under its name.
+. "$(dirname "$0")/setup.sh"
+
+make_box 1
+
+note "the first launch's pipe closes with it, though the holder stays"
+said=$(timeout 20 "$floe" run --env pipe --command box "$box" -- echo said 2>&1 | cat)
+[ "$said" = said ] || fail "the pipe gave \"$said\""
+[ -n "$(holder_pids)" ] || fail "no holder stayed"
+
+note "two launches at once share one environment"
+in_box shared sh -c 'echo one >/tmp/floe-holder-shared; sleep 3' &
+until_true 5 in_box shared test -f /tmp/floe-holder-shared || fail "a second launch does not see the first one's file"
+expect 1 -- in_box other test -f /tmp/floe-holder-shared
+wait %1
+
+note "another session of the same user takes an idle environment over, and is refused a busy one"
+mkdir -m 700 "$scratch/session"
+in_session() { XDG_RUNTIME_DIR=$scratch/session in_box "$@"; }
+expect 0 -- in_session shared cat /tmp/floe-holder-shared
+in_session shared sleep 4 &
+sleep 1
+expect 125 "held by another session" -- in_box shared true
+wait %1 || fail "the session's own launch was disturbed"
+
+note "a package replaced under its name is run as the new one, when nobody uses the old"
+mkdir "$scratch/new"
+make_box_tree "$scratch/new" 1
+echo renewed >"$scratch/new/share/note"
+expect 0 -- in_box renew cat /opt/box/share/note
+"$floe" sequence -q --from-dir "$scratch/new" --prefix /opt/box --name box -o "$scratch/box.floe.new" || fail "sequence"
+mv "$scratch/box.floe.new" "$box"
+expect 0 -- in_box renew cat /opt/box/share/note
+[ "$(cat "$out")" = renewed ] || fail "still the old package: $(cat "$out")"
+
+note "idle environments go, then the holder"
+"$floe" stop --all >/dev/null
+holder_leave
+export FLOE_IDLE_SECONDS=2
+expect 0 -- in_box idle true
+in_box stays sleep 6 &
+sleep 4
+"$floe" ps --json >"$out" 2>"$err" || fail "floe ps"
+grep -q '"idle"' "$out" && { cat "$out"; fail "an idle environment is kept"; }
+grep -q '"stays"' "$out" || { cat "$out"; fail "a busy environment has gone"; }
+wait %1
+until_true 10 no_holder || fail "the idle holder stays"
