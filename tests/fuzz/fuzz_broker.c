@@ -11,8 +11,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "registry-shim/broker.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+#include "tests/fuzz/fuzz.h"
 
 static char top[64];
 static struct broker *broker;

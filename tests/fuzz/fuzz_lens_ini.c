@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "registry-shim/lens.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+#include "tests/fuzz/fuzz.h"
 
 static void check(int ok)
 {
