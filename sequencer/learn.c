@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sync.h"
@@ -23,6 +22,7 @@
 #include "sequencer/child.h"
 #include "sequencer/desktop.h"
 #include "sequencer/learn_config.h"
+#include "sequencer/learn_touches.h"
 #include "sequencer/stage.h"
 
 enum {
@@ -31,8 +31,6 @@ enum {
 	POLL_MS = 100,
 	ASK_MS = 500,
 	GRACE_MS = 2000,
-	TOUCH_LEN = 24,
-	TOUCHES_MAX = 16 * 1024 * 1024,
 };
 
 struct account {
@@ -205,7 +203,7 @@ static int watch(struct seq_stage *st, const struct seq_learn *l, struct account
 static int perform(const struct seq_learn *l, const char *run, char *const *argv, struct account *a,
 		   struct err *e)
 {
-	auto_buf struct buf touches = BUF_INIT((size_t)TOUCHES_MAX * TOUCH_LEN);
+	auto_buf struct buf touches = BUF_INIT(SEQ_TOUCHES_BYTES_MAX);
 	auto_free char *path = path_join(run, "touches", e);
 	struct seq_stage st;
 	int rc = path ? seq_stage_open(l->workspace, run, l->package, &st, e) : -1;
@@ -248,91 +246,6 @@ static int perform_in_child(const struct seq_learn *l, const char *run, char *co
 		return -1;
 	}
 	return 0;
-}
-
-struct known {
-	struct pkg_touch touch;
-	size_t order;
-};
-
-static int by_place(const void *a, const void *b)
-{
-	const struct known *l = a, *r = b;
-
-	if (l->touch.ino != r->touch.ino)
-		return l->touch.ino < r->touch.ino ? -1 : 1;
-	if (l->touch.off != r->touch.off)
-		return l->touch.off < r->touch.off ? -1 : 1;
-	if (l->touch.len != r->touch.len)
-		return l->touch.len > r->touch.len ? -1 : 1;
-	return l->order < r->order ? -1 : l->order > r->order;
-}
-
-static int by_order(const void *a, const void *b)
-{
-	const struct known *l = a, *r = b;
-
-	return l->order < r->order ? -1 : l->order > r->order;
-}
-
-/* Ranges that an earlier launch touched as a whole are dropped; order is kept. */
-static int merge(struct seq_lesson *l, struct err *e)
-{
-	struct known *all = mem_alloc(l->touch_count, sizeof(*all), e);
-	size_t kept = 0;
-
-	if (!all)
-		return -1;
-	for (size_t i = 0; i < l->touch_count; i++)
-		all[i] = (struct known){ .touch = l->touches[i], .order = i };
-	qsort(all, l->touch_count, sizeof(*all), by_place);
-	for (size_t i = 0; i < l->touch_count; i++) {
-		struct known *last = kept ? &all[kept - 1] : NULL;
-
-		if (last && last->touch.ino == all[i].touch.ino && last->touch.off == all[i].touch.off) {
-			if (all[i].order < last->order)
-				last->order = all[i].order;
-			continue;
-		}
-		all[kept++] = all[i];
-	}
-	qsort(all, kept, sizeof(*all), by_order);
-	for (size_t i = 0; i < kept; i++)
-		l->touches[i] = all[i].touch;
-	l->touch_count = kept;
-	free(all);
-	return 0;
-}
-
-static int add_touches(struct seq_lesson *l, const char *run, struct seq_learned *one, struct err *e)
-{
-	auto_buf struct buf b = BUF_INIT((size_t)TOUCHES_MAX * TOUCH_LEN);
-	auto_free char *path = path_join(run, "touches", e);
-	struct pkg_touch *grown;
-	size_t count;
-
-	if (!path || fd_read_file(AT_FDCWD, path, &b, e) < 0)
-		return -1;
-	count = b.len / TOUCH_LEN;
-	grown = mem_grow(l->touches, l->touch_count + count, sizeof(*grown), e);
-	if (!grown)
-		return -1;
-	l->touches = grown;
-	for (size_t i = 0; i < count; i++) {
-		struct le64 raw[3];
-		uint64_t len;
-
-		memcpy(raw, b.data + i * TOUCH_LEN, TOUCH_LEN);
-		len = le64_get(raw[2]);
-		if (!le64_get(raw[0]) || !len || len > UINT32_MAX)
-			continue;
-		grown[l->touch_count++] = (struct pkg_touch){ .ino = le64_get(raw[0]),
-							      .off = le64_get(raw[1]),
-							      .len = (uint32_t)len };
-		one->touch_count++;
-		one->touched_bytes += len;
-	}
-	return merge(l, e);
 }
 
 /* argv of the command, its first word turned into the path of a command of that name. */
@@ -391,7 +304,7 @@ int seq_learn_launch(const struct seq_learn *l, const char *command, struct seq_
 	auto_free char *name = mem_printf(e, "launch-%zu", ret->launch_count);
 	auto_free char *run = name ? seq_workspace_subdir(l->workspace, name, e) : NULL;
 	auto_free char **words = NULL;
-	auto_free char *program = NULL, *upper = NULL;
+	auto_free char *program = NULL, *upper = NULL, *touches = NULL;
 	struct seq_learned *one;
 	struct account a = { 0 };
 	struct err ignored;
@@ -402,7 +315,9 @@ int seq_learn_launch(const struct seq_learn *l, const char *command, struct seq_
 	if (perform_in_child(l, run, words, &a, e) < 0)
 		return err_wrap(e, "--launch %s", command);
 	upper = path_join(run, "upper", e);
-	if (!upper || tell_of(ret, command, &a, &one, e) < 0 || add_touches(ret, run, one, e) < 0)
+	touches = path_join(run, "touches", e);
+	if (!upper || !touches || tell_of(ret, command, &a, &one, e) < 0 ||
+	    seq_learn_touches(touches, one, ret, e) < 0)
 		return -1;
 	rc = seq_learn_config(upper, l->cancel, ret, e);
 	if (!l->workspace->keep && path_remove_tree(AT_FDCWD, run, &ignored) < 0)
