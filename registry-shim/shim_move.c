@@ -57,7 +57,7 @@ static int copy_to(int from, int dirfd, const char *path)
 	fd = sys_openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -1;
-	if (fstat(from, &st) == 0 && copy_content(from, fd) &&
+	if (sys_fstat(from, &st) == 0 && copy_content(from, fd) &&
 	    syscall(SYS_fchmod, fd, st.st_mode & 07777) == 0 &&
 	    sys_renameat2(dirfd, tmp, dirfd, path, 0) == 0) {
 		sys_close(fd);
@@ -143,7 +143,7 @@ static int copy_over(const struct move *m)
 			       : sys_openat(m->from_dir, m->from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+	if (sys_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		sys_close(fd);
 		errno = EXDEV; /* no settings file: what mv knows how to handle */
 		return -1;

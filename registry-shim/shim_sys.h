@@ -45,6 +45,12 @@ static inline int sys_renameat2(int from_dir, const char *from, int to_dir, cons
 	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
 }
 
+/* Not libc's fstat, which older libcs do not export. (On 64-bit machines struct stat is the kernel's.) */
+static inline int sys_fstat(int fd, struct stat *ret)
+{
+	return (int)syscall(SYS_newfstatat, fd, "", ret, AT_EMPTY_PATH);
+}
+
 static inline bool sys_exists(int dirfd, const char *path)
 {
 	int fd = sys_openat(dirfd, path, O_PATH | O_NOFOLLOW, 0);

@@ -179,7 +179,7 @@ __attribute__((constructor)) static void start(void)
 		struct stat st;
 		int flags = (int)syscall(SYS_fcntl, fd, F_GETFL), file;
 
-		if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || fstat(fd, &st) < 0 ||
+		if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || sys_fstat(fd, &st) < 0 ||
 		    !S_ISREG(st.st_mode))
 			continue;
 		file = shim_find_fd(fd);
