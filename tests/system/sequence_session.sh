@@ -40,7 +40,7 @@ touch -d 2001-02-03 /opt/vendor/bin/hello
 [ ! -e /run/systemd/private ] && [ ! -e /run/dbus/system_bus_socket ]
 SH
 # What the script writes, not what else may happen on a machine meanwhile.
-watched=(/etc/profile /etc/issue /etc/vendor /usr/local /usr/share/misc /usr/share/applications /opt/vendor /opt/x /opt/t /root/.profile /var/log/vendor.log /var/cache/vendor /lib/systemd)
+watched=(/etc/profile /etc/issue /etc/vendor /usr/local/bin/vendor /usr/share/misc /usr/share/applications /opt/vendor /opt/x /opt/t /root/.profile /var/log/vendor.log /var/cache/vendor /lib/systemd)
 manifest "${watched[@]}" >"$scratch/host"
 
 note "sequencing"
