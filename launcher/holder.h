@@ -16,12 +16,7 @@
 #include "base/wire.h"
 #include "launcher/environment.h"
 #include "launcher/holder_address.h"
-
-/* A process that serves us: launcher/server_protocol.h. */
-struct holder_server {
-	pid_t pid; /* 0 = none */
-	int sock;  /* -1 = none */
-};
+#include "launcher/server.h"
 
 enum holder_state { HOLDER_STARTING, HOLDER_READY, HOLDER_FAILED };
 
@@ -30,7 +25,7 @@ struct holder_package {
 	char *source, *identity; /* identity: of a file; "" for a URL */
 	bool trust_once, offline;
 	uint64_t fail_after_s;
-	struct holder_server server;
+	struct launch_server server;
 	int fuse_fd;
 	bool is_mounted;
 	char *mount;
@@ -57,7 +52,7 @@ struct holder_environment {
 	pid_t assembler;
 	int assembler_report;
 	bool is_assembled, has_config;
-	struct holder_server server; /* registry broker; none without configuration files */
+	struct launch_server server; /* registry broker; none without configuration files */
 	bool server_ready;
 	enum holder_state state;
 	struct err err;
@@ -88,22 +83,13 @@ struct holder {
 	struct holder_package *packages;
 	struct holder_environment *environments;
 	struct holder_client *clients;
-	struct holder_server host_view;
+	struct launch_server host_view;
 	char *host_view_mount; /* NULL until mounted */
 	void *filter;          /* seccomp program for applications */
 	size_t filter_len;
 	uint64_t idle_ms, idle_since_ms;
 	bool leaving;
 };
-
-/* ---- holder_server.c */
-/* Starts libexec/floe/PROGRAM with our end of a socket pair as its descriptor 3. `forget` (NULL = none): a
- * mount that the server must not see; it gets a copy of the mount namespace without it. */
-int holder_server_start(const char *program, const char *const argv[], const char *forget,
-			struct holder_server *ret, struct err *e) FLOE_MUST_USE;
-void holder_server_close(struct holder_server *s); /* closes the socket: the server leaves */
-/* Makes the filter that every application gets; malloc'ed. */
-int holder_filter_make(void **ret, size_t *ret_len, struct err *e) FLOE_MUST_USE;
 
 /* ---- holder_package.c */
 /* The mounted (or just being mounted) package for a launch request. */

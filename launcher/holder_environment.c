@@ -60,7 +60,7 @@ void holder_environment_drop(struct holder *h, struct holder_environment *env)
 		}
 	if (env->assembler > 0)
 		(void)kill(env->assembler, SIGKILL);
-	holder_server_close(&env->server);
+	launch_server_release(&env->server);
 	if (env->tree) {
 		if (vfs_union_unmount(env->tree, &e) < 0)
 			log_detail("%s", e.msg);
@@ -255,7 +255,7 @@ static int start_registry(struct holder_environment *env, struct err *e)
 		"floe-environment-server", "--registry", env->disk->registry, "--run", env->run, NULL
 	};
 
-	if (holder_server_start("floe-environment-server", argv, NULL, &env->server, e) < 0)
+	if (launch_server_start(argv, NULL, &env->server, e) < 0)
 		return -1;
 	return send_configure(env, e);
 }
@@ -285,7 +285,7 @@ void holder_environment_server_died(struct holder *h, struct holder_environment 
 {
 	struct err e;
 
-	holder_server_close(&env->server);
+	launch_server_release(&env->server);
 	if (env->state == HOLDER_FAILED)
 		return;
 	if (!env->server_ready) {

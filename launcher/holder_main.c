@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sync.h"
+#include "launcher/filter.h"
 #include "launcher/holder.h"
 #include "launcher/sandbox.h"
 #include "vfs/fuse_mount.h"
@@ -43,12 +44,13 @@ static int start_host_view(struct holder *h, struct err *e)
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	auto_wire_in struct wire_in answer = WIRE_IN_INIT;
 	const char *argv[] = { "floe-host-view", "--root", "/", NULL };
+	const struct launch_server_opt opt = { .forget = h->address.stage };
 	struct pollfd ready = { .events = POLLIN };
 	auto_free char *mount_point = path_join(h->address.stage, "host", e);
 	auto_fd int fuse_fd = -1;
 
 	if (!mount_point || path_make_dirs(mount_point, 0700, e) < 0 ||
-	    holder_server_start("floe-host-view", argv, h->address.stage, &h->host_view, e) < 0 ||
+	    launch_server_start(argv, &opt, &h->host_view, e) < 0 ||
 	    vfs_fuse_mount(mount_point, "host", true, &fuse_fd, e) < 0 ||
 	    wire_put_str(&m, "type", "serve", e) < 0 || wire_put_u64(&m, "uid", geteuid(), e) < 0 ||
 	    wire_put_u64(&m, "gid", getegid(), e) < 0 || wire_put_fd(&m, fuse_fd, e) < 0 ||
@@ -137,7 +139,7 @@ static int start(struct holder *h, struct err *e)
 		return errno == EWOULDBLOCK ? 0 : err_sys(e, errno, "%s", h->address.lock);
 	if (listen_for_signals(h, e) < 0 || launch_namespaces_make(geteuid(), getegid(), e) < 0 ||
 	    open_namespaces(h, e) < 0 || make_stage(h, e) < 0 ||
-	    holder_filter_make(&h->filter, &h->filter_len, e) < 0 ||
+	    launch_filter_application(&h->filter, &h->filter_len, e) < 0 ||
 	    listen_at(h->address.socket, &h->listen_fd, e) < 0)
 		return -1;
 	return 1;
@@ -155,7 +157,7 @@ static void finish(struct holder *h)
 		holder_environment_drop(h, h->environments);
 	while (h->packages)
 		holder_package_drop(h, h->packages);
-	holder_server_close(&h->host_view);
+	launch_server_release(&h->host_view);
 	(void)umount2(h->address.stage, MNT_DETACH);
 	(void)rmdir(h->address.stage);
 	if (path_remove_tree(AT_FDCWD, h->address.envs, &e) < 0)
@@ -226,7 +228,7 @@ static void on_child(struct holder *h, pid_t pid)
 		}
 	if (h->host_view.pid == pid) {
 		/* Unions that stand on it are broken: no new ones until there is another holder. */
-		holder_server_close(&h->host_view);
+		launch_server_release(&h->host_view);
 		h->leaving = h->environments == NULL;
 	}
 }

@@ -46,7 +46,7 @@ void holder_package_drop(struct holder *h, struct holder_package *p)
 		(void)umount2(p->mount, MNT_DETACH);
 	if (p->mount)
 		(void)rmdir(p->mount);
-	holder_server_close(&p->server);
+	launch_server_release(&p->server);
 	package_free(p);
 }
 
@@ -54,7 +54,7 @@ static void give_up(struct holder *h, struct holder_package *p, const struct err
 {
 	p->state = HOLDER_FAILED;
 	p->err = *why;
-	holder_server_close(&p->server);
+	launch_server_release(&p->server);
 	if (p->is_mounted)
 		(void)umount2(p->mount, MNT_DETACH);
 	p->is_mounted = false;
@@ -82,7 +82,7 @@ static int start_server(struct holder_package *p, struct err *e)
 		argv[n++] = seconds;
 	}
 	argv[n] = NULL;
-	return holder_server_start("floe-package-server", argv, NULL, &p->server, e);
+	return launch_server_start(argv, NULL, &p->server, e);
 }
 
 /* ---- wanting --------------------------------------------------------------------------------- */
@@ -263,7 +263,7 @@ void holder_package_server_died(struct holder *h, struct holder_package *p)
 	uint64_t now = sync_now_ms();
 	struct err e;
 
-	holder_server_close(&p->server);
+	launch_server_release(&p->server);
 	if (p->state == HOLDER_FAILED)
 		return;
 	if (!p->init) {

@@ -11,13 +11,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/fd.h"
-
-enum { FILTER_MAX = 64 * 1024 };
+#include "base/mem.h"
+#include "launcher/filter.h"
 
 /* Owners and identities: there is one user in the namespace, and its files are all its own. */
 static const char *const identity[] = {
@@ -66,48 +63,21 @@ static int add_devices(scmp_filter_ctx ctx)
 	return rc;
 }
 
-static int add_rules(scmp_filter_ctx ctx, bool is_real_root)
+static int add_rules(void *ctx, const void *arg)
 {
+	const bool *is_real_root = arg;
 	int rc = add_all(ctx, SCMP_ACT_ERRNO(0), machine, ARRAY_LEN(machine));
 
 	rc |= add_all(ctx, SCMP_ACT_ERRNO(EPERM), refused, ARRAY_LEN(refused));
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
 			       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, TIOCSTI));
-	if (is_real_root)
+	if (*is_real_root)
 		return rc;
 	rc |= add_all(ctx, SCMP_ACT_ERRNO(0), identity, ARRAY_LEN(identity));
 	return rc | add_devices(ctx);
 }
 
-static int export_filter(scmp_filter_ctx ctx, void **ret, size_t *ret_len, struct err *e)
-{
-	auto_fd int fd = memfd_create("floe-filter", MFD_CLOEXEC);
-	auto_buf struct buf b = BUF_INIT(FILTER_MAX);
-
-	if (fd < 0 || seccomp_export_bpf(ctx, fd) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return err_set(e, ERR_UNSUPPORTED, "cannot make the system call filter");
-	if (fd_read_to_end(fd, &b, e) < 0)
-		return -1;
-	*ret = mem_steal(b.data);
-	*ret_len = b.len;
-	return 0;
-}
-
 int seq_pretend_filter(bool is_real_root, void **ret, size_t *ret_len, struct err *e)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
-	int rc = -1;
-
-	if (!ctx)
-		return err_set(e, ERR_NOMEM, "cannot make the system call filter");
-	(void)seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
-#if defined(__x86_64__)
-	(void)seccomp_arch_add(ctx, SCMP_ARCH_X86);
-#endif
-	if (add_rules(ctx, is_real_root) != 0)
-		(void)err_set(e, ERR_UNSUPPORTED, "cannot make the system call filter");
-	else
-		rc = export_filter(ctx, ret, ret_len, e);
-	seccomp_release(ctx);
-	return rc;
+	return launch_filter_make(add_rules, &is_real_root, ret, ret_len, e);
 }

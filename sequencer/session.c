@@ -38,7 +38,7 @@ struct outcome {
 struct stage {
 	const struct seq_session *session;
 	char *view, *tree, *upper, *work;
-	struct seq_server host_view;
+	struct launch_server host_view;
 	bool is_real_root;
 };
 
@@ -46,7 +46,9 @@ static int make_stage(const struct seq_session *s, struct stage *ret, struct err
 {
 	const struct seq_workspace *w = s->workspace;
 
-	*ret = (struct stage){ .session = s, .host_view = SEQ_SERVER_NONE, .is_real_root = geteuid() == 0 };
+	*ret = (struct stage){ .session = s,
+			       .host_view = LAUNCH_SERVER_NONE,
+			       .is_real_root = geteuid() == 0 };
 	ret->view = seq_workspace_subdir(w, "view", e);
 	ret->tree = ret->view ? seq_workspace_subdir(w, "tree", e) : NULL;
 	ret->upper = ret->tree ? seq_workspace_subdir(w, "upper", e) : NULL;
@@ -59,13 +61,12 @@ static int make_stage(const struct seq_session *s, struct stage *ret, struct err
 
 static int mount_view(struct stage *st, struct err *e)
 {
-	static char program[] = "floe-host-view", root_option[] = "--root", root[] = "/";
-	char *const argv[] = { program, root_option, root, NULL };
+	const char *const argv[] = { "floe-host-view", "--root", "/", NULL };
 	int fuse_fd;
 
 	if (vfs_fuse_mount(st->view, "floe-host", true, &fuse_fd, e) < 0)
 		return -1;
-	if (seq_server_start(argv, NULL, &st->host_view, e) < 0) {
+	if (launch_server_start(argv, NULL, &st->host_view, e) < 0) {
 		fd_close(fuse_fd);
 		return -1;
 	}
@@ -227,7 +228,7 @@ static _Noreturn void perform(struct stage *st, pid_t parent, const struct seq_c
 	out.failed = run_stage(st, parent, &out.status, &out.err) < 0;
 	(void)!vfs_union_unmount(st->tree, &ignored);
 	(void)umount2(st->view, MNT_DETACH);
-	seq_server_stop(&st->host_view);
+	launch_server_stop(&st->host_view);
 	seq_child_report(self, &out, sizeof(out));
 }
 

@@ -46,16 +46,15 @@ static int make_directories(struct seq_stage *st, const char *run, struct err *e
 static int mount_package(struct seq_stage *st, const struct seq_workspace *w, const char *package,
 			 struct err *e)
 {
-	char program[] = "floe-package-server", source[] = "--source", trust[] = "--trust-once",
-	     record[] = "--record";
 	auto_free char *cache = path_join(w->dir, "cache", e);
-	auto_free char *path = mem_strdup(package, e);
+	const struct launch_server_opt opt = { .cache_home = cache };
 	auto_wire_in struct wire_in opened = WIRE_IN_INIT;
-	char *argv[] = { program, source, path, trust, record, NULL };
+	const char *const argv[] = { "floe-package-server", "--source", package,
+				     "--trust-once",        "--record", NULL };
 	int fuse_fd;
 
-	if (!cache || !path || path_make_dirs(cache, 0700, e) < 0 ||
-	    seq_server_start(argv, cache, &st->package, e) < 0 ||
+	if (!cache || path_make_dirs(cache, 0700, e) < 0 ||
+	    launch_server_start(argv, &opt, &st->package, e) < 0 ||
 	    seq_server_receive(&st->package, "opened", &opened, e) < 0 ||
 	    vfs_fuse_mount(st->package_dir, "floe-package", true, &fuse_fd, e) < 0)
 		return -1;
@@ -64,11 +63,10 @@ static int mount_package(struct seq_stage *st, const struct seq_workspace *w, co
 
 static int mount_view(struct seq_stage *st, struct err *e)
 {
-	char program[] = "floe-host-view", root_option[] = "--root", root[] = "/";
-	char *const argv[] = { program, root_option, root, NULL };
+	const char *const argv[] = { "floe-host-view", "--root", "/", NULL };
 	int fuse_fd;
 
-	if (seq_server_start(argv, NULL, &st->host_view, e) < 0 ||
+	if (launch_server_start(argv, NULL, &st->host_view, e) < 0 ||
 	    vfs_fuse_mount(st->view_dir, "floe-host", true, &fuse_fd, e) < 0)
 		return -1;
 	return seq_server_serve(&st->host_view, fuse_fd, getuid(), getgid(), e);
@@ -84,7 +82,7 @@ int seq_stage_open(const struct seq_workspace *w, const char *run, const char *p
 	pid_t parent = getppid();
 
 	*st = (struct seq_stage){
-		.package = SEQ_SERVER_NONE, .host_view = SEQ_SERVER_NONE, .terminal = -1, .lease = -1
+		.package = LAUNCH_SERVER_NONE, .host_view = LAUNCH_SERVER_NONE, .terminal = -1, .lease = -1
 	};
 	st->home = path_home(e);
 	if (!st->home || make_directories(st, run, e) < 0 ||
@@ -298,8 +296,8 @@ void seq_stage_close(struct seq_stage *st)
 		(void)umount2(st->view_dir, MNT_DETACH);
 	if (st->package_dir)
 		(void)umount2(st->package_dir, MNT_DETACH);
-	seq_server_stop(&st->host_view);
-	seq_server_stop(&st->package);
+	launch_server_stop(&st->host_view);
+	launch_server_stop(&st->package);
 	free(st->package_dir);
 	free(st->view_dir);
 	free(st->upper);

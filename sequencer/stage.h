@@ -10,7 +10,7 @@
 #include "sequencer/workspace.h"
 
 struct seq_stage {
-	struct seq_server package, host_view;
+	struct launch_server package, host_view;
 	char *package_dir, *view_dir, *upper, *work, *tree; /* owned */
 	char *home;                                         /* the running user's; owned */
 	int terminal;                                       /* master side; -1 = none */

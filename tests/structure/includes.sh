@@ -23,7 +23,7 @@ sqlite3.h	^(package-format/index[a-z_]*|streaming/cache[a-z_]*|registry-shim/hiv
 zstd	^package-format/chunk\.c$
 openssl/	^package-format/(key|digest)\.c$
 jansson.h	^(package-format/manifest[a-z_]*|launcher/[a-z_]+|sequencer/[a-z_]+)\.[ch]$
-seccomp.h	^(launcher/holder_server|sequencer/[a-z_]+)\.c$
+seccomp.h	^(launcher/filter(_application)?|sequencer/pretend)\.c$
 microhttpd.h	^launcher/cmd_serve[a-z_]*\.c$
 augeas.h	^registry-shim/lens_augeas\.c$
 archive	^sequencer/[a-z_]*(archive|import)[a-z_]*\.c$'
