@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # floe-test: class=normal users=root,user timeout=600
 # Real packages from apt, sequenced by their ordinary installer, streamed from nginx and run: a terminal program,
-# one in Python, a static binary, a daemon. Nothing of them is installed here before or after.
+# one in Python, one in Perl, a static binary, a daemon. Nothing of them is installed here before or after.
 . "$(dirname "$0")/setup.sh"
 command -v tmux >/dev/null || skip "tmux is not installed"
 
@@ -73,11 +73,17 @@ if take python3-pygments pygmentize 'pygmentize -V'; then
 	grep -q '<span' "$out" || fail "pygmentize does not colour"
 fi
 
-if take busybox-static busybox 'busybox true'; then
-	expect 0 -- app busybox-static busybox sh -c 'echo static; exit 0'
-	[ "$(cat "$out")" = static ] || fail "busybox"
-	expect 3 -- app busybox-static busybox sh -c 'exit 3'
-	expect 0 -- app busybox-static busybox sh -c 'echo kept >"$HOME/from-static"; cat "$HOME/from-static"'
+if take cowsay cowsay 'cowsay x'; then # Perl
+	expect 0 -- app cowsay cowsay moo
+	grep -q '< moo >' "$out" || fail "cowsay: $(cat "$out")"
+fi
+
+# A static shell: the library that is preloaded into others never sees it.
+if take bash-static bash-static 'bash-static -c true'; then
+	expect 0 -- app bash-static bash-static -c 'echo static; exit 0'
+	[ "$(cat "$out")" = static ] || fail "bash-static"
+	expect 3 -- app bash-static bash-static -c 'exit 3'
+	expect 0 -- app bash-static bash-static -c 'echo kept >"$HOME/from-static"; echo "$(<"$HOME/from-static")"'
 	[ ! -e "$home/from-static" ] || fail "a static program wrote into the real home"
 fi
 
@@ -100,12 +106,11 @@ note "with the server gone everything still starts"
 "$floe" stop --all >/dev/null 2>&1
 holder_leave
 stop_serving
-for package in mc:mc python3-pygments:pygmentize busybox-static:busybox; do
-	[ -e "$www/${package%%:*}.floe" ] || continue
-	case $package in
-	mc*) expect 0 -- app mc mc --version ;;
-	python*) expect 0 -- app python3-pygments pygmentize -V ;;
-	busy*) expect 0 -- app busybox-static busybox true ;;
-	esac
-done
+again() { # PACKAGE COMMAND ARGS...
+	[ ! -e "$www/$1.floe" ] || expect 0 -- app "$@"
+}
+again mc mc --version
+again python3-pygments pygmentize -V
+again cowsay cowsay moo
+again bash-static bash-static -c true
 dpkg -l | cmp -s "$scratch/dpkg" - || fail "dpkg's list changed"
