@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -71,6 +72,25 @@ static bool is_dir(const char *path)
 	struct stat st;
 
 	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A directory below `base` that no symbolic link leads to: the application can put links into its upper, and
+ * what is mounted or written through one would land where it points. */
+static int require_plain_dir(const char *base, const char *relative, struct err *e)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+	auto_fd int top = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	auto_fd int fd = -1;
+
+	while (*relative == '/')
+		relative++;
+	if (top >= 0)
+		fd = (int)syscall(SYS_openat2, top, relative, &how, sizeof(how));
+	if (fd < 0)
+		return err_sys(e, errno, "%s/%s is not a plain directory; floe env reset puts it right", base,
+			       relative);
+	return 0;
 }
 
 /* overlayfs splits its options at ',' and lower layers at ':'; both are escaped by a backslash. */
@@ -200,6 +220,8 @@ static int mount_top(const struct assembly *a, const char *name, const struct vf
 	if (rc == 0)
 		rc = make_dir_like(upper, top.st_mode & 07777, top.st_uid, top.st_gid, e);
 	if (rc == 0)
+		rc = require_plain_dir(spec->upper, name, e);
+	if (rc == 0)
 		rc = mount_with_paths(&l, upper, work, target, e);
 	if (rc < 0 && h && !view && spec->host_view && l.count) {
 		/* The directory's file system cannot be a lower layer; through the view it can. */
@@ -212,6 +234,16 @@ static int mount_top(const struct assembly *a, const char *name, const struct vf
 	return rc;
 }
 
+/* The directories above UPPER/path. */
+static int make_parents(const char *upper, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	auto_free char *above = mem_strndup(path, (size_t)(slash - path), e);
+	auto_free char *dir = above ? path_join(upper, above, e) : NULL;
+
+	return dir ? path_make_dirs(dir, 0755, e) : -1;
+}
+
 /* The package's @home over the host's home, inside the overlay of home's top-level directory. */
 static int mount_home(const struct assembly *a, struct err *e)
 {
@@ -222,15 +254,22 @@ static int mount_home(const struct assembly *a, struct err *e)
 	auto_free char *lower = NULL;
 	char *owned[16] = { 0 };
 	struct layers l = { 0 };
+	struct stat st;
 	int rc;
 
 	if (!upper || !work || !target)
 		return -1;
 	rc = package_layers(spec, "@home", &l, owned, e);
-	if (rc == 0 && l.count && is_dir(target)) {
+	if (rc == 0 && l.count && stat(spec->home, &st) == 0 && is_dir(target)) {
 		lower = spec->host_view ? path_join(spec->host_view, spec->home, e)
 					: mem_strdup(spec->home, e);
-		rc = lower ? path_make_dirs(upper, 0755, e) : -1;
+		rc = lower ? make_parents(spec->upper, spec->home, e) : -1;
+		if (rc == 0)
+			rc = make_dir_like(upper, st.st_mode & 07777, st.st_uid, st.st_gid, e);
+		if (rc == 0)
+			rc = require_plain_dir(spec->upper, spec->home, e);
+		if (rc == 0)
+			rc = require_plain_dir(spec->target, spec->home, e);
 		if (rc == 0) {
 			l.lower[l.count] = lower;
 			l.count++;
