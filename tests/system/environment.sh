@@ -51,7 +51,7 @@ upper=$envs/one/upper
 cp -p /etc/passwd "$upper/etc/passwd" && echo more >>"$upper/etc/passwd"
 cp -p /etc/group "$upper/etc/group" && chmod 600 "$upper/etc/group"
 cp -p /etc/host.conf "$upper/etc/host.conf"
-mknod "$upper/etc/services" c 0 0
+mknod "$upper/etc/profile" c 0 0
 mknod "$upper/etc/never-was-here" c 0 0
 mkdir "$upper/etc/floe test" && : >"$upper/etc/floe test/$(printf 'a\nb\377')"
 mkdir -p "$upper/$HOME" && echo mine >"$upper/$HOME/.profile"
@@ -60,12 +60,12 @@ expect 0 "a list" "$tools" env list
 same "$(echo "$said" | awk '{ print $1, $2, $3 }')" $'NAME PACKAGE VERSION\none one 1.0\ntwo two 1.0' "a list"
 expect 0 "a diff" "$tools" env diff one
 same "$(echo "$said" | grep -a " /etc/")" \
-	$'A /etc/floe test/\nA /etc/floe test/a\\nb\377\nm /etc/group\nM /etc/passwd\nD /etc/services' "a diff"
+	$'A /etc/floe test/\nA /etc/floe test/a\\nb\377\nm /etc/group\nM /etc/passwd\nD /etc/profile' "a diff"
 echo "$said" | grep -aqxF "A $HOME/.profile" || fail "a file below the home directory is not in: $said"
 expect 0 "a diff of nothing written" "$tools" env diff two
 same "$said" "" "a diff of nothing written"
 expect 0 "a diff as JSON" "$tools" env diff one two --json
-echo "$said" | grep -q '"path": "/etc/services"' || fail "no JSON: $said"
+echo "$said" | grep -q '"path": "/etc/profile"' || fail "no JSON: $said"
 expect 0 "all of one" "$tools" env show one
 echo "$said" | grep -q "^files: *$upper\$" || fail "no upper in: $said"
 
