@@ -190,6 +190,27 @@ static int mount_with_paths(struct layers *l, const char *upper, const char *wor
 	return overlay_mount(l, e);
 }
 
+/* Some file systems cannot be a lower layer themselves; through the host view they can. The host's layer is
+ * the last. */
+static int mount_or_through_view(const struct assembly *a, const struct vfs_host_entry *h, bool is_view,
+				 struct layers *l, const char *upper, const char *work, const char *target,
+				 char **owned, struct err *e)
+{
+	char *through;
+
+	if (mount_with_paths(l, upper, work, target, e) == 0)
+		return 0;
+	if (!h || is_view || !a->spec->host_view)
+		return -1;
+	through = host_layer(a, h, true, e);
+	if (!through)
+		return -1;
+	free(owned[l->count - 1]);
+	owned[l->count - 1] = through;
+	l->lower[l->count - 1] = through;
+	return overlay_mount(l, e);
+}
+
 /* `name`: a top-level directory; `h` is NULL when only packages have it. */
 static int mount_top(const struct assembly *a, const char *name, const struct vfs_host_entry *h,
 		     struct err *e)
@@ -222,14 +243,7 @@ static int mount_top(const struct assembly *a, const char *name, const struct vf
 	if (rc == 0)
 		rc = require_plain_dir(spec->upper, name, e);
 	if (rc == 0)
-		rc = mount_with_paths(&l, upper, work, target, e);
-	if (rc < 0 && h && !view && spec->host_view && l.count) {
-		/* The directory's file system cannot be a lower layer; through the view it can. */
-		free(owned[l.count - 1]);
-		owned[l.count - 1] = host_layer(a, h, true, e);
-		l.lower[l.count - 1] = owned[l.count - 1];
-		rc = owned[l.count - 1] ? overlay_mount(&l, e) : -1;
-	}
+		rc = mount_or_through_view(a, h, view, &l, upper, work, target, owned, e);
 	free_owned(owned, l.count);
 	return rc;
 }

@@ -37,6 +37,19 @@ mv "$scratch/box.floe.new" "$box"
 expect 0 -- in_box renew cat /opt/box/share/note
 [ "$(cat "$out")" = renewed ] || fail "still the old package: $(cat "$out")"
 
+note "a link that an application leaves in place of a directory leads nowhere"
+envs=${XDG_DATA_HOME:-$home/.local/share}/floe/envs
+expect 0 -- in_box link sh -c 'mkdir /opt/victim && echo kept >/opt/victim/file'
+"$floe" stop --all >/dev/null
+holder_leave
+mkdir "$scratch/outside"
+rm -rf "$envs/link/upper/opt"
+ln -s "$scratch/outside" "$envs/link/upper/opt"
+expect 125 "not a plain directory" -- in_box link true
+[ -z "$(ls -A "$scratch/outside")" ] || fail "something was written through the link"
+expect 0 -- "$floe" env reset link --yes
+expect 0 -- in_box link true
+
 note "idle environments go, then the holder"
 "$floe" stop --all >/dev/null
 holder_leave
