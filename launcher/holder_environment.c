@@ -129,18 +129,28 @@ static int ask_owner(const struct holder_environment *env, struct err *e)
 	return launch_holder_ask(sock, &m, &answer, e);
 }
 
+static void on_alarm(int signal_no)
+{
+	(void)signal_no; /* flock ends with EINTR */
+}
+
 /* Launches of a holder that was killed are being ended by their inits right now: worth a moment's wait. */
 static int lock_union(const struct holder *h, const struct holder_environment *env, struct err *e)
 {
 	const char *socket_path = h->address.socket;
+	const struct sigaction interrupt = { .sa_handler = on_alarm }; /* no SA_RESTART */
 
 	if (flock(env->union_lock, LOCK_EX | LOCK_NB) < 0) {
 		if (ask_owner(env, e) < 0)
 			return err_wrap(e, "environment %s is held by another session", env->name);
-		(void)signal(SIGALRM, SIG_DFL);
+		(void)sigaction(SIGALRM, &interrupt, NULL);
 		(void)alarm(UNION_LOCK_S);
 		if (flock(env->union_lock, LOCK_EX) < 0)
-			return err_sys(e, errno, "cannot lock environment %s", env->name);
+			return err_set(
+				e, ERR_BUSY,
+				"environment %s is still being used by programs of an earlier floe: try "
+				"again in a moment",
+				env->name);
 		(void)alarm(0);
 	}
 	if (ftruncate(env->union_lock, 0) < 0 ||
@@ -210,10 +220,7 @@ void holder_environment_report(struct holder *h, struct holder_environment *env)
 	env->assembler_report = -1;
 	env->assembler = 0;
 	if (n != (ssize_t)sizeof(said))
-		(void)err_set(&said, ERR_BUSY,
-			      "environment %s is still being used by programs of an earlier floe: try again "
-			      "in a moment",
-			      env->name);
+		(void)err_set(&said, ERR_IO, "the process that assembles environment %s died", env->name);
 	if (said.code != ERR_NONE) {
 		give_up(h, env, &said);
 		return;
