@@ -33,7 +33,7 @@
 #include "vfs/fuse_mount.h"
 #include "vfs/union.h"
 
-enum { READY_FD = 3, IDLE_S = 15 * 60, CLIENTS_MAX = 512, HOST_VIEW_MS = 10 * 1000 };
+enum { READY_FD = 3, IDLE_S = 15 * 60, CLIENTS_MAX = 512, HOST_VIEW_MS = 10 * 1000, LAST_WORDS_MS = 2500 };
 
 /* ---- host view ------------------------------------------------------------------------------- */
 
@@ -145,14 +145,30 @@ static int start(struct holder *h, struct err *e)
 	return 1;
 }
 
+/* Asks every launch to end, and gives them the time that their inits give them, and a little more. */
+static void end_launches(struct holder *h)
+{
+	uint64_t end_ms = sync_now_ms() + LAST_WORDS_MS;
+	struct holder_client *c;
+
+	for (c = h->clients; c; c = c->next)
+		if (c->kind == CLIENT_LAUNCH && c->pid > 0)
+			(void)kill(c->pid, SIGTERM);
+	for (c = h->clients; c; c = c->next) {
+		struct pollfd closed = { .fd = c->sock, .events = POLLRDHUP };
+		uint64_t now_ms = sync_now_ms();
+
+		if (c->kind == CLIENT_LAUNCH && c->pid > 0)
+			(void)poll(&closed, 1, now_ms < end_ms ? (int)(end_ms - now_ms) : 0);
+	}
+}
+
 static void finish(struct holder *h)
 {
 	struct err e;
 
 	(void)unlink(h->address.socket);
-	for (struct holder_client *c = h->clients; c; c = c->next)
-		if (c->kind == CLIENT_LAUNCH && c->pid > 0)
-			(void)kill(c->pid, SIGTERM);
+	end_launches(h);
 	while (h->environments)
 		holder_environment_drop(h, h->environments);
 	while (h->packages)
