@@ -40,6 +40,7 @@ ln -sfn chmod symlink
 touch -d 2001-02-03 append
 EOS
 
+expect 0 -- in_box one true # floe's own directories in home are there from now on
 manifest "${trees[@]}" >"$scratch/before"
 stat -c '%n %s %Y %Z %i' /usr /usr/bin /usr/lib /etc /opt /var /var/lib "$home" >"$scratch/system"
 manifest /etc /opt/box 2>/dev/null >"$scratch/etc"
