@@ -42,7 +42,7 @@ EOS
 
 expect 0 -- in_box one true # floe's own directories in home are there from now on
 manifest "${trees[@]}" >"$scratch/before"
-stat -c '%n %s %Y %Z %i' /usr /usr/bin /usr/lib /etc /opt /var /var/lib "$home" >"$scratch/system"
+stat -c '%n %s %Y %Z %i' /usr /usr/bin /usr/lib /etc /opt /var /var/lib >"$scratch/system"
 manifest /etc /opt/box 2>/dev/null >"$scratch/etc"
 
 for tree in "${trees[@]}"; do
@@ -50,7 +50,7 @@ for tree in "${trees[@]}"; do
 done
 same_as_before "$scratch/before" "${trees[@]}"
 same_as_before "$scratch/etc" /etc
-stat -c '%n %s %Y %Z %i' /usr /usr/bin /usr/lib /etc /opt /var /var/lib "$home" | diff "$scratch/system" - ||
+stat -c '%n %s %Y %Z %i' /usr /usr/bin /usr/lib /etc /opt /var /var/lib | diff "$scratch/system" - ||
 	fail "a directory of the system was changed"
 
 note "inside, everything is as the script left it"

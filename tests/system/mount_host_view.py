@@ -154,13 +154,13 @@ def overlay_on_top():
     with open(f"{UNION}/passwd", "a") as f:
         f.write("more\n")
     check("a file of root's can be appended to", text(f"{UNION}/passwd") == before + "more\n")
-    os.unlink(f"{UNION}/hosts")
-    check("and deleted", not os.path.exists(f"{UNION}/hosts") and
-          stat.S_ISCHR(os.lstat(f"{SCRATCH}/up/hosts").st_mode))
+    os.unlink(f"{UNION}/profile")
+    check("and deleted", not os.path.exists(f"{UNION}/profile") and
+          stat.S_ISCHR(os.lstat(f"{SCRATCH}/up/profile").st_mode))
     os.mkdir(f"{UNION}/floe-test")
     write(f"{UNION}/shadow", "replaced")
     check("what may not be read can be replaced", text(f"{UNION}/shadow") == "replaced")
-    check("the host is as it was", text("/etc/passwd") == before and os.path.exists("/etc/hosts") and
+    check("the host is as it was", text("/etc/passwd") == before and os.path.exists("/etc/profile") and
           not os.path.exists("/etc/floe-test"))
     holder.LIBC.umount2(UNION.encode(), 2)
 
