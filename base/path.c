@@ -3,17 +3,13 @@
 #include "base/path.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/fd.h"
 
 char *path_join(const char *a, const char *b, struct err *e)
 {
@@ -131,76 +127,6 @@ int path_make_dirs(const char *path, mode_t mode, struct err *e)
 			return 0;
 		*p = was;
 	}
-}
-
-/* Emptying a directory needs its owner's permissions. A failure shows in the removal that follows. */
-static void make_removable(int dir, const char *name, const struct stat *st)
-{
-	if ((st->st_mode & 0700) != 0700 && fchmodat(dir, name, 0700, 0) < 0)
-		errno = 0;
-}
-
-static int remove_entries(int fd, dev_t dev, struct err *e)
-{
-	DIR *d = fdopendir(fd);
-	struct dirent *de;
-	int rc = 0;
-
-	if (!d) {
-		int sys = errno;
-
-		fd_close(fd);
-		return err_sys(e, sys, "cannot read directory");
-	}
-	while (rc == 0 && (de = readdir(d))) {
-		struct stat st;
-		int sub;
-
-		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
-			continue;
-		if (unlinkat(dirfd(d), de->d_name, 0) == 0 || errno == ENOENT)
-			continue;
-		if (fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-			rc = err_sys(e, errno, "%s", de->d_name);
-			break;
-		}
-		if (!S_ISDIR(st.st_mode) || st.st_dev != dev) {
-			rc = err_sys(e, S_ISDIR(st.st_mode) ? EXDEV : EACCES, "cannot remove %s", de->d_name);
-			break;
-		}
-		make_removable(dirfd(d), de->d_name, &st);
-		sub = openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0)
-			rc = err_sys(e, errno, "%s", de->d_name);
-		else
-			rc = remove_entries(sub, dev, e);
-		if (rc == 0 && unlinkat(dirfd(d), de->d_name, AT_REMOVEDIR) < 0)
-			rc = err_sys(e, errno, "cannot remove %s", de->d_name);
-	}
-	(void)closedir(d);
-	return rc;
-}
-
-int path_remove_tree(int dirfd, const char *name, struct err *e)
-{
-	struct stat st;
-	int fd;
-
-	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_sys(e, errno, "%s", name);
-	if (!S_ISDIR(st.st_mode))
-		return err_sys(e, EACCES, "cannot remove %s", name);
-	make_removable(dirfd, name, &st);
-	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(e, errno, "%s", name);
-	if (remove_entries(fd, st.st_dev, e) < 0)
-		return err_wrap(e, "%s", name);
-	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0)
-		return err_sys(e, errno, "cannot remove %s", name);
-	return 0;
 }
 
 char *path_home(struct err *e)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,6 +187,35 @@ static void removes_many_and_odd_names(void **state)
 	assert_int_equal(lstat("many", &st), -1);
 }
 
+/* Deeper than descriptors reach, with a name in the way that the removal would give. */
+static void removes_what_is_deeper_than_descriptors(void **state)
+{
+	struct rlimit before, few;
+	struct stat st;
+	struct err e;
+	int dir = AT_FDCWD;
+
+	(void)state;
+	assert_int_equal(path_make_dirs("deep/.removed-0/inner", 0700, &e), 0);
+	for (int i = 0; i < 2000; i++) {
+		int sub;
+
+		assert_true(mkdirat(dir, i ? "d" : "deep/d", 0700) == 0);
+		sub = openat(dir, i ? "d" : "deep/d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(sub >= 0);
+		if (dir >= 0)
+			fd_close(dir);
+		dir = sub;
+	}
+	fd_close(dir);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){ .rlim_cur = 64, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(path_remove_tree(AT_FDCWD, "deep", &e), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(lstat("deep", &st), -1);
+}
+
 static void stays_on_its_file_system(void **state)
 {
 	struct stat st;
@@ -262,6 +292,7 @@ int main(void)
 		cmocka_unit_test(makes_directories),
 		cmocka_unit_test(removes_trees_without_following_links),
 		cmocka_unit_test(removes_many_and_odd_names),
+		cmocka_unit_test(removes_what_is_deeper_than_descriptors),
 		cmocka_unit_test(stays_on_its_file_system),
 		cmocka_unit_test(finds_its_own_directories),
 		cmocka_unit_test(runtime_directory_must_be_private),
