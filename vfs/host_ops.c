@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "vfs/fuse_refuse.h"
 
 enum { REPLY_MAX = 1 << 20, NAMES_MIN = 1024, NAMES_MAX = 64 * 1024 };
 
@@ -135,13 +136,6 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	}
 	target[len] = 0;
 	(void)fuse_reply_readlink(req, target);
-}
-
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	(void)fi;
-	(void)fuse_reply_err(req, ENOSYS);
 }
 
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
@@ -356,21 +350,6 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	(void)fuse_reply_err(req, ENOSYS);
 }
 
-/* overlayfs asks for file flags before it copies a file up, isatty for every open file. */
-static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
-		     unsigned flags, const void *in, size_t in_size, size_t out_size)
-{
-	(void)ino;
-	(void)cmd;
-	(void)arg;
-	(void)fi;
-	(void)flags;
-	(void)in;
-	(void)in_size;
-	(void)out_size;
-	(void)fuse_reply_err(req, ENOTTY);
-}
-
 const struct fuse_lowlevel_ops host_ops = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -378,13 +357,13 @@ const struct fuse_lowlevel_ops host_ops = {
 	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
 	.readlink = op_readlink,
-	.open = op_open,
-	.opendir = op_open,
+	.open = vfs_fuse_refuse_open,
+	.opendir = vfs_fuse_refuse_open,
 	.read = op_read,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.statfs = op_statfs,
 	.getxattr = op_getxattr,
 	.listxattr = op_listxattr,
-	.ioctl = op_ioctl,
+	.ioctl = vfs_fuse_refuse_ioctl,
 };

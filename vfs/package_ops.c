@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/mem.h"
+#include "vfs/fuse_refuse.h"
 #include "vfs/package_state.h"
 
 enum {
@@ -142,13 +143,6 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 		(void)fuse_reply_err(req, index_errno(&why));
 	else
 		(void)fuse_reply_readlink(req, target);
-}
-
-static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	(void)ino;
-	(void)fi;
-	(void)fuse_reply_err(req, ENOSYS);
 }
 
 static bool is_read_over(void *arg)
@@ -357,35 +351,19 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 		reply_attribute(req, &names, size);
 }
 
-/* overlayfs asks for file flags through ioctl before it copies a file up, and isatty asks for every open
- * file; ENOSYS would be remembered by neither. */
-static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
-		     unsigned flags, const void *in, size_t in_size, size_t out_size)
-{
-	(void)ino;
-	(void)cmd;
-	(void)arg;
-	(void)fi;
-	(void)flags;
-	(void)in;
-	(void)in_size;
-	(void)out_size;
-	(void)fuse_reply_err(req, ENOTTY);
-}
-
 /* flush stays out: libfuse answers ENOSYS, which the kernel remembers. forget too: nothing is kept. */
 const struct fuse_lowlevel_ops package_ops = {
 	.init = op_init,
 	.lookup = op_lookup,
 	.getattr = op_getattr,
 	.readlink = op_readlink,
-	.open = op_open,
-	.opendir = op_open,
+	.open = vfs_fuse_refuse_open,
+	.opendir = vfs_fuse_refuse_open,
 	.read = op_read,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
 	.statfs = op_statfs,
 	.getxattr = op_getxattr,
 	.listxattr = op_listxattr,
-	.ioctl = op_ioctl,
+	.ioctl = vfs_fuse_refuse_ioctl,
 };
