@@ -176,9 +176,10 @@ int http_answer_judge(const struct http_answer *a, uint64_t off, uint64_t len, c
 	}
 	if (judge_pin(a, pin, size, e) < 0)
 		return -1;
-	if (a->status == 200 && off)
-		return err_set(e, ERR_UNSUPPORTED, "the server does not serve ranges (status 200 for 206)");
 	want = off >= size ? 0 : size - off < len ? size - off : len;
+	/* The whole object instead of a range will do only when the whole was wanted. */
+	if (a->status == 200 && want < size)
+		return err_set(e, ERR_UNSUPPORTED, "the server does not serve ranges (status 200 for 206)");
 	if (a->status == 206 &&
 	    (a->first != off || a->last - a->first + 1 != want || (a->has_length && a->length != want)))
 		return err_set(e, ERR_NET, "the server answers with bytes %llu-%llu instead of %llu-%llu",

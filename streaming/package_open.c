@@ -12,6 +12,7 @@
 enum {
 	KNOWN_TIMEOUT_MS = 3000, /* for the question whether the origin has another version */
 	REPINS_MAX = 8,
+	CONFIRM_ATTEMPTS = 4,
 	MEMORY_DEFAULT = 16 * 1024 * 1024,
 	MEMORY_MIN = 4 * 1024 * 1024,
 };
@@ -104,10 +105,15 @@ static int compare_origin(struct stream_package *p, bool length_only, struct err
 {
 	struct pkg_digest root;
 	bool is_same;
+	int rc, attempts = 0;
 
-	p->fetcher->ops->unpin(p->fetcher, length_only);
-	if (read_root(p, &root, e) < 0)
-		return -1;
+	/* A request that runs beside this one may just have pinned what the server had before. */
+	do {
+		p->fetcher->ops->unpin(p->fetcher, length_only);
+		rc = read_root(p, &root, e);
+	} while (rc < 0 && e->code == ERR_CHANGED && ++attempts < CONFIRM_ATTEMPTS);
+	if (rc < 0)
+		return e->code == ERR_CHANGED ? replaced(p, e) : -1;
 	is_same = pkg_digest_equal(&root, &p->header.root);
 	sync_lock(&p->lock);
 	p->origin = is_same ? ORIGIN_CONFIRMED : ORIGIN_CHANGED;
