@@ -22,7 +22,7 @@ enum holder_state { HOLDER_STARTING, HOLDER_READY, HOLDER_FAILED };
 
 struct holder_package {
 	struct holder_package *next;
-	char *source, *identity; /* identity: of a file; "" for a URL */
+	char *source, *identity; /* identity: of the file, and of the keys it was judged by */
 	bool trust_once, offline;
 	uint64_t fail_after_s;
 	struct launch_server server;

@@ -87,18 +87,40 @@ static int start_server(struct holder_package *p, struct err *e)
 
 /* ---- wanting --------------------------------------------------------------------------------- */
 
-/* A file that was replaced is another package, whatever its name. */
+/* When the user's keys were last changed: whoever is trusted or revoked now decides, not who was. */
+static char *trust_stamp(struct err *e)
+{
+	static const char *const lists[] = { "keys/trusted", "keys/revoked" };
+	auto_free char *config = path_config_dir(false, e);
+	struct stat st[2] = { 0 };
+
+	if (!config)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		auto_free char *path = path_join(config, lists[i], e);
+
+		if (!path)
+			return NULL;
+		if (stat(path, &st[i]) < 0)
+			st[i].st_mtim = (struct timespec){ 0 };
+	}
+	return mem_printf(e, "%lld.%09ld:%lld.%09ld", (long long)st[0].st_mtim.tv_sec, st[0].st_mtim.tv_nsec,
+			  (long long)st[1].st_mtim.tv_sec, st[1].st_mtim.tv_nsec);
+}
+
+/* What makes the same source another package: a file that was replaced, keys that were changed. */
 static char *identity_of(const char *source, struct err *e)
 {
+	auto_free char *trust = trust_stamp(e);
 	struct stat st;
 
-	if (*source != '/')
-		return mem_strdup("", e);
+	if (!trust || *source != '/')
+		return mem_steal(trust);
 	if (stat(source, &st) < 0) {
 		(void)err_sys(e, errno, "%s", source);
 		return NULL;
 	}
-	return mem_printf(e, "%llu:%llu:%lld:%lld.%09ld", (unsigned long long)st.st_dev,
+	return mem_printf(e, "%s:%llu:%llu:%lld:%lld.%09ld", trust, (unsigned long long)st.st_dev,
 			  (unsigned long long)st.st_ino, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
 			  st.st_mtim.tv_nsec);
 }

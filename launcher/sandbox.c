@@ -95,6 +95,19 @@ static void send_event(const struct waiter *w, enum launch_event_kind kind, int 
 	(void)!send(w->events, &ev, sizeof(ev), MSG_NOSIGNAL);
 }
 
+/* The shell shall see the signal that stopped the application. Ours are blocked for being followed. */
+static void stop_by(int signal_no)
+{
+	sigset_t one;
+
+	(void)sigemptyset(&one);
+	(void)sigaddset(&one, signal_no);
+	(void)raise(signal_no);
+	(void)sigprocmask(SIG_UNBLOCK, &one, NULL); /* here we stand still */
+	if (signal_no != SIGSTOP)
+		(void)sigprocmask(SIG_BLOCK, &one, NULL);
+}
+
 static void on_event(struct waiter *w)
 {
 	struct launch_event ev;
@@ -124,9 +137,8 @@ static void on_event(struct waiter *w)
 	case LAUNCH_EVENT_STOPPED:
 		if (w->marks_due)
 			return;
-		/* The application stopped: so do we, and whoever continues us continues it. SIGSTOP because
-		 * the terminal's own stop signals are blocked here. */
-		(void)raise(SIGSTOP);
+		/* The application stopped: so do we, and whoever continues us continues it. */
+		stop_by(ev.value);
 		w->marks_due++;
 		send_event(w, LAUNCH_EVENT_CONTINUE, 0);
 		return;
