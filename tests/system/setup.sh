@@ -7,7 +7,7 @@
 #   expect STATUS [REGEX] -- COMMAND    runs, compares status and standard error; output is in $out and $err
 #   make_box                   $box, a small package whose command `box` runs its arguments
 #   in_box ENV COMMAND...      runs a command inside the environment ENV of $box
-#   serve_dir DIR              nginx on loopback: $url, $access_log (method, path, status, bytes, range)
+#   serve_dir DIR              nginx on loopback: $url, $access_log (method, path, status, bytes, range, protocol)
 #   manifest PATH...           every entry below, with type, owner, mode, times, size, link target and content
 #
 # Everything started here ends with the test.
@@ -147,7 +147,7 @@ serve_dir() { # DIR [NGINX SERVER LINES]
 			$([ "$(id -u)" -ne 0 ] || echo "user root;")
 			events { worker_connections 128; }
 			http {
-				log_format ranges '\$request_method \$uri \$status \$body_bytes_sent "\$http_range"';
+				log_format ranges '\$request_method \$uri \$status \$body_bytes_sent "\$http_range" \$server_protocol';
 				access_log $access_log ranges;
 				client_body_temp_path $conf/body; proxy_temp_path $conf/proxy;
 				fastcgi_temp_path $conf/fastcgi; uwsgi_temp_path $conf/uwsgi; scgi_temp_path $conf/scgi;
