@@ -1,28 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the holder and its servers say to each other: messages of base/wire.h over a SOCK_SEQPACKET
  * pair that the server inherits as descriptor 3. The server leaves when the holder closes its end.
+ * Numbers are u64 fields; "fd 0" is the message's first descriptor.
  *
  * Package server: floe-package-server --source SOURCE [--trust-once] [--offline] [--fail-after SECONDS]
- * [--record] server: type=progress  text=...                       any number, before "opened" server:
- * type=opened    root=HEX name=... version=... source=... is-offline=u64 manifest=<JSON> descriptor 0:
- * registry defaults, a memfd with file NUL key NUL value NUL, repeated or   error fields (wire_put_err), then
- * it leaves holder: type=serve     uid=u64 gid=u64 [init=<bytes>]  descriptor 0: /dev/fuse, mounted server:
- * type=serving   init=<bytes>                    INIT has been answered holder: type=stats any time after
- * that server: type=stats     operations=u64 lookups= reads= readdirs= getattrs= others= bytes-read=
- * bytes-pushed= requests= bytes-fetched= chunks-fetched= chunks-cached= chunks-wrong= file-length=
- * content-bytes=     (u64 each) holder: type=touches                                   with --record server:
- * type=touches   descriptor 0: a memfd, 24 bytes each: le64 inode, le64 offset, le64 length server:
- * type=stall     is-stalled=u64 text=...         the network went or came back
+ *                                     [--record]
+ *   server: type=progress   text                any number of these, before "opened"
+ *   server: type=opened     root=HEX source is-offline, and the fields of launch_info_put
+ *                           (launcher/launch_info.h); fd 0: registry defaults, a memfd that holds
+ *                           file NUL key NUL value NUL, repeated
+ *           or error fields (wire_put_err), and it leaves
+ *   holder: type=serve      uid gid [init=BYTES]; fd 0: /dev/fuse, mounted
+ *   server: type=serving    init=BYTES          INIT has been answered, or taken over
+ *   server: type=stall      is-stalled text     the network went or came back
+ *   holder: type=stats                          any time after "serving"
+ *   server: type=stats      operations lookups reads readdirs getattrs others bytes-read bytes-pushed
+ *                           requests bytes-fetched chunks-fetched chunks-cached chunks-wrong
+ *                           file-length content-bytes
+ *   holder: type=touches                        with --record
+ *   server: type=touches    fd 0: a memfd, 24 bytes for each first touch: le64 inode, offset, length
  *
  * Environment server (the registry's broker): floe-environment-server --registry DB --run DIR
- *   holder: type=configure  config=<path NUL lens NUL defaults-path-or-empty NUL>, repeated, absolute paths
- * as the application sees them; key=<path's name in keys>, repeated in the same order; descriptor 0: registry
- * defaults as above server: type=ready      DIR holds: registry.sock, paths (see registry-shim/shim_paths.h),
- * view/ or   error fields holder: type=harvest    after an application has ended server: type=harvested
- * changes=u64
+ *   holder: type=configure  config=PATH NUL LENS NUL DEFAULTS NUL, repeated: the path as the application
+ *                           sees it, and the path inside the package whose text is the default ("" = none)
+ *                           key=NAME, repeated in the same order: the file's name in keys
+ *                           package-root=PATH, where the package is mounted; fd 0: registry defaults
+ *   server: type=ready      DIR holds registry.sock, paths (registry-shim/shim_paths.h) and view/
+ *           or error fields
+ *   holder: type=harvest                        an application has ended
+ *   server: type=harvested  changes
  *
  * Host view: floe-host-view --root PATH
- *   holder: type=serve     uid=u64 gid=u64                 descriptor 0: /dev/fuse, mounted
+ *   holder: type=serve      uid gid; fd 0: /dev/fuse, mounted
  *   server: type=serving */
 #ifndef FLOE_LAUNCH_SERVER_PROTOCOL_H
 #define FLOE_LAUNCH_SERVER_PROTOCOL_H

@@ -8,8 +8,9 @@
  *   TARGET/usr ...   overlay: lower = package roots' usr, host's usr; upper = UPPER/usr; work = WORK/usr
  *   TARGET/HOME      a second overlay when a package has an @home tree
  *   TARGET/dev sys   bound from the host, with everything below; proc: an empty directory, mounted per launch
+ *   TARGET/run       tmpfs; the host's directories and sockets bound read-only, small files copied,
+ *                    /run/user as it is
  *   TARGET/bin ...   symbolic links at the top are copied
- *   sockets, FIFOs   below /run, /tmp, /var/run: bound one by one; /run/user/UID as a whole
  *   TARGET/.floe     tmpfs with what floe itself shows the application
  *
  * A host directory with mounts inside it, or on a file system that overlayfs refuses, is shown through
