@@ -121,7 +121,7 @@ uint64_t holder_environments_expire(struct holder *h);
 void holder_client_message(struct holder *h, struct holder_client *c);
 /* Something became ready or failed: moves every waiting client on. */
 void holder_clients_advance(struct holder *h);
-/* Tells those who wait for package `p` or environment `env` (either NULL). */
+/* Tells those who wait for package `p`. */
 void holder_clients_tell(struct holder *h, const struct holder_package *p, const char *text);
 
 #endif

@@ -149,7 +149,7 @@ static bool reap(struct init *in)
 {
 	for (;;) {
 		int status;
-		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
 
 		if (pid == 0)
 			return true;
@@ -162,8 +162,6 @@ static bool reap(struct init *in)
 			continue;
 		if (WIFSTOPPED(status)) {
 			tell(in, LAUNCH_EVENT_STOPPED, WSTOPSIG(status));
-		} else if (WIFCONTINUED(status)) {
-			tell(in, LAUNCH_EVENT_CONTINUED, 0);
 		} else {
 			in->main_ended = true;
 			if (read_report(in))

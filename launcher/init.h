@@ -14,12 +14,11 @@
 enum launch_event_kind {
 	/* from the init */
 	LAUNCH_EVENT_FAILED,  /* before the application ran; err follows in the packet  */
-	LAUNCH_EVENT_RUNNING, /* exec has succeeded                                      */
+	LAUNCH_EVENT_RUNNING, /* the sandbox stands; FAILED can still come from exec    */
 	LAUNCH_EVENT_STOPPED, /* value: the signal that stopped the main program         */
-	LAUNCH_EVENT_CONTINUED,
-	LAUNCH_EVENT_MARK,   /* answer to LAUNCH_EVENT_CONTINUE: older stops are void    */
-	LAUNCH_EVENT_EXITED, /* value: exit status                                      */
-	LAUNCH_EVENT_KILLED, /* value: signal                                           */
+	LAUNCH_EVENT_MARK,    /* answer to LAUNCH_EVENT_CONTINUE: older stops are void    */
+	LAUNCH_EVENT_EXITED,  /* value: exit status                                      */
+	LAUNCH_EVENT_KILLED,  /* value: signal                                           */
 	/* to the init */
 	LAUNCH_EVENT_SIGNAL,  /* value: pass this on to the main program                  */
 	LAUNCH_EVENT_CONTINUE /* continue the main program, then send LAUNCH_EVENT_MARK   */
