@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the copy-on-write union share. Private to cow_*.c.
+ *
+ * Order of locks: an object's lock (cow_lock), then anything inside the parts. Of two objects the one with
+ * the lower id's stripe first (cow_lock_pair). An object's lock is held across the file-system steps that
+ * change which layer it is in: that is what it is for. Plain reads and writes take none. */
+#ifndef FLOE_VFS_COW_STATE_H
+#define FLOE_VFS_COW_STATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/sync.h"
+#include "vfs/cow_content.h"
+#include "vfs/cow_layer.h"
+#include "vfs/cow_nodes.h"
+#include "vfs/cow_union.h"
+#include "vfs/cow_upper.h"
+
+enum { COW_STRIPES = 256 };
+
+struct cow_dirs;    /* cow_dir.h: open directories */
+struct cow_files;   /* cow_file.h: open files */
+struct cow_lists;   /* cow_list.h: directory listings */
+struct cow_notices; /* cow_notice.h: what the kernel must forget */
+
+struct cow_union {
+	struct cow_union_opt opt;
+	struct cow_layer *layers[COW_LAYERS_MAX + 1]; /* by layer number; [COW_UPPER] is NULL */
+	unsigned layer_count;                         /* lower ones: numbers 1 .. layer_count */
+	struct cow_upper *upper;                      /* NULL = read-only */
+	uint64_t main_dev;                            /* st_ino of objects on this device is shown as it is */
+	double timeout_s;
+	struct cow_nodes *nodes;
+	struct cow_dirs *dirs;
+	struct cow_files *files;
+	struct cow_lists *lists;
+	struct cow_notices *notices;
+	struct vfs_fuse_session *session;
+	struct sync_mutex stripes[COW_STRIPES];
+	atomic_uint_fast64_t copy_ups, bytes_copied_up;
+	atomic_bool is_stopping;
+};
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The upper of a copy-on-write union, as something to write into: the steps that must leave the old state or
+ * the new, whenever they are interrupted. What it looks like on disk is in upper.h; here is what this engine
+ * adds to overlayfs's userxattr dialect:
+ *
+ *   on the upper's root   user.floe.features = names, separated by blanks: what the kernel's overlayfs would
+ *                         get wrong. Set, and durable, before the first use of a feature. While it is there,
+ *                         the `overlay` engine must not mount this upper (cow_upper_features).
+ *     redirect            user.floe.redirect on a directory = the path it had in the layers below, absolute;
+ *                         it is opaque, too, so that who does not know of redirects sees less, not wrong
+ *     links               /.floe/links/KEY in the upper: one more name of each copied-up file that has
+ * several names below; user.floe.links on it = the number of names the union shows lazy user.floe.lazy on a
+ * file (cow_content.h) owner               user.containers.override_stat = "UID:GID:MODE" (octal mode),
+ * podman's anywhere              user.overlay.floe.ino on what was copied up = decimal st_ino it had (hidden
+ * from applications by either engine); user.overlay.floe.impure = "y" on directories with such an entry,
+ * whose listings must ask each entry
+ *
+ * work/ holds: tmp/ (half-made things), orphans/ID (deleted files that the kernel may still use), trash/. All
+ * of it is emptied by _open without takeover.
+ *
+ * Names are relative to open directories (of the upper, O_PATH will do). Results are errno values, 0 =
+ * success. Any thread; two operations on one name at a time are the caller's to prevent. Blocks on the disk.
+ */
+#ifndef FLOE_VFS_COW_UPPER_H
+#define FLOE_VFS_COW_UPPER_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/err.h"
+
+enum cow_feature {
+	COW_FEATURE_REDIRECT = 1,
+	COW_FEATURE_LINKS = 2,
+	COW_FEATURE_LAZY = 4,
+	COW_FEATURE_OWNER = 8,
+	COW_FEATURES_ALL = 15,
+};
+
+struct cow_upper; /* opaque */
+
+/* Directories, both borrowed paths; on one file system (ERR_UNSUPPORTED otherwise). Probes what the file
+ * system can do: ERR_UNSUPPORTED with the reason when user xattrs or renames are missing. Unknown features of
+ * the upper are ERR_UNSUPPORTED ("made by a newer floe"). */
+int cow_upper_open(const char *upper, const char *work, bool takeover, struct cow_upper **ret,
+		   struct err *e) FLOE_MUST_USE;
+void cow_upper_close(struct cow_upper *u);     /* NULL ok */
+int cow_upper_root(const struct cow_upper *u); /* borrowed descriptor */
+
+/* The features in use; without opening anything, for the choice of engine. libc only. */
+int cow_upper_features(const char *upper, unsigned *ret, struct err *e) FLOE_MUST_USE;
+bool cow_upper_has(const struct cow_upper *u, enum cow_feature f);
+int cow_upper_use(struct cow_upper *u, enum cow_feature f) FLOE_MUST_USE; /* cheap when in use already */
+bool cow_upper_can_be_lazy(const struct cow_upper *u); /* the file system tells holes from data */
+
+/* ---- looking */
+/* ENOENT. Whiteouts are found as such (*ret_whiteout), with st as it is. */
+int cow_upper_lookup(const struct cow_upper *u, int dir, const char *name, struct stat *ret,
+		     bool *ret_whiteout) FLOE_MUST_USE;
+struct cow_upper_dir_info {
+	bool is_opaque, is_impure;
+	char *redirect; /* malloc'ed, the caller's; NULL = none */
+};
+/* Of an open directory (O_PATH will do). */
+int cow_upper_dir_info(const struct cow_upper *u, int dir, struct cow_upper_dir_info *ret) FLOE_MUST_USE;
+/* What was noted at the copy-up; 0 = nothing, the object's own number counts. */
+uint64_t cow_upper_noted_ino(const struct cow_upper *u, int dir, const char *name);
+/* Applies an override to *st; no override: st stays. Only asked when the upper has the feature. */
+int cow_upper_override(const struct cow_upper *u, int dir, const char *name, struct stat *st) FLOE_MUST_USE;
+int cow_upper_set_override(struct cow_upper *u, int dir, const char *name, uid_t uid, gid_t gid,
+			   mode_t mode) FLOE_MUST_USE;
+int cow_upper_set_opaque(struct cow_upper *u, int dir) FLOE_MUST_USE;
+int cow_upper_set_redirect(struct cow_upper *u, int dir, const char *path) FLOE_MUST_USE; /* and opaque */
+int cow_upper_note_ino(struct cow_upper *u, int parent_dir, const char *name, uint64_t ino) FLOE_MUST_USE;
+
+/* ---- half-made things: a name in work/tmp, put into place whole */
+struct cow_temp {
+	char name[32];
+	int fd; /* O_RDWR of a regular file, O_RDONLY of a directory, -1 of anything else; owned */
+};
+int cow_temp_file(struct cow_upper *u, mode_t mode, struct cow_temp *ret) FLOE_MUST_USE;
+int cow_temp_dir(struct cow_upper *u, mode_t mode, struct cow_temp *ret) FLOE_MUST_USE;
+int cow_temp_symlink(struct cow_upper *u, const char *target, struct cow_temp *ret) FLOE_MUST_USE;
+int cow_temp_node(struct cow_upper *u, mode_t mode, dev_t rdev, struct cow_temp *ret) FLOE_MUST_USE;
+/* Another name of an object of the upper. */
+int cow_temp_link(struct cow_upper *u, int dir, const char *name, struct cow_temp *ret) FLOE_MUST_USE;
+int cow_temp_dir_fd(const struct cow_upper *u); /* work/tmp, borrowed: for fchownat and the like on names */
+/* Moves it to DIR/name, which must not exist, or be a whiteout (EEXIST otherwise). The descriptor stays open
+ * and is the caller's. */
+int cow_temp_place(struct cow_upper *u, struct cow_temp *t, int dir, const char *name) FLOE_MUST_USE;
+void cow_temp_drop(struct cow_upper *u,
+		   struct cow_temp *t); /* removes and closes; after _place only closes */
+
+/* ---- taking away */
+/* DIR/name becomes a whiteout. What was there (if anything) becomes work/orphans/ID (id 0: it is removed).
+ * One step for everybody who looks. */
+int cow_upper_whiteout(struct cow_upper *u, int dir, const char *name, uint64_t orphan_id) FLOE_MUST_USE;
+/* DIR/name (not a directory) goes: to work/orphans/ID, or, id 0, for good. */
+int cow_upper_remove(struct cow_upper *u, int dir, const char *name, uint64_t orphan_id) FLOE_MUST_USE;
+/* A directory with nothing but whiteouts in it goes; with `whiteout` it leaves one. ENOTEMPTY. */
+int cow_upper_remove_dir(struct cow_upper *u, int dir, const char *name, bool whiteout) FLOE_MUST_USE;
+/* renameat2 inside the upper. `whiteout`: one is left at the old place, in the same step. The target may be a
+ * whiteout, an object of the same kind (a replaced directory may hold whiteouts), or nothing;
+ * a replaced file becomes orphan `orphan_id` unless 0. `exchange`: both exist, both stay. */
+struct cow_upper_move {
+	int old_dir, new_dir;
+	const char *old_name, *new_name;
+	bool whiteout, exchange;
+	uint64_t orphan_id;
+};
+int cow_upper_move(struct cow_upper *u, const struct cow_upper_move *m) FLOE_MUST_USE;
+
+/* ---- orphans */
+/* O_RDWR of a regular file (O_RDONLY if it must be), O_PATH of anything else. */
+int cow_orphan_open(const struct cow_upper *u, uint64_t id, int *ret_fd) FLOE_MUST_USE;
+/* A new regular file that has never had a name (O_TMPFILE) as orphan ID; ret_fd O_RDWR. */
+int cow_orphan_make(struct cow_upper *u, uint64_t id, mode_t mode, int *ret_fd) FLOE_MUST_USE;
+/* Gives it a name (linkat of an O_TMPFILE); the orphan goes. EEXIST. */
+int cow_orphan_name(struct cow_upper *u, uint64_t id, int dir, const char *name) FLOE_MUST_USE;
+void cow_orphan_remove(struct cow_upper *u, uint64_t id);
+int cow_orphans_dir(const struct cow_upper *u); /* borrowed: orphans are named by decimal id in it */
+void cow_orphan_text(uint64_t id, char ret[24]);
+
+/* ---- links index */
+/* KEY of (layer key, dev, ino): at most 80 bytes. */
+void cow_links_key(const char *layer_key, uint64_t dev, uint64_t ino, char ret[96]);
+/* ENOENT: that lower file has not been copied up. */
+int cow_links_stat(const struct cow_upper *u, const char *key, struct stat *ret) FLOE_MUST_USE;
+/* Puts DIR/name into the index as KEY, with `count` names in the union. */
+int cow_links_add(struct cow_upper *u, const char *key, int dir, const char *name,
+		  unsigned count) FLOE_MUST_USE;
+/* Makes DIR/name (nothing, or a whiteout) one more name of KEY's file, in the upper. */
+int cow_links_place(struct cow_upper *u, const char *key, int dir, const char *name) FLOE_MUST_USE;
+int cow_links_count(const struct cow_upper *u, int dir, const char *name, unsigned *ret) FLOE_MUST_USE;
+int cow_links_set_count(struct cow_upper *u, int dir, const char *name, unsigned count) FLOE_MUST_USE;
+int cow_links_dir(const struct cow_upper *u); /* borrowed; -1 = the index is empty */
+
+/* ---- freezing (snapshots): the upper becomes a read-only layer below a new, empty one */
+/* Renames UPPER to FROZEN (same file system, must not exist), makes a new UPPER with the old one's mode,
+ * owner and root xattrs except bookkeeping, and empties WORK. Constant time; the union must not be mounted.
+ * After a crash: the old state, or the new, or the old renamed with no UPPER yet, which the next call or
+ * cow_upper_open repairs (an empty UPPER). libc only. */
+int cow_upper_freeze(const char *upper, const char *work, const char *frozen, struct err *e) FLOE_MUST_USE;
+
+#endif
