@@ -16,8 +16,9 @@ struct cow_entry { /* what the kernel is told of a name */
 struct cow_thing {
 	struct stat st; /* as shown, st_ino included */
 	struct cow_identity identity;
-	uint64_t stamp;
-	bool is_dir, is_volatile, is_linked /* by the links index */, is_lazy;
+	uint64_t stamp;            /* 0 = none */
+	uint64_t own_dev, own_ino; /* as its layer has them */
+	bool is_dir, is_volatile, is_linked /* by the links index */;
 };
 
 /* ENOENT: no such name (or hidden). */

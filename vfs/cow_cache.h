@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A bounded cache of what is open, by node id: the least recently used goes first. What is in use is never
+ * closed; more in use than the bound is closed as soon as it is given back. Any thread; blocks only where
+ * `end` does. */
+#ifndef FLOE_VFS_COW_CACHE_H
+#define FLOE_VFS_COW_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct cow_cache; /* opaque */
+
+struct cow_slot { /* first member of what is kept; the caller sets node and weight, the rest is the cache's */
+	uint64_t node;
+	unsigned weight; /* descriptors */
+	unsigned users;
+	bool is_dropped;
+	struct cow_slot *next_in_bucket, *newer, *older;
+};
+
+/* `end` frees one; called without the cache's lock. max: total weight. */
+int cow_cache_open(size_t max, void (*end)(struct cow_slot *s), struct cow_cache **ret,
+		   struct err *e) FLOE_MUST_USE;
+void cow_cache_close(struct cow_cache *c); /* NULL ok; nothing may be in use */
+
+struct cow_slot *cow_cache_ref(struct cow_cache *c, uint64_t node); /* NULL = not here */
+/* Takes `s` and returns it, in use; or, when another thread was faster, that one's. */
+struct cow_slot *cow_cache_add(struct cow_cache *c, struct cow_slot *s);
+/* The same, but what was there before is dropped. */
+struct cow_slot *cow_cache_replace(struct cow_cache *c, struct cow_slot *s);
+void cow_cache_unref(struct cow_cache *c, struct cow_slot *s);
+void cow_cache_drop(struct cow_cache *c, uint64_t node); /* ends with its last user */
+size_t cow_cache_weight(struct cow_cache *c);
+
+#endif

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copy-up; see cow_copy_up.h.
+ *
+ * Everything is prepared under another name in work/tmp and then put into place in one step. A server that
+ * dies right behind that step leaves a node that the table still places in the lower; whoever finds the
+ * object in the upper afterwards lets the node follow (cow_tree.c). */
+#include "vfs/cow_copy_up.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "vfs/cow_file.h"
+#include "vfs/cow_place.h"
+
+enum { LAZY_MIN = 256 * 1024, NAMES_MAX = 64 * 1024, VALUE_MAX = 64 * 1024 };
+
+void cow_lock(struct cow_union *u, uint64_t node)
+{
+	(void)pthread_mutex_lock(&u->stripes[node % COW_STRIPES].raw);
+}
+
+void cow_unlock(struct cow_union *u, uint64_t node)
+{
+	(void)pthread_mutex_unlock(&u->stripes[node % COW_STRIPES].raw);
+}
+
+/* ---- attributes of the copy ------------------------------------------------------------------------- */
+
+/* The name under which the upper keeps an attribute of a layer; false: it is not copied. */
+static bool stored_name(const struct cow_layer *l, const char *name, char ret[XATTR_NAME_MAX + 1])
+{
+	const bool is_overlay = !strncmp(name, "user.overlay.", 13);
+
+	if (l->is_frozen_upper) {
+		/* Escaped ones stay so; what says how directories are stacked is said anew. */
+		if ((is_overlay && strncmp(name, "user.overlay.overlay.", 21) != 0) ||
+		    !strcmp(name, "user.floe.redirect") || !strcmp(name, "user.floe.links") ||
+		    !strcmp(name, "user.floe.lazy"))
+			return false;
+	} else if (is_overlay) {
+		return snprintf(ret, XATTR_NAME_MAX + 1, "user.overlay.overlay.%s", name + 13) <=
+		       XATTR_NAME_MAX;
+	} else if (!strncmp(name, "user.floe.", 10)) {
+		return false;
+	}
+	(void)snprintf(ret, XATTR_NAME_MAX + 1, "%s", name);
+	return true;
+}
+
+/* An attribute that the upper's file system has no place for is lost only if it is one of the system's. */
+static int copy_attribute(struct cow_layer *l, const struct cow_handle *dir, const char *from,
+			  const char *name, const char *path, char *value)
+{
+	char stored[XATTR_NAME_MAX + 1];
+	size_t len;
+	int sys;
+
+	if (!stored_name(l, name, stored))
+		return 0;
+	sys = l->ops->getxattr(l, dir, from, name, value, VALUE_MAX, &len);
+	if (sys)
+		return sys == ENODATA ? 0 : sys;
+	if (lsetxattr(path, stored, value, len, 0) == 0)
+		return 0;
+	return strncmp(name, "user.", 5) != 0 && (errno == EPERM || errno == ENOTSUP || errno == EINVAL)
+		       ? 0
+		       : errno;
+}
+
+static int copy_attributes(struct cow_layer *l, const struct cow_handle *dir, const char *from,
+			   const char *path)
+{
+	char *names = malloc(NAMES_MAX), *value = malloc(VALUE_MAX);
+	size_t len = 0;
+	int sys = names && value ? 0 : ENOMEM;
+
+	if (!sys)
+		sys = l->ops->listxattr(l, dir, from, names, NAMES_MAX, &len);
+	for (const char *p = names; !sys && p < names + len; p += strlen(p) + 1)
+		sys = copy_attribute(l, dir, from, p, path, value);
+	free(names);
+	free(value);
+	return sys == ENOTSUP ? 0 : sys;
+}
+
+/* Owner, mode, times of what is half made, in the order in which they do not undo each other. */
+static int copy_stat(const struct cow_union *u, int dir, const char *name, const struct stat *st)
+{
+	const struct timespec times[2] = { st->st_atim, st->st_mtim };
+
+	if (!u->opt.map_owners && fchownat(dir, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno;
+	if (!S_ISLNK(st->st_mode) && fchmodat(dir, name, st->st_mode & 07777, 0) < 0)
+		return errno;
+	return utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? errno : 0;
+}
+
+static int dress(struct cow_union *u, struct cow_temp *t, struct cow_layer *l, const struct cow_handle *dir,
+		 const char *from, const struct stat *st)
+{
+	char path[64];
+	int sys = 0;
+
+	if (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", t->fd);
+		sys = copy_attributes(l, dir, from, path);
+	}
+	return sys ? sys : copy_stat(u, cow_temp_dir_fd(u->upper), t->name, st);
+}
+
+/* ---- putting into place ---------------------------------------------------------------------------------
+ */
+
+static void set_times(int dir, const struct stat *st)
+{
+	const struct timespec times[2] = { st->st_atim, st->st_mtim };
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	(void)utimensat(AT_FDCWD, path, times, 0);
+}
+
+/* The directory does not look touched by it. */
+static int place(struct cow_union *u, struct cow_temp *t, int dir, const char *name, uint64_t ino)
+{
+	struct stat st;
+	int sys;
+
+	if (fstatat(dir, "", &st, AT_EMPTY_PATH) < 0)
+		return errno;
+	sys = cow_temp_place(u->upper, t, dir, name);
+	if (sys)
+		return sys;
+	(void)!cow_upper_note_ino(u->upper, dir, name, ino);
+	set_times(dir, &st);
+	return 0;
+}
+
+/* ---- directories ------------------------------------------------------------------------------------------
+ */
+
+static int make_directory(struct cow_union *u, const struct cow_node *n, const struct cow_dir *parent,
+			  const struct cow_dir *d)
+{
+	const struct cow_dir_layer *from = &d->lower[0];
+	struct cow_layer *l = u->layers[from->number];
+	struct cow_found found;
+	struct cow_temp t;
+	int sys = l->ops->stat(l, &from->handle, &found);
+
+	if (!sys)
+		sys = cow_temp_dir(u->upper, 0700, &t);
+	if (sys)
+		return sys;
+	sys = dress(u, &t, l, &from->handle, "", &found.st);
+	if (!sys)
+		sys = place(u, &t, parent->upper, n->name, n->shown_ino);
+	cow_temp_drop(u->upper, &t);
+	return sys;
+}
+
+/* The parent is in the upper already. */
+static int copy_one_directory(struct cow_union *u, uint64_t id)
+{
+	struct cow_dir *parent = NULL, *d = NULL;
+	struct cow_node n;
+	int sys;
+
+	cow_lock(u, id);
+	cow_dir_forget(u, id);
+	sys = cow_nodes_get(u->nodes, id, &n);
+	if (!sys)
+		sys = n.parent ? cow_dir_ref(u, n.parent, &parent) : ENOENT;
+	if (!sys)
+		sys = cow_dir_ref(u, id, &d);
+	if (!sys && d->upper < 0) {
+		if (parent->upper < 0)
+			sys = EAGAIN;
+		else if (d->count == 0)
+			sys = ENOENT;
+		else
+			sys = make_directory(u, &n, parent, d);
+		cow_dir_forget(u, id);
+		cow_dir_forget(u, n.parent); /* it has become impure */
+		if (!sys)
+			atomic_fetch_add(&u->copy_ups, 1);
+	}
+	cow_dir_unref(u, d);
+	cow_dir_unref(u, parent);
+	cow_unlock(u, id);
+	return sys;
+}
+
+/* The topmost directory above `id`, or itself, that is not in the upper; 0 = all are. */
+static int first_missing(struct cow_union *u, uint64_t id, uint64_t *ret)
+{
+	struct cow_node n;
+	struct cow_dir *d;
+	int sys = 0;
+
+	*ret = 0;
+	while (!sys && id) {
+		bool is_there;
+
+		sys = cow_dir_ref(u, id, &d);
+		if (sys)
+			break;
+		is_there = d->upper >= 0;
+		if (!is_there && d->count == 0)
+			sys = ENOENT; /* deleted */
+		cow_dir_unref(u, d);
+		if (is_there || sys)
+			break;
+		*ret = id;
+		sys = cow_nodes_get(u->nodes, id, &n);
+		id = sys ? 0 : n.parent;
+	}
+	return sys;
+}
+
+int cow_copy_up_dir(struct cow_union *u, uint64_t node)
+{
+	enum { TRIES = 100 };
+	int tries = 0;
+
+	if (!u->upper)
+		return EROFS;
+	for (;;) {
+		uint64_t missing;
+		int sys = first_missing(u, node, &missing);
+
+		if (sys || !missing)
+			return sys;
+		sys = copy_one_directory(u, missing);
+		if ((sys == EAGAIN || sys == EEXIST) && ++tries < TRIES)
+			continue; /* something above has just been moved */
+		if (sys)
+			return sys;
+	}
+}
+
+/* ---- files
+ * -------------------------------------------------------------------------------------------------- */
+
+struct source {
+	struct cow_layer *layer;
+	const struct cow_handle *dir; /* NULL: it has lost its name */
+	const char *name;
+	struct stat st;
+	bool is_empty;
+};
+
+static bool wants_lazy(const struct cow_union *u, const struct source *s)
+{
+	return s->layer->is_streamed && s->st.st_size >= LAZY_MIN && cow_upper_can_be_lazy(u->upper);
+}
+
+static int make_lazy(struct cow_union *u, const struct source *s, int fd)
+{
+	struct cow_lazy_origin *o = calloc(1, sizeof(*o));
+	int sys = o ? cow_upper_use(u->upper, COW_FEATURE_LAZY) : ENOMEM;
+
+	if (!sys) {
+		o->limit = (uint64_t)s->st.st_size;
+		o->dev = s->st.st_dev;
+		o->ino = s->st.st_ino;
+		(void)snprintf(o->key, sizeof(o->key), "%s", s->layer->key);
+		(void)snprintf(o->path, sizeof(o->path), "-");
+		sys = cow_lazy_make(fd, o);
+	}
+	free(o);
+	return sys;
+}
+
+static int copy_content(struct cow_union *u, uint64_t id, const struct source *s, int fd)
+{
+	struct cow_source from = { .fd = -1 };
+	struct cow_file *f;
+	int sys;
+
+	if (s->is_empty || s->st.st_size == 0)
+		return 0;
+	if (wants_lazy(u, s))
+		return make_lazy(u, s, fd);
+	sys = cow_file_ref(u, id, &f);
+	if (sys)
+		return sys;
+	if (f->lazy) {
+		from.fd = f->handle.fd;
+		from.lazy = f->lazy;
+	} else {
+		from.layer = s->layer;
+		from.handle = &f->handle;
+	}
+	sys = f->layer == COW_UPPER ? EAGAIN : cow_content_copy_whole(&from, (uint64_t)s->st.st_size, fd);
+	cow_file_unref(u, f);
+	if (!sys)
+		atomic_fetch_add(&u->bytes_copied_up, (uint64_t)s->st.st_size);
+	/* A crash must not leave a name in the upper that hides the lower's content behind nothing. */
+	return !sys && fdatasync(fd) < 0 ? errno : sys;
+}
+
+static int make_copy(struct cow_union *u, uint64_t id, const struct source *s, enum cow_copy_content content,
+		     struct cow_temp *ret)
+{
+	char target[PATH_MAX + 1];
+	size_t len;
+	int sys;
+
+	switch (s->st.st_mode & S_IFMT) {
+	case S_IFREG:
+		sys = cow_temp_file(u->upper, 0600, ret);
+		if (!sys && content == COW_COPY_ALL)
+			sys = copy_content(u, id, s, ret->fd);
+		break;
+	case S_IFLNK:
+		if (!s->dir)
+			return ESTALE;
+		sys = s->layer->ops->readlink(s->layer, s->dir, s->name, target, sizeof(target) - 1, &len);
+		if (sys)
+			return sys;
+		target[len] = 0;
+		sys = cow_temp_symlink(u->upper, target, ret);
+		break;
+	default:
+		sys = cow_temp_node(u->upper, s->st.st_mode, s->st.st_rdev, ret);
+		break;
+	}
+	if (sys)
+		return sys;
+	if (s->dir)
+		return dress(u, ret, s->layer, s->dir, s->name, &s->st);
+	return copy_stat(u, cow_temp_dir_fd(u->upper), ret->name, &s->st);
+}
+
+/* Its other names below will find it by the index. */
+static int enter_index(struct cow_union *u, const struct source *s, struct cow_temp *t)
+{
+	char key[96];
+	int sys;
+
+	if (s->st.st_nlink < 2 || s->layer->is_frozen_upper || !s->dir)
+		return 0;
+	sys = cow_upper_use(u->upper, COW_FEATURE_LINKS);
+	if (sys)
+		return sys;
+	cow_links_key(s->layer->key, s->st.st_dev, s->st.st_ino, key);
+	return cow_links_add(u->upper, key, cow_temp_dir_fd(u->upper), t->name, (unsigned)s->st.st_nlink);
+}
+
+/* The table, and what is open, follow. The descriptor is taken. */
+static int follow(struct cow_union *u, const struct cow_node *n, struct cow_temp *t)
+{
+	struct cow_identity to = { .layer = COW_UPPER };
+	struct cow_file *f;
+	struct stat st;
+	int sys, fd = t->fd;
+
+	t->fd = -1;
+	if (fd < 0)
+		return EINVAL;
+	if (fstat(fd, &st) < 0)
+		sys = errno;
+	else
+		sys = 0;
+	to.dev = st.st_dev;
+	to.ino = st.st_ino;
+	if (!sys)
+		sys = cow_nodes_set_identity(u->nodes, n->id, &to);
+	if (sys) {
+		(void)close(fd);
+		return sys;
+	}
+	cow_file_forget(u, n->id);
+	sys = cow_file_add(u, n->id, fd, &f);
+	if (!sys)
+		cow_file_unref(u, f);
+	atomic_fetch_add(&u->copy_ups, 1);
+	return sys;
+}
+
+/* Of anything but a regular file: by its name. */
+static int follow_name(struct cow_union *u, const struct cow_node *n, int dir, const char *name)
+{
+	struct cow_identity to = { .layer = COW_UPPER };
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno;
+	to.dev = st.st_dev;
+	to.ino = st.st_ino;
+	atomic_fetch_add(&u->copy_ups, 1);
+	return cow_nodes_set_identity(u->nodes, n->id, &to);
+}
+
+static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_copy_content content)
+{
+	struct cow_temp t = { .fd = -1 };
+	struct cow_dir *parent;
+	struct source s;
+	struct cow_spot spot;
+	int sys = cow_dir_ref(u, n->parent, &parent);
+
+	if (sys)
+		return sys;
+	sys = cow_spot_find(u, parent, n->name, &spot);
+	if (!sys && spot.place.layer == COW_UPPER) {
+		sys = follow_name(u, n, spot.place.upper_dir, spot.place.name); /* see above */
+		cow_file_forget(u, n->id);
+		cow_dir_unref(u, parent);
+		return sys;
+	}
+	if (!sys && (spot.st.st_ino != n->identity.ino || spot.st.st_dev != n->identity.dev))
+		sys = ESTALE;
+	if (!sys && parent->upper < 0)
+		sys = EAGAIN;
+	if (!sys) {
+		s = (struct source){ u->layers[spot.place.layer], spot.place.lower, n->name, spot.st,
+				     spot.is_empty };
+		sys = make_copy(u, n->id, &s, content, &t);
+		if (!sys)
+			sys = enter_index(u, &s, &t);
+		if (!sys)
+			sys = place(u, &t, parent->upper, n->name, n->shown_ino);
+		if (!sys)
+			sys = S_ISREG(n->type) ? follow(u, n, &t) : follow_name(u, n, parent->upper, n->name);
+		cow_temp_drop(u->upper, &t);
+		cow_dir_forget(u, n->parent); /* it has become impure */
+	}
+	cow_dir_unref(u, parent);
+	return sys;
+}
+
+/* A file that has been deleted, and that somebody who has it open now writes to. */
+static int copy_lost(struct cow_union *u, const struct cow_node *n, enum cow_copy_content content)
+{
+	struct source s = { .layer = u->layers[n->identity.layer] };
+	struct cow_temp t = { .fd = -1 };
+	struct cow_found found;
+	struct cow_file *f;
+	char text[24];
+	int sys;
+
+	if (!S_ISREG(n->type))
+		return ESTALE;
+	sys = cow_file_ref(u, n->id, &f);
+	if (sys)
+		return sys;
+	sys = s.layer->ops->stat(s.layer, &f->handle, &found);
+	cow_file_unref(u, f);
+	if (sys)
+		return sys;
+	s.st = found.st;
+	s.is_empty = found.is_empty;
+	sys = make_copy(u, n->id, &s, content, &t);
+	cow_orphan_text(n->id, text);
+	if (!sys)
+		sys = cow_temp_place(u->upper, &t, cow_orphans_dir(u->upper), text);
+	if (!sys)
+		sys = cow_nodes_set_flags(u->nodes, n->id, COW_NODE_ORPHAN, COW_NODE_LOST);
+	if (!sys)
+		sys = follow(u, n, &t);
+	cow_temp_drop(u->upper, &t);
+	return sys;
+}
+
+int cow_copy_up(struct cow_union *u, uint64_t node, enum cow_copy_content content)
+{
+	enum { TRIES = 100 };
+	struct cow_node n;
+	int sys = EAGAIN;
+
+	if (!u->upper)
+		return EROFS;
+	for (int i = 0; i < TRIES && sys == EAGAIN; i++) {
+		sys = cow_nodes_get(u->nodes, node, &n);
+		if (sys || n.identity.layer == COW_UPPER)
+			return sys;
+		if (n.parent)
+			sys = cow_copy_up_dir(u, n.parent);
+		if (sys)
+			return sys;
+		cow_lock(u, node);
+		sys = cow_nodes_get(u->nodes, node, &n);
+		if (!sys && n.identity.layer != COW_UPPER)
+			sys = n.parent ? copy_named(u, &n, content) : copy_lost(u, &n, content);
+		cow_unlock(u, node);
+		if (sys == EEXIST)
+			sys = EAGAIN;
+	}
+	return sys == EAGAIN ? EIO : sys;
+}

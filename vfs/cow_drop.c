@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Removing names from the union; see cow_change.h.
+ *
+ * Opening sends no message, so that any file the kernel knows may be open: what loses its last known name
+ * becomes an orphan (cow_upper.h) until the kernel has forgotten it. */
+#include "vfs/cow_change.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vfs/cow_copy_up.h"
+#include "vfs/cow_file.h"
+#include "vfs/cow_list.h"
+#include "vfs/cow_make.h"
+#include "vfs/cow_place.h"
+
+int cow_note_lost(struct cow_union *u, uint64_t id, uint64_t parent, const char *name)
+{
+	char path[PATH_MAX];
+	size_t len;
+	int sys = cow_place_lower_path(u, parent, path, sizeof(path) - NAME_MAX - 2);
+
+	if (sys)
+		return sys == ENAMETOOLONG ? 0 : sys; /* what is open stays readable, until the server dies */
+	len = strlen(path);
+	(void)snprintf(path + len, sizeof(path) - len, "/%s", name);
+	return cow_nodes_set_lost_path(u->nodes, id, path[0] == '/' ? path + 1 : path);
+}
+
+void cow_name_gone(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, bool was_upper)
+{
+	const unsigned flag = was_upper ? COW_NODE_ORPHAN : COW_NODE_LOST;
+	struct cow_node n;
+
+	cow_list_removed(u, parent, name);
+	if (!id)
+		return;
+	/* The flag first: a node with neither name nor flag means nothing. */
+	(void)!cow_nodes_set_flags(u->nodes, id, flag, 0);
+	cow_nodes_unlink(u->nodes, parent, name);
+	if (cow_nodes_get(u->nodes, id, &n) == 0 && n.parent) {
+		(void)!cow_nodes_set_flags(u->nodes, id, 0, flag);
+		if (was_upper)
+			cow_orphan_remove(u->upper, id); /* it has other names */
+	}
+}
+
+/* ---- files ------------------------------------------------------------------------------------------ */
+
+/* One name less of those that the index counts. */
+static void count_down(struct cow_union *u, const struct cow_place *p)
+{
+	unsigned count;
+
+	if (cow_upper_has(u->upper, COW_FEATURE_LINKS) &&
+	    cow_links_count(u->upper, p->upper_dir, p->name, &count) == 0 && count)
+		(void)!cow_links_set_count(u->upper, p->upper_dir, p->name, count - 1);
+}
+
+static int drop_spot(struct cow_union *u, const struct cow_dir *dir, const char *name,
+		     const struct cow_spot *s, uint64_t id)
+{
+	struct cow_spot below;
+	int sys = cow_spot_below(u, dir, name, &below);
+
+	if (sys && sys != ENOENT)
+		return sys;
+	if (s->place.layer == COW_UPPER)
+		count_down(u, &s->place);
+	if (s->place.layer == COW_UPPER && !s->is_linked)
+		return sys ? cow_upper_remove(u->upper, dir->upper, name, id)
+			   : cow_upper_whiteout(u->upper, dir->upper, name, id);
+	if (id && s->is_linked) {
+		/* It has no name in the upper yet by which it could become an orphan. */
+		sys = cow_make_upper_name(u, dir, name);
+		return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, id);
+	}
+	sys = id ? cow_note_lost(u, id, dir->node, name) : 0;
+	return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, 0);
+}
+
+/* A frozen upper's file could not be found again by its path: it becomes one of the upper first. */
+static int prepare(struct cow_union *u, uint64_t parent, const char *name, uint64_t *ret_id)
+{
+	struct cow_node n;
+	int sys = cow_nodes_child(u->nodes, parent, name, &n);
+
+	*ret_id = 0;
+	if (sys)
+		return sys == ENOENT ? 0 : sys;
+	if (S_ISDIR(n.type))
+		return 0;
+	*ret_id = n.id;
+	if (n.identity.layer != COW_UPPER &&
+	    (u->layers[n.identity.layer]->is_frozen_upper || !S_ISREG(n.type)))
+		return cow_copy_up(u, n.id, COW_COPY_ALL);
+	return 0;
+}
+
+int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, bool again)
+{
+	bool was_upper = true;
+	struct cow_dir *dir;
+	struct cow_spot s;
+	uint64_t id;
+	int sys = u->upper ? prepare(u, parent, name, &id) : EROFS;
+
+	if (!sys)
+		sys = cow_change_begin(u, parent, &dir);
+	if (sys)
+		return sys;
+	if (id)
+		cow_lock(u, id);
+	sys = cow_spot_find(u, dir, name, &s);
+	if (!sys && S_ISDIR(s.st.st_mode))
+		sys = EISDIR;
+	if (!sys) {
+		was_upper = s.place.layer == COW_UPPER;
+		sys = drop_spot(u, dir, name, &s, id);
+	} else if (sys == ENOENT && again) {
+		struct cow_node n;
+
+		was_upper = id && cow_nodes_get(u->nodes, id, &n) == 0 && n.identity.layer == COW_UPPER;
+		sys = 0;
+	}
+	if (!sys)
+		cow_name_gone(u, id, parent, name, was_upper);
+	if (id)
+		cow_unlock(u, id);
+	cow_dir_unref(u, dir);
+	return sys;
+}
+
+/* ---- directories --------------------------------------------------------------------------------------- */
+
+static int drop_directory(struct cow_union *u, const struct cow_dir *dir, const char *name,
+			  const struct cow_spot *s)
+{
+	struct cow_spot below;
+	int sys = cow_spot_below(u, dir, name, &below);
+
+	if (sys && sys != ENOENT)
+		return sys;
+	if (s->place.layer == COW_UPPER)
+		return cow_upper_remove_dir(u->upper, dir->upper, name, sys == 0);
+	return cow_upper_whiteout(u->upper, dir->upper, name, 0);
+}
+
+int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, bool again)
+{
+	struct cow_entry entry = { .id = 0 };
+	struct cow_dir *dir;
+	struct cow_node n;
+	struct cow_spot s;
+	bool is_volatile;
+	int sys = cow_change_begin(u, parent, &dir);
+
+	if (sys)
+		return sys;
+	sys = cow_spot_find(u, dir, name, &s);
+	if (!sys && !S_ISDIR(s.st.st_mode))
+		sys = ENOTDIR;
+	if (!sys)
+		sys = cow_tree_lookup(u, parent, name, &entry, &is_volatile);
+	if (!sys) {
+		cow_lock(u, entry.id);
+		sys = cow_list_is_empty(u, entry.id);
+		if (!sys)
+			sys = cow_spot_find(u, dir, name, &s);
+		if (!sys)
+			sys = drop_directory(u, dir, name, &s);
+		if (!sys) {
+			cow_list_removed(u, parent, name);
+			cow_nodes_unlink(u->nodes, parent, name);
+			cow_dir_forget(u, entry.id);
+		}
+		cow_unlock(u, entry.id);
+		(void)cow_nodes_forget(u->nodes, entry.id, 1, &n);
+	} else if (sys == ENOENT && again) {
+		cow_list_removed(u, parent, name);
+		cow_nodes_unlink(u->nodes, parent, name);
+		sys = 0;
+	}
+	cow_dir_unref(u, dir);
+	return sys;
+}

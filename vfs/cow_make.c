@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* New objects and new names of the union; see cow_change.h.
+ *
+ * What is made where nothing was is made in place: one step. Where a whiteout is, it is prepared in work/tmp
+ * and takes the whiteout's place. */
+#include "vfs/cow_change.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "vfs/cow_copy_up.h"
+#include "vfs/cow_file.h"
+#include "vfs/cow_make.h"
+#include "vfs/cow_place.h"
+
+int cow_change_begin(struct cow_union *u, uint64_t parent, struct cow_dir **ret)
+{
+	struct cow_dir *dir;
+	int sys = u->upper ? cow_copy_up_dir(u, parent) : EROFS;
+
+	*ret = NULL;
+	if (!sys)
+		sys = cow_dir_ref(u, parent, &dir);
+	if (sys)
+		return sys;
+	if (dir->upper < 0) {
+		cow_dir_unref(u, dir);
+		return ENOENT; /* deleted */
+	}
+	*ret = dir;
+	return 0;
+}
+
+/* ---- one new object ------------------------------------------------------------------------------------ */
+
+struct recipe {
+	const struct cow_maker *maker;
+	mode_t mode; /* with the type */
+	dev_t rdev;
+	const char *target; /* of a symbolic link */
+	int fd;             /* of a regular file, once made; owned until taken */
+};
+
+static int make_in_place(int dir, const char *name, struct recipe *r)
+{
+	int rc = -1;
+
+	(void)umask(r->maker->umask); /* this thread's own */
+	switch (r->mode & S_IFMT) {
+	case S_IFREG:
+		rc = r->fd = openat(dir, name, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC,
+				    r->mode & 07777);
+		break;
+	case S_IFDIR:
+		rc = mkdirat(dir, name, r->mode & 07777);
+		break;
+	case S_IFLNK:
+		rc = symlinkat(r->target, dir, name);
+		break;
+	default:
+		rc = mknodat(dir, name, r->mode, r->rdev);
+		break;
+	}
+	return rc < 0 ? errno : 0;
+}
+
+static int make_temp(struct cow_union *u, struct recipe *r, struct cow_temp *ret)
+{
+	const mode_t mode = r->mode & 07777 & ~r->maker->umask;
+
+	switch (r->mode & S_IFMT) {
+	case S_IFREG:
+		return cow_temp_file(u->upper, mode, ret);
+	case S_IFDIR:
+		return cow_temp_dir(u->upper, mode, ret);
+	case S_IFLNK:
+		return cow_temp_symlink(u->upper, r->target, ret);
+	default:
+		return cow_temp_node(u->upper, (r->mode & S_IFMT) | mode, r->rdev, ret);
+	}
+}
+
+/* As the maker's: only where numbers mean what they say. A directory that gives its group to what is in it
+ * has done so already. */
+static int give_owner(const struct cow_union *u, const struct recipe *r, int parent, int dir,
+		      const char *name)
+{
+	struct stat st, above;
+	gid_t gid = r->maker->gid;
+
+	if (u->opt.map_owners)
+		return 0;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fstatat(parent, "", &above, AT_EMPTY_PATH) < 0)
+		return errno;
+	if (above.st_mode & S_ISGID)
+		gid = above.st_gid;
+	if (st.st_uid == r->maker->uid && st.st_gid == gid)
+		return 0;
+	if (fchownat(dir, name, r->maker->uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno;
+	/* Changing owners takes these bits away. */
+	if ((st.st_mode & (S_ISUID | S_ISGID)) && !S_ISLNK(st.st_mode) &&
+	    fchmodat(dir, name, st.st_mode & 07777, 0) < 0)
+		return errno;
+	return 0;
+}
+
+static int inherit_group(struct cow_union *u, const struct recipe *r, int parent, const struct cow_temp *t)
+{
+	const int dir = cow_temp_dir_fd(u->upper);
+	struct stat above;
+
+	if (fstatat(parent, "", &above, AT_EMPTY_PATH) < 0)
+		return errno;
+	if (!(above.st_mode & S_ISGID))
+		return 0;
+	if (fchownat(dir, t->name, (uid_t)-1, above.st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM)
+		return errno;
+	if (S_ISDIR(r->mode) && fchmodat(dir, t->name, (r->mode & 07777 & ~r->maker->umask) | S_ISGID, 0) < 0)
+		return errno;
+	return 0;
+}
+
+/* Where a whiteout is. */
+static int make_over(struct cow_union *u, const struct cow_dir *parent, const char *name, struct recipe *r)
+{
+	struct cow_temp t = { .fd = -1 };
+	int sys = make_temp(u, r, &t);
+
+	if (sys)
+		return sys;
+	sys = inherit_group(u, r, parent->upper, &t);
+	if (!sys)
+		sys = give_owner(u, r, parent->upper, cow_temp_dir_fd(u->upper), t.name);
+	if (!sys && S_ISDIR(r->mode))
+		sys = cow_upper_set_opaque(u->upper, t.fd);
+	if (!sys)
+		sys = cow_temp_place(u->upper, &t, parent->upper, name);
+	if (!sys && S_ISREG(r->mode)) {
+		r->fd = t.fd;
+		t.fd = -1;
+	}
+	cow_temp_drop(u->upper, &t);
+	return sys;
+}
+
+/* A directory made anew hides what a layer below may have, or get, by that name. */
+static int hide_below(struct cow_union *u, const struct cow_dir *parent, const char *name)
+{
+	auto_fd int fd = -1;
+
+	if (parent->count == 0)
+		return 0;
+	fd = openat(parent->upper, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? errno : cow_upper_set_opaque(u->upper, fd);
+}
+
+/* Made by a server that did not live to say so? *ret_sys stays as it is when not. */
+static bool is_made_already(const struct cow_dir *parent, const char *name, struct recipe *r)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+
+	if (!r->maker->again || fstatat(parent->upper, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (st.st_mode & S_IFMT) != (r->mode & S_IFMT))
+		return false;
+	if (S_ISREG(st.st_mode))
+		r->fd = openat(parent->upper, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (!S_ISLNK(st.st_mode))
+		return true;
+	len = readlinkat(parent->upper, name, target, sizeof(target));
+	return len >= 0 && (size_t)len == strlen(r->target) && !memcmp(target, r->target, (size_t)len);
+}
+
+static int make_object(struct cow_union *u, const struct cow_dir *parent, const char *name, struct recipe *r)
+{
+	bool is_whiteout = false;
+	struct stat st;
+	int sys = make_in_place(parent->upper, name, r);
+
+	if (sys == EEXIST && cow_upper_lookup(u->upper, parent->upper, name, &st, &is_whiteout) == 0 &&
+	    is_whiteout)
+		return make_over(u, parent, name, r);
+	if (sys == EEXIST && is_made_already(parent, name, r))
+		sys = 0;
+	if (!sys && S_ISDIR(r->mode))
+		sys = hide_below(u, parent, name);
+	return sys ? sys : give_owner(u, r, parent->upper, parent->upper, name);
+}
+
+/* The kernel's lookup of what has just been made; of a regular file, it stays open. */
+static int announce(struct cow_union *u, const struct cow_dir *parent, const char *name, struct recipe *r,
+		    struct cow_entry *ret)
+{
+	struct cow_file *f;
+	struct stat st;
+	int sys;
+
+	if (fstatat(r->fd >= 0 ? r->fd : parent->upper, r->fd >= 0 ? "" : name, &st,
+		    r->fd >= 0 ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW) < 0)
+		return errno;
+	sys = cow_tree_seen_upper(u, parent, name, &st, ret);
+	if (sys || r->fd < 0)
+		return sys;
+	/* Without memory to keep it open it is opened again when needed. */
+	if (cow_file_add(u, ret->id, fd_steal(&r->fd), &f) == 0)
+		cow_file_unref(u, f);
+	return 0;
+}
+
+static int make(struct cow_union *u, uint64_t parent, const char *name, struct recipe *r,
+		struct cow_entry *ret)
+{
+	struct cow_dir *dir;
+	int sys = cow_change_begin(u, parent, &dir);
+
+	r->fd = -1;
+	if (sys)
+		return sys;
+	sys = make_object(u, dir, name, r);
+	if (!sys)
+		sys = announce(u, dir, name, r, ret);
+	fd_close(r->fd);
+	cow_dir_unref(u, dir);
+	return sys;
+}
+
+int cow_make_file(struct cow_union *u, const struct cow_maker *m, uint64_t parent, const char *name,
+		  mode_t mode, struct cow_entry *ret)
+{
+	struct recipe r = { .maker = m, .mode = S_IFREG | (mode & 07777) };
+
+	return make(u, parent, name, &r, ret);
+}
+
+int cow_make_dir(struct cow_union *u, const struct cow_maker *m, uint64_t parent, const char *name,
+		 mode_t mode, struct cow_entry *ret)
+{
+	struct recipe r = { .maker = m, .mode = S_IFDIR | (mode & 07777) };
+
+	return make(u, parent, name, &r, ret);
+}
+
+int cow_make_symlink(struct cow_union *u, const struct cow_maker *m, uint64_t parent, const char *name,
+		     const char *target, struct cow_entry *ret)
+{
+	struct recipe r = { .maker = m, .mode = S_IFLNK | 0777, .target = target };
+
+	return make(u, parent, name, &r, ret);
+}
+
+int cow_make_node(struct cow_union *u, const struct cow_maker *m, uint64_t parent, const char *name,
+		  mode_t mode, dev_t rdev, struct cow_entry *ret)
+{
+	struct recipe r = { .maker = m, .mode = mode, .rdev = rdev };
+
+	if (S_ISCHR(mode) && rdev == 0)
+		return EPERM; /* that would be a whiteout */
+	return make(u, parent, name, &r, ret);
+}
+
+int cow_make_unnamed(struct cow_union *u, const struct cow_maker *m, uint64_t parent, mode_t mode,
+		     struct cow_entry *ret)
+{
+	struct cow_sighting s = { .type = S_IFREG,
+				  .identity = { .layer = COW_UPPER },
+				  .flags = COW_NODE_ORPHAN };
+	struct cow_file *f;
+	struct cow_dir *dir;
+	struct cow_node n;
+	struct stat st;
+	int fd, sys = cow_change_begin(u, parent, &dir);
+
+	if (sys)
+		return sys;
+	cow_dir_unref(u, dir);
+	sys = cow_nodes_add_orphan(u->nodes, &s, &n);
+	if (sys)
+		return sys;
+	sys = cow_orphan_make(u->upper, n.id, mode & 07777 & ~m->umask, &fd);
+	if (!sys && !u->opt.map_owners && fchown(fd, m->uid, m->gid) < 0)
+		sys = errno;
+	if (!sys && fstat(fd, &st) < 0)
+		sys = errno;
+	if (!sys) {
+		s.identity.dev = st.st_dev;
+		s.identity.ino = st.st_ino;
+		sys = cow_nodes_set_identity(u->nodes, n.id, &s.identity);
+		if (cow_file_add(u, n.id, fd, &f) == 0)
+			cow_file_unref(u, f);
+	}
+	if (!sys)
+		sys = cow_tree_getattr(u, n.id, ret);
+	if (sys) {
+		cow_orphan_remove(u->upper, n.id);
+		(void)cow_nodes_forget(u->nodes, n.id, 1, &n);
+		return sys;
+	}
+	ret->id = n.id;
+	ret->generation = n.generation;
+	return 0;
+}
+
+/* ---- one more name ------------------------------------------------------------------------------------- */
+
+int cow_make_upper_name(struct cow_union *u, const struct cow_dir *dir, const char *name)
+{
+	struct cow_spot below;
+	char key[96];
+	int sys = cow_spot_below(u, dir, name, &below);
+
+	if (sys)
+		return sys;
+	cow_links_key(u->layers[below.place.layer]->key, below.st.st_dev, below.st.st_ino, key);
+	return cow_links_place(u->upper, key, dir->upper, name);
+}
+
+static int link_in_upper(struct cow_union *u, const struct cow_place *from, int dir, const char *name)
+{
+	struct cow_temp t = { .fd = -1 };
+	bool is_whiteout = false;
+	struct stat st, old;
+	int sys = linkat(from->upper_dir, from->name, dir, name, 0) < 0 ? errno : 0;
+
+	if (sys != EEXIST)
+		return sys;
+	sys = cow_upper_lookup(u->upper, dir, name, &st, &is_whiteout);
+	if (sys || !is_whiteout) {
+		/* Done by a server that did not live to say so? */
+		if (!sys && fstatat(from->upper_dir, from->name, &old, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    old.st_ino == st.st_ino && old.st_dev == st.st_dev)
+			return 0;
+		return sys ? sys : EEXIST;
+	}
+	sys = cow_temp_link(u->upper, from->upper_dir, from->name, &t);
+	if (!sys)
+		sys = cow_temp_place(u->upper, &t, dir, name);
+	cow_temp_drop(u->upper, &t);
+	return sys;
+}
+
+static int link_object(struct cow_union *u, const struct cow_node *n, const struct cow_dir *dir,
+		       const char *name)
+{
+	struct cow_place from;
+	unsigned count;
+	int sys;
+
+	if (n->flags & COW_NODE_ORPHAN) {
+		sys = cow_orphan_name(u->upper, n->id, dir->upper, name);
+		return sys ? sys : cow_nodes_set_flags(u->nodes, n->id, 0, COW_NODE_ORPHAN);
+	}
+	sys = cow_place_of(u, n, &from);
+	if (sys)
+		return sys;
+	sys = link_in_upper(u, &from, dir->upper, name);
+	if (!sys && cow_upper_has(u->upper, COW_FEATURE_LINKS) &&
+	    cow_links_count(u->upper, dir->upper, name, &count) == 0)
+		sys = cow_links_set_count(u->upper, dir->upper, name, count + 1);
+	cow_place_end(u, &from);
+	return sys;
+}
+
+int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, bool again,
+	     struct cow_entry *ret)
+{
+	struct cow_dir *dir;
+	struct cow_thing t;
+	struct cow_node n;
+	int sys = cow_nodes_get(u->nodes, id, &n);
+
+	if (!sys && S_ISDIR(n.type))
+		sys = EPERM;
+	if (!sys)
+		sys = cow_copy_up(u, id, COW_COPY_ALL);
+	if (!sys)
+		sys = cow_change_begin(u, parent, &dir);
+	if (sys)
+		return sys;
+	cow_lock(u, id);
+	sys = cow_tree_find(u, dir, name, &t);
+	if (!sys)
+		sys = again ? 0 : EEXIST;
+	else if (sys == ENOENT)
+		sys = cow_nodes_get(u->nodes, id, &n);
+	if (!sys)
+		sys = link_object(u, &n, dir, name);
+	cow_unlock(u, id);
+	if (!sys)
+		sys = cow_nodes_link(u->nodes, id, parent, name);
+	cow_dir_unref(u, dir);
+	if (!sys) {
+		bool is_volatile;
+
+		sys = cow_tree_lookup(u, parent, name, ret, &is_volatile);
+	}
+	return sys;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding objects in the layers; see cow_place.h.
+ *
+ * A lower file with several names that was copied up under one of them is found under the others through
+ * the index of links: in the upper, or in a frozen upper above the layer that has the name. */
+#include "vfs/cow_place.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the index of links ------------------------------------------------------------------------- */
+
+static int find_in_upper_index(struct cow_union *u, const char *key, struct cow_spot *ret)
+{
+	struct stat st;
+	int sys;
+
+	if (!u->upper || !cow_upper_has(u->upper, COW_FEATURE_LINKS))
+		return ENOENT;
+	sys = cow_links_stat(u->upper, key, &st);
+	if (sys)
+		return sys;
+	ret->st = st;
+	ret->place = (struct cow_place){ .layer = COW_UPPER, .upper_dir = cow_links_dir(u->upper) };
+	(void)strncpy(ret->place.name, key, NAME_MAX);
+	ret->is_empty = false;
+	ret->is_linked = true;
+	return 0;
+}
+
+/* In place of a lower file: what has become of it, if it was copied up by another name. */
+static void follow_link(struct cow_union *u, struct cow_spot *s)
+{
+	char key[96];
+
+	if (S_ISDIR(s->st.st_mode) || s->st.st_nlink < 2 || u->layers[s->place.layer]->is_frozen_upper)
+		return;
+	cow_links_key(u->layers[s->place.layer]->key, s->st.st_dev, s->st.st_ino, key);
+	(void)!find_in_upper_index(u, key, s);
+}
+
+/* ---- names --------------------------------------------------------------------------------------- */
+
+static int below(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
+{
+	for (unsigned i = 0; i < dir->count; i++) {
+		const struct cow_dir_layer *from = &dir->lower[i];
+		struct cow_layer *l = u->layers[from->number];
+		struct cow_found found;
+		int sys = l->ops->lookup(l, &from->handle, name, &found);
+
+		if (sys == ENOENT)
+			continue;
+		if (sys || found.is_whiteout)
+			return sys ? sys : ENOENT;
+		ret->st = found.st;
+		ret->is_empty = found.is_empty;
+		ret->is_linked = false;
+		ret->place =
+			(struct cow_place){ .layer = from->number, .upper_dir = -1, .lower = &from->handle };
+		(void)strncpy(ret->place.name, name, NAME_MAX);
+		return 0;
+	}
+	return ENOENT;
+}
+
+int cow_spot_below(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
+{
+	return below(u, dir, name, ret);
+}
+
+/* ENOENT with *ret_hidden: the upper says that there is no such name. */
+static int in_upper(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret,
+		    bool *ret_hidden)
+{
+	int sys;
+
+	*ret_hidden = false;
+	if (dir->upper < 0)
+		return ENOENT;
+	sys = cow_upper_lookup(u->upper, dir->upper, name, &ret->st, ret_hidden);
+	if (sys || *ret_hidden)
+		return sys ? sys : ENOENT;
+	ret->is_empty = ret->is_linked = false;
+	ret->place = (struct cow_place){ .layer = COW_UPPER, .upper_dir = dir->upper };
+	(void)strncpy(ret->place.name, name, NAME_MAX);
+	return 0;
+}
+
+int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
+{
+	bool is_hidden;
+	int sys;
+
+	if (strlen(name) > NAME_MAX)
+		return ENAMETOOLONG;
+	sys = in_upper(u, dir, name, ret, &is_hidden);
+	if (sys != ENOENT || is_hidden || dir->count == 0)
+		return sys;
+	sys = below(u, dir, name, ret);
+	if (!sys)
+		follow_link(u, ret);
+	return sys;
+}
+
+/* ---- objects -------------------------------------------------------------------------------------- */
+
+static bool is_node_at(const struct cow_node *n, const struct cow_spot *s)
+{
+	return n->identity.layer == s->place.layer && n->identity.dev == s->st.st_dev &&
+	       n->identity.ino == s->st.st_ino;
+}
+
+static int place_of_directory(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
+{
+	struct cow_dir *d;
+	int sys = cow_dir_ref(u, n->id, &d);
+
+	if (sys)
+		return sys;
+	*ret = (struct cow_place){ .upper_dir = d->upper, .name = ".", .dir = d };
+	if (d->upper < 0 && d->count) {
+		ret->layer = d->lower[0].number;
+		ret->lower = &d->lower[0].handle;
+	} else if (d->upper < 0) { /* deleted */
+		cow_place_end(u, ret);
+		return ENOENT;
+	}
+	return 0;
+}
+
+int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
+{
+	struct cow_dir *d;
+	struct cow_spot s;
+	int sys;
+
+	if (S_ISDIR(n->type))
+		return place_of_directory(u, n, ret);
+	if (n->flags & COW_NODE_ORPHAN) {
+		*ret = (struct cow_place){ .layer = COW_UPPER, .upper_dir = cow_orphans_dir(u->upper) };
+		cow_orphan_text(n->id, ret->name);
+		return 0;
+	}
+	if (n->parent == 0)
+		return ENOENT;
+	sys = cow_dir_ref(u, n->parent, &d);
+	if (sys)
+		return sys;
+	sys = cow_spot_find(u, d, n->name, &s);
+	if (!sys && !is_node_at(n, &s))
+		sys = ESTALE;
+	if (sys) {
+		cow_dir_unref(u, d);
+		return sys == ENOENT ? ESTALE : sys;
+	}
+	*ret = s.place;
+	ret->dir = d;
+	return 0;
+}
+
+void cow_place_end(struct cow_union *u, struct cow_place *p)
+{
+	cow_dir_unref(u, p->dir);
+	p->dir = NULL;
+}
+
+/* Written from the end backwards: names are found from the bottom up. */
+static int prepend(char *buf, size_t *at, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len + 1 > *at)
+		return ENAMETOOLONG;
+	*at -= len;
+	memcpy(buf + *at, text, len);
+	if (buf[*at] != '/')
+		buf[--*at] = '/';
+	return 0;
+}
+
+static int redirect_of(struct cow_union *u, uint64_t node, char **ret)
+{
+	struct cow_upper_dir_info info = { .redirect = NULL };
+	struct cow_dir *d;
+	int sys = cow_dir_ref(u, node, &d);
+
+	*ret = NULL;
+	if (sys)
+		return sys;
+	if (d->upper >= 0)
+		sys = cow_upper_dir_info(u->upper, d->upper, &info);
+	cow_dir_unref(u, d);
+	if (!sys)
+		*ret = info.redirect;
+	return sys;
+}
+
+int cow_place_lower_path(struct cow_union *u, uint64_t node, char *ret, size_t cap)
+{
+	size_t at = cap - 1;
+	struct cow_node n;
+	int sys = 0;
+
+	ret[at] = 0;
+	while (!sys && node != COW_ROOT) {
+		char *redirect = NULL;
+
+		sys = cow_nodes_get(u->nodes, node, &n);
+		if (!sys && n.parent == 0)
+			sys = ENOENT;
+		if (!sys && u->upper && cow_upper_has(u->upper, COW_FEATURE_REDIRECT))
+			sys = redirect_of(u, node, &redirect);
+		if (!sys)
+			sys = prepend(ret, &at, redirect ? redirect : n.name);
+		node = redirect ? COW_ROOT : n.parent;
+		free(redirect);
+	}
+	if (!sys)
+		memmove(ret, ret + at, cap - at);
+	return sys;
+}
