@@ -8,8 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "launcher/launch_info.h"
+#include "launcher/paths_conf.h"
 #include "launcher/plan_sockets.h"
 #include "registry-shim/shim_paths.h"
 
@@ -24,13 +26,11 @@ static void free_list(char **list)
 
 void launch_plan_fini(struct launch_plan *p)
 {
-	for (size_t i = 0; i < p->rule_count; i++)
-		free(p->rules[i].path);
 	for (size_t i = 0; i < p->bind_count; i++) {
 		free(p->binds[i].target);
 		free(p->binds[i].source);
 	}
-	free(p->rules);
+	launch_rules_fini(&p->rules);
 	free(p->binds);
 	free_list(p->argv);
 	free_list(p->envp);
@@ -39,26 +39,12 @@ void launch_plan_fini(struct launch_plan *p)
 	*p = (struct launch_plan){ 0 };
 }
 
-int launch_plan_rule(struct launch_plan *p, const char *path, enum launch_policy policy, bool is_default,
-		     struct err *e)
+int launch_plan_rule(struct launch_plan *p, const char *path, enum launch_policy policy,
+		     enum launch_rule_source source, struct err *e)
 {
-	struct launch_rule *rules = mem_grow(p->rules, p->rule_count + 1, sizeof(*rules), e);
-	char *absolute;
+	struct launch_rule rule = { .path = (char *)path, .policy = policy, .source = source };
 
-	if (!rules)
-		return -1;
-	p->rules = rules;
-	absolute = path_absolute(path, e);
-	if (!absolute)
-		return -1;
-	if (!strcmp(absolute, "/")) {
-		free(absolute);
-		return err_set(e, ERR_USAGE,
-			       "/ as a whole can be neither shared nor hidden: name directories");
-	}
-	rules[p->rule_count++] =
-		(struct launch_rule){ .path = absolute, .policy = policy, .is_default = is_default };
-	return 0;
+	return launch_rules_add(&p->rules, &rule, e);
 }
 
 int launch_plan_package(struct launch_plan *p, const struct wire_in *package, struct err *e)
@@ -83,10 +69,20 @@ int launch_plan_package(struct launch_plan *p, const struct wire_in *package, st
 			policy = LAUNCH_DIRECT;
 		else if (!strcmp(word, "hidden"))
 			policy = LAUNCH_HIDDEN;
-		if (launch_plan_rule(p, path, policy, true, e) < 0)
+		if (launch_plan_rule(p, path, policy, LAUNCH_RULE_PACKAGE, e) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int launch_plan_files(struct launch_plan *p, struct err *e)
+{
+	auto_free char *config = path_config_dir(false, e);
+	auto_free char *own = config ? path_join(config, "paths.conf", e) : NULL;
+
+	if (!own || launch_paths_conf_read(LAUNCH_PATHS_CONF_SITE, LAUNCH_RULE_SITE, &p->rules, e) < 0)
+		return -1;
+	return launch_paths_conf_read(own, LAUNCH_RULE_USER, &p->rules, e);
 }
 
 /* ---- rules to binds -------------------------------------------------------------------------- */
@@ -114,46 +110,54 @@ static int by_target(const void *a, const void *b)
 	return strcmp(((const struct launch_bind *)a)->target, ((const struct launch_bind *)b)->target);
 }
 
-/* The rule that decides over `path`'s parents: NULL = private by default. */
-static const struct launch_rule *ruling_above(const struct launch_plan *p, const struct launch_rule *rule)
+static enum launch_policy policy_above(const struct launch_plan *p, const char *path)
 {
-	const struct launch_rule *best = NULL;
+	const struct launch_rule *above = launch_rules_ruling(&p->rules, path, true);
 
-	for (size_t i = 0; i < p->rule_count; i++) {
-		const struct launch_rule *r = &p->rules[i];
-
-		if (!strcmp(r->path, rule->path) || !path_is_below(rule->path, r->path))
-			continue;
-		if (!best || strlen(r->path) >= strlen(best->path))
-			best = r;
-	}
-	return best;
+	return above ? above->policy : LAUNCH_PRIVATE;
 }
 
-static bool is_overruled(const struct launch_plan *p, size_t idx)
+/* 1 = goes on, 0 = passed over. */
+static int check_there(const struct launch_rule *r, enum launch_policy above, struct stat *ret, struct err *e)
 {
-	for (size_t i = idx + 1; i < p->rule_count; i++)
-		if (!strcmp(p->rules[i].path, p->rules[idx].path))
-			return true;
-	return false;
+	if (stat(r->path, ret) == 0)
+		return 1;
+	*ret = (struct stat){ .st_mode = S_IFDIR };
+	if (r->policy == LAUNCH_HIDDEN || (r->policy == LAUNCH_PRIVATE && above == LAUNCH_HIDDEN))
+		return 1; /* the package may have it */
+	if (r->source == LAUNCH_RULE_OPTION)
+		return err_sys(e, errno, "%s", r->path);
+	if (r->source != LAUNCH_RULE_DEFAULT)
+		log_detail("%s: %s has no effect: %s: %s", launch_rule_origin(r),
+			   launch_policy_word(r->policy), r->path, strerror(errno));
+	return 0;
 }
 
 static int bind_of_rule(struct launch_plan *p, const struct launch_rule *r, struct err *e)
 {
-	const struct launch_rule *above = ruling_above(p, r);
-	struct launch_bind b = { .target = r->path, .optional = r->is_default };
+	enum launch_policy above = policy_above(p, r->path);
+	struct launch_bind b = { .target = r->path, .make = true };
 	struct stat st;
+	int rc;
 
 	/* What already is as the rule wants it needs no mount. */
-	if ((above ? above->policy : LAUNCH_PRIVATE) == r->policy)
+	if (above == r->policy)
 		return 0;
-	if (r->policy != LAUNCH_HIDDEN && stat(r->path, &st) < 0)
-		return r->is_default ? 0 : err_sys(e, errno, "%s", r->path);
+	rc = check_there(r, above, &st, e);
+	if (rc <= 0)
+		return rc;
+	b.is_dir = S_ISDIR(st.st_mode);
+	b.optional = r->source <= LAUNCH_RULE_PACKAGE;
 	switch (r->policy) {
 	case LAUNCH_PRIVATE:
+		if (above == LAUNCH_HIDDEN) {
+			b.make = false;
+			b.optional = true;
+		}
 		break;
 	case LAUNCH_HIDDEN:
 		b.hide = true;
+		b.make = false;
 		b.optional = true; /* what is not there needs no hiding */
 		break;
 	case LAUNCH_DIRECT:
@@ -168,19 +172,23 @@ static int bind_of_rule(struct launch_plan *p, const struct launch_rule *r, stru
 static int add_socket(void *arg, const char *path, struct err *e)
 {
 	struct launch_plan *p = arg;
-	struct launch_rule as_rule = { .path = (char *)path };
-	const struct launch_rule *above = ruling_above(p, &as_rule);
 	struct launch_bind b = { .target = (char *)path, .source = (char *)path, .optional = true };
 
-	if (above && above->policy != LAUNCH_PRIVATE)
+	/* A rule for the socket itself, or what it lies in, has said all. */
+	if (policy_above(p, path) != LAUNCH_PRIVATE)
 		return 0;
+	for (size_t i = 0; i < p->bind_count; i++)
+		if (!strcmp(p->binds[i].target, path))
+			return 0;
 	return add_bind(p, &b, e);
 }
 
 int launch_plan_resolve(struct launch_plan *p, struct err *e)
 {
-	for (size_t i = 0; i < p->rule_count; i++)
-		if (!is_overruled(p, i) && bind_of_rule(p, &p->rules[i], e) < 0)
+	if (launch_rules_settle(&p->rules, e) < 0)
+		return -1;
+	for (size_t i = 0; i < p->rules.count; i++)
+		if (bind_of_rule(p, &p->rules.list[i], e) < 0)
 			return -1;
 	if (launch_plan_sockets(p->home, add_socket, p, e) < 0)
 		return -1;
@@ -279,18 +287,23 @@ int launch_plan_environment(struct launch_plan *p, const struct wire_in *package
 	return rc;
 }
 
+static void print_rules(const struct launch_plan *p, FILE *to)
+{
+	for (size_t i = 0; i < p->rules.count; i++) {
+		const struct launch_rule *r = &p->rules.list[i];
+
+		(void)fprintf(to, "%-9s %s  (%s%s%s)\n", launch_policy_word(r->policy), r->path,
+			      launch_rule_origin(r), r->is_locked ? ", locked" : "",
+			      access(r->path, F_OK) < 0 && errno == ENOENT ? "; not there" : "");
+	}
+	for (size_t i = 0; i < p->bind_count; i++)
+		if (!p->binds[i].make && p->binds[i].source)
+			(void)fprintf(to, "%-9s %s\n", "socket", p->binds[i].target);
+}
+
 void launch_plan_print(const struct launch_plan *p, FILE *to)
 {
-	for (size_t i = 0; i < p->bind_count; i++) {
-		const struct launch_bind *b = &p->binds[i];
-
-		(void)fprintf(to, "%-9s %s\n",
-			      b->hide        ? "hidden"
-			      : !b->source   ? "private"
-			      : b->read_only ? "read-only"
-					     : "direct",
-			      b->target);
-	}
+	print_rules(p, to);
 	for (char **v = p->envp; v && *v; v++) {
 		bool is_inherited = false;
 

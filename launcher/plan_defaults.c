@@ -29,7 +29,7 @@ static int add_folder(struct launch_plan *p, const char *path, struct err *e)
 	if (!strcmp(absolute, p->home) || !strcmp(absolute, "/") || stat(absolute, &st) < 0 ||
 	    !S_ISDIR(st.st_mode))
 		return 0;
-	return launch_plan_rule(p, absolute, LAUNCH_DIRECT, true, e);
+	return launch_plan_rule(p, absolute, LAUNCH_DIRECT, LAUNCH_RULE_DEFAULT, e);
 }
 
 /* A line of user-dirs.dirs: XDG_x_DIR="$HOME/y" or XDG_x_DIR="/y". */
@@ -115,6 +115,6 @@ int launch_plan_defaults(struct launch_plan *p, struct err *e)
 	if (add_user_dirs(p, e) < 0)
 		return -1;
 	if (is_direct_directory(p, p->cwd))
-		return launch_plan_rule(p, p->cwd, LAUNCH_DIRECT, true, e);
+		return launch_plan_rule(p, p->cwd, LAUNCH_DIRECT, LAUNCH_RULE_DEFAULT, e);
 	return 0;
 }

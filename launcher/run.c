@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "launcher/engine.h"
 #include "launcher/holder_client.h"
 #include "launcher/plan.h"
 #include "launcher/reference.h"
@@ -35,7 +36,10 @@ static const char help[] =
 	"  --private PATH       keep writes to PATH in the environment, also inside a shared directory\n"
 	"  --hide PATH          do not show the host's PATH at all\n"
 	"  --net host|none      the network (default: host)\n"
-	"  --engine overlay     how the union is made (default: auto, which is overlay)\n"
+	"  --engine ENGINE      how package, host and environment are put together: auto, overlay or fuse; "
+	"kept\n"
+	"                       for the environment (default: what it was, at first auto: overlay where it "
+	"works)\n"
 	"  --offline            never ask the network\n"
 	"  --on-loss wait|fail:SECONDS\n"
 	"                       when the network goes: wait (default), or fail reads after so long\n"
@@ -48,7 +52,7 @@ static const char help[] =
 	"executable), 127 no such command. A signal that ends the application ends floe the same way.\n";
 
 struct options {
-	const char *ref, *env, *command;
+	const char *ref, *env, *command, *engine;
 	bool ephemeral, offline, trust_once, no_network, dry_run;
 	uint64_t fail_after_s;
 	bool is_at_command;      /* what fails from here on is about the command itself */
@@ -97,8 +101,8 @@ static int add_share(struct options *o, const char *text, struct err *e)
 
 	if (!path)
 		return -1;
-	return launch_plan_rule(&o->plan, path, read_only ? LAUNCH_DIRECT_READ_ONLY : LAUNCH_DIRECT, false,
-				e);
+	return launch_plan_rule(&o->plan, path, read_only ? LAUNCH_DIRECT_READ_ONLY : LAUNCH_DIRECT,
+				LAUNCH_RULE_OPTION, e);
 }
 
 static int parse_on_loss(struct options *o, const char *text, struct err *e)
@@ -117,6 +121,8 @@ static int parse_on_loss(struct options *o, const char *text, struct err *e)
 
 static int take_option(struct options *o, int opt, struct err *e)
 {
+	enum launch_engine engine;
+
 	switch (opt) {
 	case OPT_ENV:
 		o->env = optarg;
@@ -133,18 +139,17 @@ static int take_option(struct options *o, int opt, struct err *e)
 	case OPT_SHARE:
 		return add_share(o, optarg, e);
 	case OPT_PRIVATE:
-		return launch_plan_rule(&o->plan, optarg, LAUNCH_PRIVATE, false, e);
+		return launch_plan_rule(&o->plan, optarg, LAUNCH_PRIVATE, LAUNCH_RULE_OPTION, e);
 	case OPT_HIDE:
-		return launch_plan_rule(&o->plan, optarg, LAUNCH_HIDDEN, false, e);
+		return launch_plan_rule(&o->plan, optarg, LAUNCH_HIDDEN, LAUNCH_RULE_OPTION, e);
 	case OPT_NET:
 		o->no_network = !strcmp(optarg, "none");
 		if (!o->no_network && strcmp(optarg, "host") != 0)
 			return err_set(e, ERR_USAGE, "--net %s: give host or none", optarg);
 		return 0;
 	case OPT_ENGINE:
-		if (strcmp(optarg, "auto") != 0 && strcmp(optarg, "overlay") != 0)
-			return err_set(e, ERR_USAGE, "--engine %s: there is only overlay", optarg);
-		return 0;
+		o->engine = optarg;
+		return launch_engine_parse(optarg, &engine, e) < 0 ? err_wrap(e, "--engine") : 0;
 	case OPT_OFFLINE:
 		o->offline = true;
 		return 0;
@@ -203,7 +208,8 @@ static int put_request(const struct options *o, const char *source, const char *
 	    wire_put_str(m, "home", home, e) < 0 || (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
 	    wire_put_u64(m, "ephemeral", o->ephemeral, e) < 0 ||
 	    wire_put_u64(m, "offline", o->offline, e) < 0 ||
-	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0)
+	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0 ||
+	    (o->engine && wire_put_str(m, "engine", o->engine, e) < 0))
 		return -1;
 	return o->fail_after_s ? wire_put_u64(m, "fail-after", o->fail_after_s, e) : 0;
 }
@@ -283,31 +289,28 @@ static int make_plan(struct options *o, const struct wire_in *launched, const st
 	return 0;
 }
 
-/* Rules in order of precedence: defaults, the package's, then those of the command line, which came first. */
-static int order_rules(struct options *o, const struct wire_in *package, struct err *e)
+/* The command line's rules are there already. */
+static int complete_rules(struct launch_plan *p, const struct wire_in *package, struct err *e)
 {
-	struct launch_plan given = o->plan;
-	int rc = 0;
-
-	o->plan = (struct launch_plan){ 0 };
-	if (launch_plan_defaults(&o->plan, e) < 0 || launch_plan_package(&o->plan, package, e) < 0)
-		rc = -1;
-	for (size_t i = 0; rc == 0 && i < given.rule_count; i++)
-		rc = launch_plan_rule(&o->plan, given.rules[i].path, given.rules[i].policy, false, e);
-	launch_plan_fini(&given);
-	return rc < 0 ? -1 : launch_plan_resolve(&o->plan, e);
+	if (launch_plan_defaults(p, e) < 0 || launch_plan_package(p, package, e) < 0 ||
+	    launch_plan_files(p, e) < 0)
+		return -1;
+	return launch_plan_resolve(p, e);
 }
 
 static void print_plan(const struct options *o, const struct wire_in *launched)
 {
-	static const char *const fields[] = { "env", "root", "engine", "tree" };
+	static const char *const fields[] = { "env", "root", "tree" };
 	struct err ignored;
+	auto_free char *engine = wire_str(launched, "engine", &ignored);
+	auto_free char *why = wire_str(launched, "engine-why", &ignored);
 
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		auto_free char *value = wire_str(launched, fields[i], &ignored);
 
 		(void)printf("%-9s %s\n", fields[i], value ? value : "");
 	}
+	(void)printf("%-9s %s (%s)\n", "engine", engine ? engine : "", why ? why : "");
 	(void)printf("%-9s %s\n", "network", o->no_network ? "none" : "host");
 	(void)printf("%-9s mount pid ipc uts%s%s\n", "separate", o->no_network ? " net" : "",
 		     geteuid() ? " user" : "");
@@ -335,7 +338,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 	if (!wire_find(&launched, "package", &description) || !wire_find(&launched, "filter", &filter))
 		return err_set(e, ERR_FORMAT, "the holder's answer lacks the package's description");
 	if (wire_parse(description.value, description.len, &package, e) < 0 ||
-	    order_rules(o, &package, e) < 0 || make_plan(o, &launched, &package, e) < 0)
+	    complete_rules(&o->plan, &package, e) < 0 || make_plan(o, &launched, &package, e) < 0)
 		return -1;
 	if (o->dry_run) {
 		print_plan(o, &launched);

@@ -25,7 +25,9 @@ struct launch_bind {
 	char *source; /* host path; NULL: what the union shows at `target` */
 	bool read_only;
 	bool hide;     /* an empty directory or file instead; source unused */
-	bool optional; /* a target that is not there is passed over */
+	bool optional; /* what cannot be done is passed over (hiding excepted) */
+	bool make;     /* a target that is not there is made, */
+	bool is_dir;   /* as a directory or as an empty file */
 };
 
 struct launch_sandbox {

@@ -48,10 +48,11 @@ static unsigned long kept_flags(const char *path)
 	return flags;
 }
 
+/* A directory stays writable until all that is shown inside it has its mount points: seal_hidden. */
 static int hide(const char *where, bool is_dir, const struct launch_bind *b, struct err *e)
 {
 	if (is_dir) {
-		if (mount("floe", where, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=0755,size=4k") < 0)
+		if (mount("floe", where, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=4k") < 0)
 			return err_sys(e, errno, "cannot hide %s", b->target);
 		return 0;
 	}
@@ -60,60 +61,133 @@ static int hide(const char *where, bool is_dir, const struct launch_bind *b, str
 	return 0;
 }
 
+/* With what is mounted below it; Linux before 5.12 can do the top alone. */
 static int make_read_only(int tree, const struct launch_bind *b, struct err *e)
 {
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
 	char where[64];
 	/* A descriptor from before the mount names what lies below it: open again. */
 	auto_fd int mounted = open_inside(tree, b->target, O_PATH);
-	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
 
+	if (mounted >= 0 &&
+	    mount_setattr(mounted, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) == 0)
+		return 0;
 	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", mounted);
-	if (mounted < 0 || mount(NULL, where, NULL, flags | kept_flags(where), NULL) < 0)
+	if (mounted < 0 || errno != ENOSYS || mount(NULL, where, NULL, flags | kept_flags(where), NULL) < 0)
 		return err_sys(e, errno, "cannot make %s read-only", b->target);
 	return 0;
 }
 
-/* from_union: the union's own entry, opened before anything lay above it; -1 = use b->source. */
-static int apply_bind(int tree, const struct launch_bind *b, int from_union, struct err *e)
+/* In the union, for what the application has deleted there; in a hidden directory, where nothing is. */
+static int make_target(int tree, const struct launch_bind *b, struct err *e)
+{
+	auto_free char *path = mem_strdup(b->target, e);
+	auto_fd int at = -1;
+
+	if (!path)
+		return -1;
+	for (char *p = path + 1, *name = p;; p++) {
+		bool is_last = !*p;
+		int next;
+
+		if (*p && *p != '/')
+			continue;
+		*p = 0;
+		next = open_inside(tree, path, O_PATH);
+		if (next < 0 && errno == ENOENT && at >= 0 &&
+		    (is_last && !b->is_dir ? mknodat(at, name, S_IFREG | 0600, 0)
+					   : mkdirat(at, name, 0755)) == 0)
+			next = open_inside(tree, path, O_PATH);
+		if (next < 0)
+			return err_sys(e, errno, "cannot make a mount point at %s", b->target);
+		fd_close(at);
+		at = next;
+		if (is_last)
+			return 0;
+		*p = '/';
+		name = p + 1;
+	}
+}
+
+/* held: the union's own entry, opened before anything lay above it (-1 = use b->source); in return the hidden
+ * directory, if it became one. */
+static int apply_bind(int tree, const struct launch_bind *b, int *held, struct err *e)
 {
 	char where[64], from[64];
 	struct stat st;
 	auto_fd int target = open_inside(tree, b->target, O_PATH);
 	const char *source = b->source;
 
+	if (target < 0 && errno == ENOENT && b->make) {
+		if (make_target(tree, b, e) < 0)
+			return b->optional ? 0 : -1;
+		target = open_inside(tree, b->target, O_PATH);
+	}
 	if (target < 0 || fstat(target, &st) < 0)
 		return b->optional ? 0 : err_sys(e, errno, "%s", b->target);
 	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", target);
-	if (b->hide)
-		return hide(where, S_ISDIR(st.st_mode), b, e);
-	if (from_union >= 0) {
-		(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", from_union);
+	if (b->hide) {
+		if (hide(where, S_ISDIR(st.st_mode), b, e) < 0)
+			return -1;
+		if (S_ISDIR(st.st_mode))
+			*held = open_inside(tree, b->target, O_PATH);
+		return 0;
+	}
+	if (*held >= 0) {
+		(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", *held);
 		source = from;
 	}
 	if (mount(source, where, NULL, MS_BIND | MS_REC, NULL) < 0)
-		return b->optional ? 0 : err_sys(e, errno, "cannot show %s at %s", source, b->target);
+		return b->optional ? 0
+				   : err_sys(e, errno, "cannot show %s at %s", b->source ? b->source : "it",
+					     b->target);
 	return b->read_only ? make_read_only(tree, b, e) : 0;
+}
+
+/* What the union itself shows where something else will lie above. */
+static int open_union(int tree, const struct launch_bind *b, int *ret, struct err *e)
+{
+	int fd = open_inside(tree, b->target, O_PATH);
+
+	if (fd < 0 && errno == ENOENT && b->make && make_target(tree, b, e) == 0)
+		fd = open_inside(tree, b->target, O_PATH);
+	if (fd < 0 && !b->optional)
+		return err_sys(e, errno, "%s", b->target);
+	*ret = fd;
+	return 0;
+}
+
+static int seal_hidden(const struct launch_bind *b, int mounted, struct err *e)
+{
+	char where[64];
+
+	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", mounted);
+	if (mount(NULL, where, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
+		return err_sys(e, errno, "cannot hide %s", b->target);
+	return 0;
 }
 
 static int apply_binds(int tree, const struct launch_sandbox *s, struct err *e)
 {
-	auto_free int *from_union = mem_alloc(s->bind_count, sizeof(*from_union), e);
+	auto_free int *held = mem_alloc(s->bind_count, sizeof(*held), e);
 	int rc = 0;
 
-	if (!from_union)
+	if (!held)
 		return -1;
-	for (size_t i = 0; i < s->bind_count; i++) {
-		const struct launch_bind *b = &s->binds[i];
-
-		from_union[i] = b->source || b->hide ? -1 : open_inside(tree, b->target, O_PATH);
-		if (!b->source && !b->hide && from_union[i] < 0 && !b->optional)
-			rc = err_sys(e, errno, "%s", b->target);
-	}
-	for (size_t i = 0; rc == 0 && i < s->bind_count; i++)
-		if (s->binds[i].source || s->binds[i].hide || from_union[i] >= 0)
-			rc = apply_bind(tree, &s->binds[i], from_union[i], e);
 	for (size_t i = 0; i < s->bind_count; i++)
-		fd_close(from_union[i]);
+		held[i] = -1;
+	for (size_t i = 0; rc == 0 && i < s->bind_count; i++)
+		if (!s->binds[i].source && !s->binds[i].hide)
+			rc = open_union(tree, &s->binds[i], &held[i], e);
+	for (size_t i = 0; rc == 0 && i < s->bind_count; i++)
+		if (s->binds[i].source || s->binds[i].hide || held[i] >= 0)
+			rc = apply_bind(tree, &s->binds[i], &held[i], e);
+	for (size_t i = 0; rc == 0 && i < s->bind_count; i++)
+		if (s->binds[i].hide && held[i] >= 0)
+			rc = seal_hidden(&s->binds[i], held[i], e);
+	for (size_t i = 0; i < s->bind_count; i++)
+		fd_close(held[i]);
 	return rc;
 }
 

@@ -104,6 +104,25 @@ static int check_path(const char *path, const char *member, struct err *e)
 	return 0;
 }
 
+/* What no rule can change, and what is nobody's to say. */
+static int check_rule_path(const char *path, struct err *e)
+{
+	static const char *const fixed[] = { "/proc", "/sys", "/dev", "/run", "/.floe", "@runtime" };
+	size_t len = strlen(path);
+
+	if (check_path(path, "paths", e) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+		size_t fixed_len = strlen(fixed[i]);
+
+		if (len == strspn(path, "/") ||
+		    (!strncmp(path, fixed[i], fixed_len) && (!path[fixed_len] || path[fixed_len] == '/')))
+			return err_set(e, ERR_FORMAT, "manifest: paths: no rule can be made for \"%.200s\"",
+				       path);
+	}
+	return 0;
+}
+
 static int check(const struct pkg_manifest *m, struct err *e)
 {
 	if (!m->name || !path_is_plain_name(m->name))
@@ -126,7 +145,7 @@ static int check(const struct pkg_manifest *m, struct err *e)
 			return err_set(e, ERR_FORMAT, "manifest: environment: \"%.80s\" is not a variable",
 				       m->env[i].name);
 	for (size_t i = 0; i < m->rule_count; i++) {
-		if (check_path(m->rules[i].path, "paths", e) < 0)
+		if (check_rule_path(m->rules[i].path, e) < 0)
 			return -1;
 		if ((size_t)m->rules[i].policy >= ARRAY_LEN(policy_names))
 			return err_set(e, ERR_USAGE, "manifest: paths: no such policy");

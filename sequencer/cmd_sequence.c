@@ -34,6 +34,8 @@ static const char usage[] =
 	"      --launch-seconds N   at most so long (default: 30)\n"
 	"      --config PATH[:LENS] a configuration file to keep as keys; repeatable\n"
 	"      --env NAME=VALUE     an environment variable for its programs; repeatable\n"
+	"      --path POLICY:PATH   private, direct or hidden: how its programs see the host's PATH; "
+	"repeatable\n"
 	"      --rules FILE         what to leave out (default: --print-rules shows it)\n"
 	"      --print-rules        show the rules that come with floe\n"
 	"      --report FILE        write the full report there (JSON when it ends in .json)\n"
@@ -59,6 +61,7 @@ enum option_id {
 	OPT_LAUNCH_SECONDS,
 	OPT_CONFIG,
 	OPT_ENV,
+	OPT_PATH,
 	OPT_RULES,
 	OPT_PRINT_RULES,
 	OPT_REPORT,
@@ -82,6 +85,7 @@ static const struct option options[] = {
 	{ "launch-seconds", required_argument, NULL, OPT_LAUNCH_SECONDS },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "env", required_argument, NULL, OPT_ENV },
+	{ "path", required_argument, NULL, OPT_PATH },
 	{ "rules", required_argument, NULL, OPT_RULES },
 	{ "print-rules", no_argument, NULL, OPT_PRINT_RULES },
 	{ "report", required_argument, NULL, OPT_REPORT },
@@ -119,6 +123,7 @@ static void listen_for_interrupts(void)
 /* Room for every repeatable option; filled in the order given. */
 struct lists {
 	char *commands[LIST_MAX], *launches[LIST_MAX], *configs[LIST_MAX], *envs[LIST_MAX];
+	char *paths[LIST_MAX];
 };
 
 static int append(char **list, size_t *count, char *value, struct err *e)
@@ -152,6 +157,8 @@ static int take_list_option(int id, char *value, struct seq_request *q, struct l
 		return append(l->launches, &q->launch_count, value, e);
 	case OPT_CONFIG:
 		return append(l->configs, &q->config_count, value, e);
+	case OPT_PATH:
+		return append(l->paths, &q->path_count, value, e);
 	default:
 		return append(l->envs, &q->env_count, value, e);
 	}
@@ -250,6 +257,7 @@ int cmd_sequence(int argc, char **argv)
 				 .launches = l.launches,
 				 .configs = l.configs,
 				 .envs = l.envs,
+				 .paths = l.paths,
 				 .cancel = &interrupted };
 	enum log_level level = log_get_level();
 	struct launch_status status;

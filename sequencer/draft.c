@@ -147,6 +147,33 @@ int seq_draft_env(struct pkg_manifest *m, const char *name, const char *value, s
 	return 0;
 }
 
+int seq_draft_path_rule(struct pkg_manifest *m, const char *policy, const char *path, struct err *e)
+{
+	static const char *const words[] = {
+		[PKG_PRIVATE] = "private", [PKG_DIRECT] = "direct", [PKG_HIDDEN] = "hidden"
+	};
+	struct pkg_path_rule *list;
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(words) && strcmp(policy, words[i]) != 0)
+		i++;
+	if (i == ARRAY_LEN(words))
+		return err_set(e, ERR_USAGE, "%.80s: a policy is private, direct or hidden", policy);
+	if (m->rule_count == SEQ_DRAFT_LIST_MAX || !fits(path))
+		return 0;
+	list = grow(m->rules, m->rule_count, sizeof(*list), e);
+	if (!list)
+		return -1;
+	m->rules = list;
+	list += m->rule_count;
+	list->policy = (enum pkg_policy)i;
+	list->path = mem_strdup(path, e);
+	if (!list->path)
+		return -1;
+	m->rule_count++;
+	return 0;
+}
+
 static int add_string(char ***list, size_t *count, const char *s, struct err *e)
 {
 	char **grown;

@@ -26,6 +26,9 @@ int seq_draft_command(struct pkg_manifest *m, const char *name, const char *path
 int seq_draft_config(struct pkg_manifest *m, const char *path, const char *lens, const char *defaults,
 		     struct err *e) FLOE_MUST_USE;
 int seq_draft_env(struct pkg_manifest *m, const char *name, const char *value, struct err *e) FLOE_MUST_USE;
+/* ERR_USAGE when `policy` is no word for one. */
+int seq_draft_path_rule(struct pkg_manifest *m, const char *policy, const char *path,
+			struct err *e) FLOE_MUST_USE;
 int seq_draft_desktop(struct pkg_manifest *m, const char *path, struct err *e) FLOE_MUST_USE;
 int seq_draft_note(struct pkg_manifest *m, const char *note, struct err *e) FLOE_MUST_USE;
 

@@ -189,6 +189,27 @@ static int add_environment(struct pkg_manifest *m, const char *spec, struct err 
 	return name ? seq_draft_env(m, name, equals + 1, e) : -1;
 }
 
+/* POLICY:PATH. A path in our home is meant for everybody's. */
+static int add_path_rule(struct pkg_manifest *m, const char *spec, struct err *e)
+{
+	const char *colon = strchr(spec, ':');
+	auto_free char *home = path_home(e);
+	auto_free char *word = NULL, *path = NULL;
+
+	if (!home)
+		return -1;
+	if (!colon || !colon[1])
+		return err_set(e, ERR_USAGE, "--path %s: give POLICY:PATH", spec);
+	word = mem_strndup(spec, (size_t)(colon - spec), e);
+	if (!word)
+		return -1;
+	if (colon[1] == '/' && path_is_below(colon + 1, home))
+		path = path_join("@home", colon + 1 + strlen(home), e);
+	else
+		path = mem_strdup(colon + 1, e);
+	return path ? seq_draft_path_rule(m, word, path, e) : -1;
+}
+
 static int draft_manifest(struct run *r, struct err *e)
 {
 	const struct seq_request *q = r->request;
@@ -214,6 +235,9 @@ static int draft_manifest(struct run *r, struct err *e)
 		return -1;
 	for (size_t i = 0; i < q->env_count; i++)
 		if (add_environment(r->manifest, q->envs[i], e) < 0)
+			return -1;
+	for (size_t i = 0; i < q->path_count; i++)
+		if (add_path_rule(r->manifest, q->paths[i], e) < 0)
 			return -1;
 	for (size_t i = 0; i < r->effects.count; i++)
 		if (seq_draft_note(r->manifest, r->effects.notes[i], e) < 0)

@@ -14,8 +14,8 @@
 struct seq_request {
 	const char *out_path;
 	const char *name, *version, *summary; /* NULL = find out */
-	char **commands, **launches, **configs, **envs;
-	size_t command_count, launch_count, config_count, env_count;
+	char **commands, **launches, **configs, **envs, **paths;
+	size_t command_count, launch_count, config_count, env_count, path_count;
 	unsigned launch_seconds; /* 0 = 30 */
 	const char *rules_path;  /* NULL = the rules that come with floe; for a directory: none */
 	const char *report_path; /* NULL = none */

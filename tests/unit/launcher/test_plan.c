@@ -72,7 +72,7 @@ static void rule(struct launch_plan *p, const char *path, enum launch_policy pol
 {
 	struct err e;
 
-	assert_int_equal(launch_plan_rule(p, path, policy, false, &e), 0);
+	assert_int_equal(launch_plan_rule(p, path, policy, LAUNCH_RULE_OPTION, &e), 0);
 }
 
 static void test_documents_are_direct_home_is_not(void **state)
@@ -160,7 +160,57 @@ static void test_missing_shares_are_errors(void **state)
 	assert_int_equal(launch_plan_resolve(&p, &e), -1);
 	assert_int_equal(e.code, ERR_NOTFOUND);
 	assert_non_null(strstr(e.msg, "neither"));
-	assert_int_equal(launch_plan_rule(&p, "/", LAUNCH_DIRECT, false, &e), -1);
+	assert_int_equal(launch_plan_rule(&p, "/", LAUNCH_DIRECT, LAUNCH_RULE_OPTION, &e), -1);
+	launch_plan_fini(&p);
+}
+
+static void test_what_is_not_there_is_passed_over(void **state)
+{
+	struct launch_plan p = { 0 };
+	struct err e;
+
+	(void)state;
+	assert_int_equal(launch_plan_defaults(&p, &e), 0);
+	for (int source = LAUNCH_RULE_DEFAULT; source < LAUNCH_RULE_OPTION; source++) {
+		assert_int_equal(
+			launch_plan_rule(&p, "nowhere", LAUNCH_DIRECT, (enum launch_rule_source)source, &e),
+			0);
+		assert_int_equal(launch_plan_rule(&p, "Documents/none", LAUNCH_PRIVATE,
+						  (enum launch_rule_source)source, &e),
+				 0);
+	}
+	assert_int_equal(launch_plan_resolve(&p, &e), 0);
+	assert_null(bind_at(&p, "nowhere"));
+	assert_null(bind_at(&p, "Documents/none"));
+	launch_plan_fini(&p);
+}
+
+/* Private > direct > private > hidden > direct, read-only within direct. */
+static void test_nested_rules(void **state)
+{
+	struct launch_plan p = { 0 };
+	struct err e;
+
+	(void)state;
+	make("work/a/b/c");
+	make("work/ro");
+	assert_int_equal(launch_plan_defaults(&p, &e), 0);
+	rule(&p, "work/a/b/c", LAUNCH_DIRECT);
+	rule(&p, "work/a/b", LAUNCH_HIDDEN);
+	rule(&p, "work/ro", LAUNCH_DIRECT_READ_ONLY);
+	rule(&p, "work/a", LAUNCH_PRIVATE);
+	rule(&p, "work", LAUNCH_DIRECT);
+	assert_int_equal(launch_plan_resolve(&p, &e), 0);
+	assert_non_null(bind_at(&p, "work")->source);
+	assert_false(bind_at(&p, "work")->read_only);
+	assert_null(bind_at(&p, "work/a")->source);
+	assert_true(bind_at(&p, "work/a/b")->hide);
+	assert_non_null(bind_at(&p, "work/a/b/c")->source);
+	assert_true(bind_at(&p, "work/a/b/c")->make);
+	assert_true(bind_at(&p, "work/a/b/c")->is_dir);
+	assert_true(bind_at(&p, "work/ro")->read_only);
+	for (size_t i = 1; i < p.bind_count; i++)
+		assert_true(strcmp(p.binds[i - 1].target, p.binds[i].target) < 0);
 	launch_plan_fini(&p);
 }
 
@@ -222,6 +272,8 @@ int main(void)
 		cmocka_unit_test(test_longest_prefix_and_last_word_win),
 		cmocka_unit_test(test_rules_that_change_nothing_mount_nothing),
 		cmocka_unit_test(test_missing_shares_are_errors),
+		cmocka_unit_test(test_what_is_not_there_is_passed_over),
+		cmocka_unit_test(test_nested_rules),
 		cmocka_unit_test(test_sockets_are_the_hosts),
 		cmocka_unit_test(test_variables),
 	};

@@ -111,6 +111,9 @@ static void wrong_members(void **state)
 		{ "{\"name\":\"x\",\"commands\":[7]}", "commands" },
 		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"@root/x\",\"policy\":\"direct\"}]}", "paths" },
 		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"/x\",\"policy\":\"open\"}]}", "policy" },
+		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"/\",\"policy\":\"direct\"}]}", "paths" },
+		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"/proc/1\",\"policy\":\"direct\"}]}", "/proc/1" },
+		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"@runtime\",\"policy\":\"direct\"}]}", "@runtime" },
 		{ "{\"name\":\"x\",\"environment\":[{\"name\":\"A=B\",\"value\":\"\"}]}", "environment" },
 		{ "{\"name\":\"x\",\"desktop_files\":[\"x\"]}", "desktop_files" },
 	};
