@@ -68,8 +68,8 @@ static int probe_in(const char *dir, struct err *e)
 	l = (struct vfs_overlay){
 		.lower = { lower }, .count = 1, .upper = upper, .work = work, .target = target
 	};
-	if (vfs_overlay_mount(&l, e) < 0)
-		return -1;
+	if (vfs_overlay_mount(&l, e) < 0) /* of the scratch directory nobody wants to hear */
+		return e->sys ? err_sys(e, e->sys, "overlayfs refuses it as an upper") : -1;
 	/* Removing a directory of the lower and making it again needs whiteouts and opaque marks. */
 	if (rmdir(seen) < 0 || mkdir(seen, 0700) < 0)
 		rc = err_sys(e, errno, "the union cannot hide a directory");

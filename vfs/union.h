@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The union with the `overlay` engine: one tree that shows upper over packages over host.
+/* The union: one tree that shows upper over packages over host. Two engines make it.
  *
- * overlayfs cannot take / as a lower when other file systems are mounted below it, so that every
- * top-level directory gets an overlay of its own, and the tree's root is the upper itself:
+ * overlay: kernel overlayfs. It cannot take / as a lower when other file systems are mounted below it, so
+ * that every top-level directory gets an overlay of its own, and the tree's root is the upper itself:
  *
  *   TARGET/          bind of the upper (what is made in / stays there)
  *   TARGET/usr ...   overlay: lower = package roots' usr, host's usr; upper = UPPER/usr; work = WORK/usr
  *   TARGET/HOME      a second overlay when a package has an @home tree
+ *   TARGET/bin ...   symbolic links at the top are copied
+ *
+ * fuse (`is_served`): TARGET is a FUSE mount of the whole union already, served by somebody else
+ * (vfs/cow_union.h).
+ *
+ * Both have on top of that:
+ *
  *   TARGET/dev sys   bound from the host, with everything below; proc: an empty directory, mounted per launch
  *   TARGET/run       tmpfs; the host's directories and sockets bound read-only, small files copied,
  *                    /run/user as it is
- *   TARGET/bin ...   symbolic links at the top are copied
  *   TARGET/.floe     tmpfs with what floe itself shows the application
  *
- * A host directory with mounts inside it, or on a file system that overlayfs refuses, is shown through
- * the host view (vfs/host_view.h) instead of directly.
+ * With overlay, a host directory with mounts inside it, or on a file system that overlayfs refuses, is shown
+ * through the host view (vfs/host_view.h) instead of directly.
  *
  * Must run in a mount namespace of our own, with CAP_SYS_ADMIN there, single-threaded. On failure
- * everything mounted so far below TARGET is detached. libc only. */
+ * everything mounted so far at and below TARGET is detached. libc only. */
 #ifndef FLOE_VFS_UNION_H
 #define FLOE_VFS_UNION_H
 
@@ -28,10 +34,11 @@
 #include "base/err.h"
 
 struct vfs_union_spec {
+	bool is_served; /* the `fuse` engine; only target, own_mounts and private_tmp count then */
 	const char *const *packages; /* mounted package roots, topmost first */
 	size_t package_count;
 	const char *upper, *work; /* directories on one file system */
-	const char *target;       /* an empty directory */
+	const char *target;       /* an empty directory, or the served mount */
 	const char *home;         /* the running user's, absolute; where @home goes */
 	/* A mounted host view of "/", or NULL: then a tree that needs it is an error that says so. */
 	const char *host_view;

@@ -78,16 +78,12 @@ static int bind_run_entry(const char *dir, const struct dirent *de, struct err *
 	return 0;
 }
 
-int vfs_union_run_mount(const struct vfs_union_spec *spec, const struct vfs_host_entry *h, struct err *e)
+int vfs_union_run_mount(const char *target, struct err *e)
 {
-	auto_free char *below = path_join(spec->upper, "run", e);
-	auto_free char *target = path_join(spec->target, "run", e);
 	struct dirent *de;
 	int rc = 0, count = 0;
 	DIR *d;
 
-	if (!below || !target || vfs_point_make_like(below, h->mode, h->uid, h->gid, e) < 0)
-		return -1;
 	if (mount("floe", target, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=25%") < 0)
 		return err_sys(e, errno, "cannot mount /run");
 	d = opendir("/run");

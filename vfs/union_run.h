@@ -5,11 +5,9 @@
 #ifndef FLOE_VFS_UNION_RUN_H
 #define FLOE_VFS_UNION_RUN_H
 
-#include "vfs/union.h"
-#include "vfs/union_host.h"
+#include "base/err.h"
 
-/* `h`: the host's /run. */
-int vfs_union_run_mount(const struct vfs_union_spec *spec, const struct vfs_host_entry *h,
-			struct err *e) FLOE_MUST_USE;
+/* `target`: a directory. */
+int vfs_union_run_mount(const char *target, struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The `overlay` engine's part of assembling a union; union.h shows the whole. Part of union.c; nobody else
+ * includes this. libc only. One thread. */
+#ifndef FLOE_VFS_UNION_OVERLAY_H
+#define FLOE_VFS_UNION_OVERLAY_H
+
+#include "vfs/union.h"
+#include "vfs/union_host.h"
+
+/* Makes the upper the tree's root. */
+int vfs_union_overlay_begin(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
+/* `name`: a top-level directory; `h` is NULL when only packages have it. */
+int vfs_union_overlay_top(const struct vfs_union_spec *spec, const char *name, const struct vfs_host_entry *h,
+			  struct err *e) FLOE_MUST_USE;
+/* What only packages have at the top, and their @home. */
+int vfs_union_overlay_packages(const struct vfs_union_spec *spec, const struct vfs_host_root *host,
+			       struct err *e) FLOE_MUST_USE;
+
+#endif
