@@ -14,28 +14,24 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
-#include "base/path.h"
 #include "base/sync.h"
 #include "base/wire.h"
 #include "launcher/launch_info.h"
+#include "launcher/server_package.h"
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
-#include "streaming/cache.h"
-#include "streaming/package.h"
 #include "vfs/package_mount.h"
 
 enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000 };
 
 struct options {
-	const char *source;
-	bool trust_once, offline, record;
-	unsigned fail_after_s;
+	struct launch_server_source source;
+	bool record;
 };
 
 struct server {
 	struct options opt;
-	struct stream_cache *cache; /* NULL = goes on without */
-	struct stream_package *package;
+	struct launch_server_package open;
 
 	struct sync_mutex lock;
 	struct sync_cond changed;
@@ -45,23 +41,6 @@ struct server {
 	bool is_serve_wanted;            /* guarded by lock; the three below belong to it */
 	struct wire_in serve;            /* taken by the main thread */
 };
-
-static void say(const char *type, bool is_stalled, const char *text)
-{
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	struct err ignored;
-
-	if (wire_put_str(&m, "type", type, &ignored) < 0 || wire_put_str(&m, "text", text, &ignored) < 0 ||
-	    wire_put_u64(&m, "is-stalled", is_stalled, &ignored) < 0)
-		return;
-	launch_server_send(&m);
-}
-
-static void on_stall(void *arg, bool is_stalled, const char *why)
-{
-	(void)arg;
-	say("stall", is_stalled, why ? why : "");
-}
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
@@ -93,9 +72,9 @@ static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 	}
 	if (s->mount)
 		vfs_package_mount_stats(s->mount, &vfs);
-	stream_package_stats(s->package, &net);
-	pkg_index_counts(stream_package_index(s->package), &counts);
-	file_len = stream_package_header(s->package)->file_len;
+	stream_package_stats(s->open.package, &net);
+	pkg_index_counts(stream_package_index(s->open.package), &counts);
+	file_len = stream_package_header(s->open.package)->file_len;
 	sync_unlock(&s->lock);
 
 	const struct {
@@ -220,31 +199,6 @@ static void *control_main(void *arg)
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static int open_package(struct server *s, struct err *e)
-{
-	auto_free char *cache_dir = NULL;
-	auto_free char *config_dir = path_config_dir(false, e);
-	struct stream_package_opt opt = {
-		.trust_once = s->opt.trust_once,
-		.offline = s->opt.offline,
-		.fail_after_s = s->opt.fail_after_s,
-		.on_stall = on_stall,
-	};
-	struct err why;
-
-	if (!config_dir)
-		return -1;
-	cache_dir = path_cache_dir(true, &why);
-	if (!cache_dir || stream_cache_open(cache_dir, &s->cache, &why) < 0) {
-		(void)err_wrap(&why, "going on without the cache");
-		say("progress", false, why.msg);
-		s->cache = NULL;
-	}
-	opt.cache = s->cache;
-	opt.config_dir = config_dir;
-	return stream_package_open(s->opt.source, &opt, &s->package, e);
-}
-
 static int add_default(void *arg, const char *file, const char *key, const char *value, struct err *e)
 {
 	struct buf *b = arg;
@@ -259,18 +213,18 @@ static int say_opened(struct server *s, struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	auto_buf struct buf defaults = BUF_INIT(DEFAULTS_MAX);
-	struct pkg_index *index = stream_package_index(s->package);
+	struct pkg_index *index = stream_package_index(s->open.package);
 	const struct pkg_manifest *manifest = pkg_index_manifest(index);
 	char root[2 * PKG_DIGEST_LEN + 1], title[16];
 	auto_fd int fd = -1;
 
-	bytes_to_hex(&stream_package_header(s->package)->root, PKG_DIGEST_LEN, root);
+	launch_server_package_root(&s->open, root);
 	if (pkg_index_defaults(index, add_default, &defaults, e) < 0)
 		return -1;
 	fd = bytes_fd("defaults", defaults.data, defaults.len, e);
 	if (fd < 0 || wire_put_str(&m, "type", "opened", e) < 0 || wire_put_str(&m, "root", root, e) < 0 ||
-	    wire_put_str(&m, "source", stream_package_source(s->package), e) < 0 ||
-	    wire_put_u64(&m, "is-offline", stream_package_is_offline(s->package), e) < 0 ||
+	    wire_put_str(&m, "source", stream_package_source(s->open.package), e) < 0 ||
+	    wire_put_u64(&m, "is-offline", stream_package_is_offline(s->open.package), e) < 0 ||
 	    launch_info_put(manifest, &m, e) < 0 || wire_put_fd(&m, fd, e) < 0)
 		return -1;
 	/* What ps and top show. */
@@ -315,7 +269,7 @@ static int start_mount(struct server *s, struct wire_in *serve, struct err *e)
 	fuse_fd = wire_steal_fd(serve, 0);
 	if (fuse_fd < 0)
 		return err_set(e, ERR_FORMAT, "no descriptor in \"serve\"");
-	if (vfs_package_mount_open(s->package, fuse_fd, &opt, &mount, e) < 0)
+	if (vfs_package_mount_open(s->open.package, fuse_fd, &opt, &mount, e) < 0)
 		return -1;
 	(void)fd_steal(&fuse_fd);
 	sync_lock(&s->lock);
@@ -348,40 +302,24 @@ static void finish(struct server *s)
 	s->mount = NULL;
 	sync_unlock(&s->lock);
 	vfs_package_mount_close(mount);
-	stream_package_close(s->package);
-	stream_cache_close(s->cache);
+	launch_server_package_close(&s->open);
 }
 
 static int parse(int argc, char **argv, struct options *ret)
 {
 	static const struct option names[] = {
-		{ "source", required_argument, NULL, 's' }, { "trust-once", no_argument, NULL, 't' },
-		{ "offline", no_argument, NULL, 'o' },      { "fail-after", required_argument, NULL, 'f' },
-		{ "record", no_argument, NULL, 'r' },       { NULL, 0, NULL, 0 },
+		LAUNCH_SERVER_SOURCE_OPTIONS,
+		{ "record", no_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
-		switch (c) {
-		case 's':
-			ret->source = optarg;
-			break;
-		case 't':
-			ret->trust_once = true;
-			break;
-		case 'o':
-			ret->offline = true;
-			break;
-		case 'f':
-			ret->fail_after_s = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case 'r':
+		if (c == 'r')
 			ret->record = true;
-			break;
-		default:
+		else if (!launch_server_source_take(&ret->source, c, optarg))
 			return -1;
-		}
-	return ret->source && optind == argc ? 0 : -1;
+	return ret->source.source && optind == argc ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -405,7 +343,8 @@ int main(int argc, char **argv)
 	sys = pthread_create(&control, NULL, control_main, &s);
 	if (sys)
 		(void)err_sys(&why, sys, "start a thread");
-	if (sys || open_package(&s, &why) < 0 || say_opened(&s, &why) < 0 || serve(&s, &why) < 0) {
+	if (sys || launch_server_package_open(&s.opt.source, &s.open, &why) < 0 || say_opened(&s, &why) < 0 ||
+	    serve(&s, &why) < 0) {
 		launch_server_report(&why);
 		finish(&s);
 		_exit(125);

@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +27,27 @@ static int forget_mount(const char *path)
 	return umount2(path, MNT_DETACH);
 }
 
+/* An ordinary uid keeps nothing over exec but what is ambient. */
+static int take_power_along(void)
+{
+	static const int taken[] = { CAP_DAC_OVERRIDE, CAP_FOWNER };
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (geteuid() == 0)
+		return 0;
+	if (syscall(SYS_capget, &head, data) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		data[0].inheritable |= 1u << taken[i];
+	if (syscall(SYS_capset, &head, data) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, taken[i], 0, 0) < 0)
+			return -1;
+	return 0;
+}
+
 static _Noreturn void become(const char *path, const char *const argv[], const struct launch_server_opt *opt,
 			     int sock)
 {
@@ -33,6 +57,7 @@ static _Noreturn void become(const char *path, const char *const argv[], const s
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setpgid(0, 0);
 	if ((opt && opt->forget && forget_mount(opt->forget) < 0) ||
+	    (opt && opt->writes_all && take_power_along() < 0) ||
 	    (opt && opt->cache_home && setenv("XDG_CACHE_HOME", opt->cache_home, 1) < 0) ||
 	    (sock == LAUNCH_SERVER_FD ? fcntl(sock, F_SETFD, 0) < 0 : dup2(sock, LAUNCH_SERVER_FD) < 0))
 		_exit(125);

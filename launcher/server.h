@@ -4,6 +4,7 @@
 #ifndef FLOE_LAUNCH_SERVER_H
 #define FLOE_LAUNCH_SERVER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -21,6 +22,9 @@ struct launch_server {
 struct launch_server_opt {
 	const char *forget;     /* a mount that it must not see: it gets a mount namespace without it */
 	const char *cache_home; /* becomes its XDG_CACHE_HOME */
+	/* It takes part of our power in our user namespace along: what LAUNCH_SERVER_WRITES_ALL
+	 * (launcher/server_process.h) keeps. Real root's servers have theirs anyway. */
+	bool writes_all;
 };
 
 /* Starts libexec/floe/argv[0], in a process group of its own, away from the terminal's signals. opt may be

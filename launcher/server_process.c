@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -29,13 +30,31 @@ static void quieten_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* All of them are below 32. */
+static uint32_t kept_power(enum launch_server_power power)
+{
+	const uint32_t own_files = 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER;
+
+	switch (power) {
+	case LAUNCH_SERVER_NO_POWER:
+		break;
+	case LAUNCH_SERVER_READS_ALL:
+		return 1u << CAP_DAC_READ_SEARCH;
+	case LAUNCH_SERVER_WRITES_ALL:
+		if (geteuid() != 0)
+			return own_files;
+		return own_files | 1u << CAP_CHOWN | 1u << CAP_MKNOD | 1u << CAP_SETFCAP;
+	}
+	return 0;
+}
+
 static int drop_power(enum launch_server_power power, struct err *e)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 }, had[2] = { 0 };
 
-	if (power == LAUNCH_SERVER_READS_ALL && syscall(SYS_capget, &head, had) == 0) {
-		data[0].effective = had[0].permitted & (1u << CAP_DAC_READ_SEARCH);
+	if (syscall(SYS_capget, &head, had) == 0) {
+		data[0].effective = had[0].permitted & kept_power(power);
 		data[0].permitted = data[0].effective;
 	}
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

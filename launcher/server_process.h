@@ -11,6 +11,10 @@ enum launch_server_power {
 	LAUNCH_SERVER_NO_POWER,
 	/* Real root keeps the right to read everybody's files; nobody else has it to keep. */
 	LAUNCH_SERVER_READS_ALL,
+	/* Real root keeps what writing for everybody takes: reading, writing, owners, modes, devices, file
+	 * capabilities, but not the right to leave set-user-ID bits on what is written. Others keep the right
+	 * to open the user's own files whatever their modes (launch_server_opt.writes_all). */
+	LAUNCH_SERVER_WRITES_ALL,
 };
 
 /* Session of its own, terminal signals ignored, all others as at birth, capabilities dropped,

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See server_package.h. */
+#include "launcher/server_package.h"
+
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/path.h"
+#include "base/wire.h"
+#include "launcher/server_process.h"
+
+static void say(const char *type, bool is_stalled, const char *text)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct err ignored;
+
+	if (wire_put_str(&m, "type", type, &ignored) < 0 || wire_put_str(&m, "text", text, &ignored) < 0 ||
+	    wire_put_u64(&m, "is-stalled", is_stalled, &ignored) < 0)
+		return;
+	launch_server_send(&m);
+}
+
+static void on_stall(void *arg, bool is_stalled, const char *why)
+{
+	(void)arg;
+	say("stall", is_stalled, why ? why : "");
+}
+
+bool launch_server_source_take(struct launch_server_source *s, int c, const char *value)
+{
+	switch (c) {
+	case 's':
+		s->source = value;
+		return true;
+	case 't':
+		s->trust_once = true;
+		return true;
+	case 'o':
+		s->offline = true;
+		return true;
+	case 'f':
+		s->fail_after_s = (unsigned)strtoul(value, NULL, 10);
+		return true;
+	default:
+		return false;
+	}
+}
+
+int launch_server_package_open(const struct launch_server_source *s, struct launch_server_package *ret,
+			       struct err *e)
+{
+	auto_free char *cache_dir = NULL;
+	auto_free char *config_dir = path_config_dir(false, e);
+	struct stream_package_opt opt = {
+		.trust_once = s->trust_once,
+		.offline = s->offline,
+		.no_prefetch = s->no_prefetch,
+		.fail_after_s = s->fail_after_s,
+		.on_stall = on_stall,
+	};
+	struct err why;
+
+	*ret = (struct launch_server_package){ 0 };
+	if (!config_dir)
+		return -1;
+	cache_dir = path_cache_dir(true, &why);
+	if (!cache_dir || stream_cache_open(cache_dir, &ret->cache, &why) < 0) {
+		(void)err_wrap(&why, "going on without the cache");
+		say("progress", false, why.msg);
+		ret->cache = NULL;
+	}
+	opt.cache = ret->cache;
+	opt.config_dir = config_dir;
+	return stream_package_open(s->source, &opt, &ret->package, e);
+}
+
+void launch_server_package_close(struct launch_server_package *p)
+{
+	stream_package_close(p->package);
+	stream_cache_close(p->cache);
+	*p = (struct launch_server_package){ 0 };
+}
+
+void launch_server_package_root(const struct launch_server_package *p, char ret[2 * PKG_DIGEST_LEN + 1])
+{
+	bytes_to_hex(&stream_package_header(p->package)->root, PKG_DIGEST_LEN, ret);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A package as the holder's servers open it: with the user's cache and keys, and with a word to the holder
+ * when the network goes or comes back. */
+#ifndef FLOE_LAUNCH_SERVER_PACKAGE_H
+#define FLOE_LAUNCH_SERVER_PACKAGE_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "streaming/cache.h"
+#include "streaming/package.h"
+
+struct launch_server_source { /* options of the command line */
+	const char *source;
+	bool trust_once, offline;
+	bool no_prefetch; /* another server reads ahead already */
+	unsigned fail_after_s;
+};
+
+/* --source, --trust-once, --offline and --fail-after for getopt_long; values are letters. */
+#define LAUNCH_SERVER_SOURCE_OPTIONS                                                                         \
+	{ "source", required_argument, NULL, 's' }, { "trust-once", no_argument, NULL, 't' },                \
+		{ "offline", no_argument, NULL, 'o' },                                                       \
+	{                                                                                                    \
+		"fail-after", required_argument, NULL, 'f'                                                   \
+	}
+/* False: `c` is none of them. */
+bool launch_server_source_take(struct launch_server_source *s, int c, const char *value);
+
+struct launch_server_package {
+	struct stream_cache *cache; /* NULL = goes on without, said to the holder */
+	struct stream_package *package;
+};
+
+/* Blocks on the network. After a failure _close is due, too. */
+int launch_server_package_open(const struct launch_server_source *s, struct launch_server_package *ret,
+			       struct err *e) FLOE_MUST_USE;
+/* Safe twice; the cache writes what it has. */
+void launch_server_package_close(struct launch_server_package *p);
+/* The root digest as text. */
+void launch_server_package_root(const struct launch_server_package *p, char ret[2 * PKG_DIGEST_LEN + 1]);
+
+#endif
