@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the node table knows of a node besides its names: where the object is, and what was last shown. */
+#include "vfs/cow_nodes_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+int cow_nodes_set_identity(struct cow_nodes *t, uint64_t id, const struct cow_identity *identity)
+{
+	struct cow_node_record *n;
+	struct cow_step step = { 0 };
+	int r = ESTALE;
+
+	sync_lock(&t->lock);
+	n = cow_node_find(t, id);
+	if (n && cow_node_is_dir(n)) {
+		r = EINVAL;
+	} else if (n) {
+		cow_step_add(&step, &n->head,
+			     cow_node_head(cow_node_type(n->head), identity->layer, cow_node_flags(n->head)));
+		cow_step_add(&step, &n->dev, identity->dev);
+		cow_step_add(&step, &n->ino, identity->ino);
+		cow_identity_remove(t, id);
+		cow_memory_do(&t->memory, &step);
+		cow_identity_insert(t, id);
+		r = 0;
+	}
+	sync_unlock(&t->lock);
+	return r;
+}
+
+int cow_nodes_set_stamp(struct cow_nodes *t, uint64_t id, uint64_t stamp)
+{
+	struct cow_node_record *n;
+
+	sync_lock(&t->lock);
+	n = cow_node_find(t, id);
+	if (n)
+		cow_memory_set(&n->stamp, stamp);
+	sync_unlock(&t->lock);
+	return n ? 0 : ESTALE;
+}
+
+int cow_nodes_set_flags(struct cow_nodes *t, uint64_t id, unsigned set, unsigned clear)
+{
+	struct cow_node_record *n;
+
+	sync_lock(&t->lock);
+	n = cow_node_find(t, id);
+	if (n)
+		cow_memory_set(&n->head, (n->head & ~((uint64_t)clear << 32)) | (uint64_t)set << 32);
+	sync_unlock(&t->lock);
+	return n ? 0 : ESTALE;
+}
+
+static int set_lost_path_locked(struct cow_nodes *t, uint64_t id, const char *path, size_t len)
+	SYNC_REQUIRES(t->lock)
+{
+	struct cow_node_record *n = cow_node_find(t, id);
+	struct cow_step step = { 0 };
+	struct cow_path_record *path_record;
+	cow_ref old, ref;
+
+	if (!n)
+		return ESTALE;
+	ref = cow_memory_take(&t->memory, COW_CLASS_PATH);
+	if (!ref)
+		return ENOMEM;
+	path_record = cow_memory_at(&t->memory, ref);
+	memcpy(path_record->text, path, len);
+	cow_step_add(&step, &path_record->head, cow_path_head(len, id));
+	old = n->lost;
+	if (old)
+		cow_step_add(&step, &((struct cow_path_record *)cow_memory_at(&t->memory, old))->head, 0);
+	cow_memory_do(&t->memory, &step);
+	n->lost = ref;
+	if (old)
+		cow_memory_give(&t->memory, old);
+	return 0;
+}
+
+int cow_nodes_set_lost_path(struct cow_nodes *t, uint64_t id, const char *path)
+{
+	size_t len = strnlen(path, PATH_MAX);
+	int r;
+
+	if (len >= PATH_MAX)
+		return ENAMETOOLONG;
+	sync_lock(&t->lock);
+	r = set_lost_path_locked(t, id, path, len);
+	sync_unlock(&t->lock);
+	return r;
+}
+
+int cow_nodes_lost_path(struct cow_nodes *t, uint64_t id, char ret[PATH_MAX])
+{
+	const struct cow_node_record *n;
+	int r = ESTALE;
+
+	sync_lock(&t->lock);
+	n = cow_node_find(t, id);
+	if (n && !n->lost) {
+		r = ENOENT;
+	} else if (n) {
+		const struct cow_path_record *path = cow_memory_at(&t->memory, n->lost);
+		size_t len = cow_path_len(path->head);
+
+		memcpy(ret, path->text, len);
+		ret[len] = 0;
+		r = 0;
+	}
+	sync_unlock(&t->lock);
+	return r;
+}
