@@ -32,9 +32,10 @@ static int make_file(int dir, const char *name, size_t size, uint64_t x)
 	if (fd < 0)
 		return -1;
 	for (size_t done = 0; done < size; done += sizeof(buf)) {
-		for (size_t i = 0; i < sizeof(buf); i++)
-			buf[i] =
-				(char)(x = x * 6364136223846793005u + 1442695040888963407u) ^ (char)(x >> 40);
+		for (size_t i = 0; i < sizeof(buf); i++) {
+			x = x * 6364136223846793005u + 1442695040888963407u;
+			buf[i] = (char)(x >> 40);
+		}
 		if (write(fd, buf, sizeof(buf)) < 0)
 			return -1;
 	}
