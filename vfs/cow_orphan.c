@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deleted files that the kernel may still use: work/orphans/ID; see cow_upper.h. A file there whose ID
+ * somebody else gets is stale: its owner died before it could remove it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "vfs/cow_upper_state.h"
+
+#define ON_ITS_WAY "o-"
+
+int cow_orphans_dir(const struct cow_upper *u)
+{
+	return u->orphans;
+}
+
+void cow_orphan_text(uint64_t id, char ret[24])
+{
+	(void)snprintf(ret, 24, "%" PRIu64, id);
+}
+
+void cow_orphan_tmp_text(uint64_t id, char ret[32])
+{
+	(void)snprintf(ret, 32, ON_ITS_WAY "%" PRIu64, id);
+}
+
+/* ---- becoming one ----------------------------------------------------------------------------- */
+
+static int remove_stale(struct cow_upper *u, const char *text)
+{
+	return unlinkat(u->orphans, text, 0) < 0 && errno != ENOENT ? errno : 0;
+}
+
+/* Not to replace matters: were the stale file another name of this one, rename would do nothing. */
+int cow_orphan_take(struct cow_upper *u, int dir, const char *name, uint64_t id, unsigned flags)
+{
+	char text[24];
+	int sys;
+
+	cow_orphan_text(id, text);
+	if (renameat2(dir, name, u->orphans, text, RENAME_NOREPLACE | flags) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return errno;
+	sys = remove_stale(u, text);
+	if (!sys && renameat2(dir, name, u->orphans, text, RENAME_NOREPLACE | flags) < 0)
+		sys = errno;
+	return sys;
+}
+
+int cow_orphan_link(struct cow_upper *u, int dir, const char *name, uint64_t id)
+{
+	char text[24];
+	int sys;
+
+	cow_orphan_text(id, text);
+	if (linkat(dir, name, u->orphans, text, 0) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return errno;
+	sys = remove_stale(u, text);
+	return !sys && linkat(dir, name, u->orphans, text, 0) < 0 ? errno : sys;
+}
+
+/* Before the exchange there is a whiteout under that name, afterwards the orphan. */
+bool cow_orphan_arrive(struct cow_upper *u, const char *name)
+{
+	struct stat st;
+	bool is_whiteout;
+	char *end;
+	uint64_t id;
+
+	if (strncmp(name, ON_ITS_WAY, sizeof(ON_ITS_WAY) - 1) != 0)
+		return false;
+	id = strtoull(name + sizeof(ON_ITS_WAY) - 1, &end, 10);
+	if (*end || cow_upper_lookup(u, u->tmp, name, &st, &is_whiteout) != 0 || is_whiteout)
+		return false;
+	return cow_orphan_take(u, u->tmp, name, id, 0) == 0;
+}
+
+/* ---- being one -------------------------------------------------------------------------------- */
+
+static int open_flags(const struct cow_upper *u, const char *text, int flags, int *ret)
+{
+	*ret = openat(u->orphans, text, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	return *ret < 0 ? errno : 0;
+}
+
+/* Whoever has it open was allowed to, whatever its mode has become; nobody can find it by name. */
+static int open_denied(const struct cow_upper *u, const char *text, mode_t mode, int *ret)
+{
+	int sys;
+
+	if (fchmodat(u->orphans, text, (mode & 07777) | 0600, 0) < 0)
+		return open_flags(u, text, O_RDONLY, ret);
+	sys = open_flags(u, text, O_RDWR, ret);
+	if (sys && open_flags(u, text, O_RDONLY, ret) == 0)
+		sys = 0;
+	return fchmodat(u->orphans, text, mode & 07777, 0) < 0 && !sys ? errno : sys;
+}
+
+int cow_orphan_open(const struct cow_upper *u, uint64_t id, int *ret_fd)
+{
+	struct stat st;
+	char text[24];
+	int fd, sys;
+
+	cow_orphan_text(id, text);
+	if (fstatat(u->orphans, text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno;
+	if (!S_ISREG(st.st_mode))
+		sys = open_flags(u, text, O_PATH, &fd);
+	else
+		sys = open_flags(u, text, O_RDWR, &fd);
+	if (sys == EACCES)
+		sys = open_denied(u, text, st.st_mode, &fd);
+	else if (sys == EPERM || sys == ETXTBSY || sys == EROFS)
+		sys = open_flags(u, text, O_RDONLY, &fd);
+	if (!sys)
+		*ret_fd = fd;
+	return sys;
+}
+
+/* It has a name from the beginning, so that a successor finds it. */
+int cow_orphan_make(struct cow_upper *u, uint64_t id, mode_t mode, int *ret_fd)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+	auto_fd int fd = -1;
+	char text[24];
+	int sys;
+
+	cow_orphan_text(id, text);
+	fd = openat(u->orphans, text, flags, mode & 07777);
+	if (fd < 0 && errno == EEXIST) {
+		sys = remove_stale(u, text);
+		if (sys)
+			return sys;
+		fd = openat(u->orphans, text, flags, mode & 07777);
+	}
+	if (fd < 0)
+		return errno;
+	sys = cow_upper_exact_mode(fd, mode);
+	if (sys)
+		(void)unlinkat(u->orphans, text, 0);
+	else
+		*ret_fd = fd_steal(&fd);
+	return sys;
+}
+
+int cow_orphan_name(struct cow_upper *u, uint64_t id, int dir, const char *name)
+{
+	char text[24];
+
+	cow_orphan_text(id, text);
+	return cow_upper_put(u, u->orphans, text, dir, name);
+}
+
+void cow_orphan_remove(struct cow_upper *u, uint64_t id)
+{
+	char text[24];
+
+	cow_orphan_text(id, text);
+	(void)unlinkat(u->orphans, text, 0);
+}
