@@ -179,6 +179,11 @@ char *path_cache_dir(bool make, struct err *e)
 	return xdg_dir("XDG_CACHE_HOME", ".cache", make, e);
 }
 
+char *path_state_dir(bool make, struct err *e)
+{
+	return xdg_dir("XDG_STATE_HOME", ".local/state", make, e);
+}
+
 char *path_runtime_dir(bool make, struct err *e)
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");

@@ -36,6 +36,7 @@ char *path_home(struct err *e) FLOE_MUST_USE;
 char *path_data_dir(bool make, struct err *e) FLOE_MUST_USE;
 char *path_config_dir(bool make, struct err *e) FLOE_MUST_USE;
 char *path_cache_dir(bool make, struct err *e) FLOE_MUST_USE;
+char *path_state_dir(bool make, struct err *e) FLOE_MUST_USE;
 /* $XDG_RUNTIME_DIR/floe, else /run/user/UID/floe where /run/user/UID is ours, else /tmp/floe-UID.
  * Refused (ERR_DENIED) unless it is a real directory, ours, and closed to others. */
 char *path_runtime_dir(bool make, struct err *e) FLOE_MUST_USE;

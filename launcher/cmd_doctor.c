@@ -89,6 +89,7 @@ int cmd_doctor(int argc, char **argv)
 	}
 	doctor_look_at_kernel(&r);
 	doctor_look_at_place(&r);
+	doctor_look_at_crashes(&r);
 	if (json && print_json(&r) != 0)
 		return 125;
 	if (!json)

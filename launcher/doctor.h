@@ -30,5 +30,7 @@ void doctor_add(struct doctor_report *r, enum doctor_state state, const char *su
 void doctor_look_at_kernel(struct doctor_report *r);
 /* The user's part: directories, limits, the holder, this installation, keys. Makes floe's directories. */
 void doctor_look_at_place(struct doctor_report *r);
+/* Reports on processes of floe's that died. */
+void doctor_look_at_crashes(struct doctor_report *r);
 
 #endif

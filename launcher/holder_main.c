@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "base/sync.h"
+#include "launcher/crash_report.h"
 #include "launcher/filter.h"
 #include "launcher/holder.h"
 #include "launcher/sandbox.h"
@@ -253,12 +254,15 @@ static void on_signals(struct holder *h)
 {
 	struct signalfd_siginfo info;
 	pid_t pid;
+	int status;
 
 	while (read(h->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		if (info.ssi_signo != SIGCHLD)
 			h->leaving = true;
-	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		launch_crash_reaped(pid, status);
 		on_child(h, pid);
+	}
 }
 
 static int poll_timeout(struct holder *h)
@@ -368,7 +372,7 @@ static int let_go_of_caller(void)
 	return close_range(READY_FD + 1, ~0U, 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct holder h = { .listen_fd = -1,
 			    .lock_fd = -1,
@@ -379,6 +383,8 @@ int main(void)
 	struct err e;
 	int rc;
 
+	if (argc == 3 && !strcmp(argv[1], "--crash-report"))
+		return launch_crash_of_parent("floe-holder", argv[2]);
 	(void)setsid();
 	(void)umask(022);
 	if (let_go_of_caller() < 0)
@@ -387,6 +393,7 @@ int main(void)
 		return 125;
 	(void)fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
 	log_setup("floe-holder", LOG_VERBOSE);
+	launch_crash_watch_self("floe-holder");
 	rc = start(&h, &e);
 	if (rc <= 0) {
 		/* What is mounted goes with our namespace, servers with our sockets. */

@@ -15,8 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "launcher/crash_report.h"
 #include "launcher/server_protocol.h"
 
 /* Before exec: an ordinary user's capabilities in the namespace do not survive it. */
@@ -49,7 +51,7 @@ static int take_power_along(void)
 }
 
 static _Noreturn void become(const char *path, const char *const argv[], const struct launch_server_opt *opt,
-			     int sock)
+			     int sock, int area)
 {
 	sigset_t none;
 
@@ -61,6 +63,8 @@ static _Noreturn void become(const char *path, const char *const argv[], const s
 	    (opt && opt->cache_home && setenv("XDG_CACHE_HOME", opt->cache_home, 1) < 0) ||
 	    (sock == LAUNCH_SERVER_FD ? fcntl(sock, F_SETFD, 0) < 0 : dup2(sock, LAUNCH_SERVER_FD) < 0))
 		_exit(125);
+	if (area >= 0)
+		(void)dup2(area, CRASH_FD);
 	(void)execv(path, (char *const *)argv);
 	_exit(127);
 }
@@ -70,7 +74,7 @@ int launch_server_start(const char *const argv[], const struct launch_server_opt
 {
 	auto_free char *relative = mem_printf(e, "libexec/floe/%s", argv[0]);
 	auto_free char *path = relative ? path_of_install(relative, e) : NULL;
-	int pair[2];
+	int pair[2], area;
 	pid_t pid;
 
 	if (!path)
@@ -79,14 +83,17 @@ int launch_server_start(const char *const argv[], const struct launch_server_opt
 		return err_sys(e, errno, "%s", path);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, errno, "socketpair");
+	area = crash_area_make();
 	pid = fork();
 	if (pid == 0)
-		become(path, argv, opt, pair[1]);
+		become(path, argv, opt, pair[1], area);
 	fd_close(pair[1]);
 	if (pid < 0) {
+		fd_close(area);
 		fd_close(pair[0]);
 		return err_sys(e, errno, "cannot start %s", argv[0]);
 	}
+	launch_crash_watch(pid, argv, area);
 	*ret = (struct launch_server){ .pid = pid, .sock = pair[0] };
 	return 0;
 }
@@ -108,4 +115,5 @@ void launch_server_stop(struct launch_server *s)
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	launch_crash_reaped(pid, 0);
 }

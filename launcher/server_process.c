@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/wire.h"
 #include "launcher/server_protocol.h"
 
@@ -82,10 +83,12 @@ int launch_server_enter(enum launch_server_power power, struct err *e)
 	if (getsockopt(LAUNCH_SERVER_FD, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET)
 		return err_set(e, ERR_USAGE, "this program is started by floe's holder, not by hand");
 	(void)fcntl(LAUNCH_SERVER_FD, F_SETFD, FD_CLOEXEC);
+	crash_adopt(CRASH_FD);
 	(void)close_range(LAUNCH_SERVER_FD + 1, ~0U, 0);
 	fill_standard_descriptors();
 	(void)setsid();
 	quieten_signals();
+	crash_listen(NULL);
 	return drop_power(power, e);
 }
 

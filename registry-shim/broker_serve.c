@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fd.h"
 
 enum { CONTROL, LISTEN, CLIENTS, POLLED = CLIENTS + BROKER_CLIENTS_MAX };
@@ -65,6 +66,7 @@ static void serve_client(struct service *s, size_t i)
 	struct err e;
 
 	s->heard[i] = s->turn;
+	crash_note(CRASH_SETTINGS, i);
 	if (wire_recv(s->fds[i].fd, &m, &e) <= 0 || broker_answer(s->broker, &m, &reply, &e) < 0 ||
 	    wire_send(s->fds[i].fd, &reply, &e) < 0)
 		drop_client(s, i);
@@ -78,6 +80,7 @@ static int serve_control(struct service *s, broker_control_fn *on_control, struc
 
 	if (r <= 0)
 		return r;
+	crash_note(CRASH_CONTROL, 0);
 	return on_control(s->broker, &m, s->fds[CONTROL].fd, e) < 0 ? -1 : 1;
 }
 

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "launcher/server_protocol.h"
@@ -175,6 +176,8 @@ int main(int argc, char **argv)
 	(void)fcntl(LAUNCH_SERVER_FD, F_SETFD, FD_CLOEXEC);
 	(void)umask(077);
 	leave_terminal();
+	crash_adopt(CRASH_FD);
+	crash_listen(NULL);
 	drop_capabilities();
 	if (broker_open(registry, run_dir, &b, &e) < 0)
 		return fail(&e);

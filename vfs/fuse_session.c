@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/mem.h"
 #include "base/sync.h"
 
@@ -60,6 +61,7 @@ static void count(struct vfs_fuse_session *s, const void *request, size_t len)
 	if (len < sizeof(in))
 		return;
 	memcpy(&in, request, sizeof(in));
+	crash_note(in.opcode, in.nodeid);
 	atomic_fetch_add_explicit(&s->counts[in.opcode < OPCODES ? in.opcode : 0], 1, memory_order_relaxed);
 }
 

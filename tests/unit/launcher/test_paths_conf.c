@@ -116,7 +116,6 @@ static void test_files(void **state)
 {
 	char path[] = "/var/tmp/floe-paths-XXXXXX";
 	auto_fd int fd = mkstemp(path);
-	auto_buf struct buf large = BUF_INIT(1 << 20);
 	struct launch_rules r = { 0 };
 	struct err e;
 
