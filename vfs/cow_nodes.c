@@ -175,6 +175,8 @@ static void end_node_locked(struct cow_nodes *t, uint64_t id) SYNC_REQUIRES(t->l
 	}
 	if (!cow_node_is_dir(n))
 		cow_identity_remove(t, id);
+	if (t->on_end)
+		t->on_end(t->on_end_arg, id, cow_node_type(n->head));
 	t->node_count--;
 	cow_memory_set(&n->head, 0);
 	cow_memory_give_node(&t->memory, id);
@@ -245,6 +247,14 @@ bool cow_nodes_forget(struct cow_nodes *t, uint64_t id, uint64_t lookups, struct
 	return gone;
 }
 
+void cow_nodes_on_end(struct cow_nodes *t, void (*fn)(void *arg, uint64_t id, mode_t type), void *arg)
+{
+	sync_lock(&t->lock);
+	t->on_end = fn;
+	t->on_end_arg = arg;
+	sync_unlock(&t->lock);
+}
+
 /* ---- looking */
 
 int cow_nodes_get(struct cow_nodes *t, uint64_t id, struct cow_node *ret)
@@ -271,9 +281,9 @@ static void to_front(struct cow_nodes *t, cow_ref ref)
 static int child_locked(struct cow_nodes *t, uint64_t parent, const char *name, struct cow_node *ret)
 	SYNC_REQUIRES(t->lock)
 {
-	struct cow_place p;
+	struct cow_name_place p;
 	cow_ref ref;
-	int r = cow_place_of(t, parent, name, &p);
+	int r = cow_name_place_of(t, parent, name, &p);
 
 	if (r != 0)
 		return r;
@@ -325,7 +335,7 @@ void cow_step_named(struct cow_step *s, struct cow_node_record *n)
 
 /* In one step with what is in *s already the node gets a name; `ref`: the name's record, 0 = nobody has it.
  */
-static int give_name_locked(struct cow_nodes *t, const struct cow_place *p, cow_ref ref, uint64_t id,
+static int give_name_locked(struct cow_nodes *t, const struct cow_name_place *p, cow_ref ref, uint64_t id,
 			    struct cow_step *s) SYNC_REQUIRES(t->lock)
 {
 	bool is_new = !ref;
@@ -365,11 +375,11 @@ static int seen_locked(struct cow_nodes *t, const struct cow_sighting *s, uint64
 	SYNC_REQUIRES(t->lock)
 {
 	struct cow_step step = { 0 };
-	struct cow_place p;
+	struct cow_name_place p;
 	uint64_t id = 0;
 	bool is_new;
 	cow_ref ref;
-	int r = cow_place_of(t, s->parent, s->name, &p);
+	int r = cow_name_place_of(t, s->parent, s->name, &p);
 
 	if (r != 0)
 		return r;
@@ -437,9 +447,9 @@ static int link_locked(struct cow_nodes *t, uint64_t id, uint64_t parent, const 
 {
 	struct cow_node_record *n = cow_node_find(t, id);
 	struct cow_step step = { 0 };
-	struct cow_place p;
+	struct cow_name_place p;
 	cow_ref ref;
-	int r = cow_place_of(t, parent, name, &p);
+	int r = cow_name_place_of(t, parent, name, &p);
 
 	if (r != 0)
 		return r;
@@ -467,11 +477,11 @@ int cow_nodes_link(struct cow_nodes *t, uint64_t id, uint64_t parent, const char
 
 void cow_nodes_unlink(struct cow_nodes *t, uint64_t parent, const char *name)
 {
-	struct cow_place p;
+	struct cow_name_place p;
 	cow_ref ref = 0;
 
 	sync_lock(&t->lock);
-	if (cow_place_of(t, parent, name, &p) == 0)
+	if (cow_name_place_of(t, parent, name, &p) == 0)
 		ref = cow_name_find(t, &p);
 	if (ref) {
 		cow_name_drop_locked(t, ref);

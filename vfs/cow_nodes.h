@@ -83,6 +83,9 @@ int cow_nodes_add_orphan(struct cow_nodes *t, const struct cow_sighting *s,
 /* True when the node went with this; *ret then says what it was (for its orphan to be removed). Directories
  * above that only it needed go, too. */
 bool cow_nodes_forget(struct cow_nodes *t, uint64_t id, uint64_t lookups, struct cow_node *ret);
+/* `fn` is told of every node that goes, by whatever way, before its id can mean another one. It is called
+ * with the table's lock held: it must not call the table, nor wait. To be set before there are threads. */
+void cow_nodes_on_end(struct cow_nodes *t, void (*fn)(void *arg, uint64_t id, mode_t type), void *arg);
 
 int cow_nodes_set_identity(struct cow_nodes *t, uint64_t id,
 			   const struct cow_identity *identity) FLOE_MUST_USE;

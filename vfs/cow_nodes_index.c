@@ -34,7 +34,7 @@ static uint64_t mix(uint64_t h, uint64_t word)
 
 /* ---- names */
 
-uint32_t cow_place_hash(uint32_t parent, const char *name, size_t len)
+uint32_t cow_name_place_hash(uint32_t parent, const char *name, size_t len)
 {
 	uint64_t h = mix(len, parent), word;
 
@@ -48,7 +48,8 @@ uint32_t cow_place_hash(uint32_t parent, const char *name, size_t len)
 	return (uint32_t)(h ^ h >> 32);
 }
 
-int cow_place_of(const struct cow_nodes *t, uint64_t parent, const char *name, struct cow_place *ret)
+int cow_name_place_of(const struct cow_nodes *t, uint64_t parent, const char *name,
+		      struct cow_name_place *ret)
 {
 	const struct cow_node_record *dir = cow_node_find(t, parent);
 	size_t len = strnlen(name, NAME_MAX + 1);
@@ -59,12 +60,12 @@ int cow_place_of(const struct cow_nodes *t, uint64_t parent, const char *name, s
 		return ENAMETOOLONG;
 	if (!dir || !cow_node_is_dir(dir))
 		return ESTALE;
-	*ret = (struct cow_place){ .parent = (uint32_t)parent, .name = name, .len = len };
-	ret->hash = cow_place_hash(ret->parent, name, len);
+	*ret = (struct cow_name_place){ .parent = (uint32_t)parent, .name = name, .len = len };
+	ret->hash = cow_name_place_hash(ret->parent, name, len);
 	return 0;
 }
 
-cow_ref cow_name_find(const struct cow_nodes *t, const struct cow_place *p)
+cow_ref cow_name_find(const struct cow_nodes *t, const struct cow_name_place *p)
 {
 	cow_ref ref = t->names.heads[p->hash & (t->names.count - 1)];
 
@@ -78,7 +79,7 @@ cow_ref cow_name_find(const struct cow_nodes *t, const struct cow_place *p)
 	return 0;
 }
 
-cow_ref cow_name_make(struct cow_nodes *t, const struct cow_place *p, uint64_t node)
+cow_ref cow_name_make(struct cow_nodes *t, const struct cow_name_place *p, uint64_t node)
 {
 	cow_ref ref = cow_memory_take(&t->memory, cow_memory_name_class(p->len));
 	struct cow_name_record *n;

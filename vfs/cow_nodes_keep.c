@@ -94,7 +94,7 @@ static bool can_be_name_locked(const struct cow_nodes *t, const struct cow_name_
 {
 	uint64_t parent = cow_name_parent(n->link), id = cow_name_node(n->link);
 	const struct cow_node_record *node = cow_node_find(t, id);
-	struct cow_place p = { (uint32_t)parent, n->text, cow_name_len(n->head), n->hash };
+	struct cow_name_place p = { (uint32_t)parent, n->text, cow_name_len(n->head), n->hash };
 
 	return node && id != COW_ROOT && is_dir_locked(t, parent) &&
 	       !(cow_node_is_dir(node) && node->names) && !cow_name_find(t, &p);
@@ -112,7 +112,7 @@ static int keep_name_locked(struct cow_nodes *t, cow_ref ref, size_t room, struc
 	}
 	if (!name_is_well_formed(n, room))
 		return damaged(e, "a name");
-	n->hash = cow_place_hash(cow_name_parent(n->link), n->text, cow_name_len(n->head));
+	n->hash = cow_name_place_hash(cow_name_parent(n->link), n->text, cow_name_len(n->head));
 	if (cow_head_kind(n->head) != COW_IS_NAME)
 		return 0; /* later, when all names are there */
 	if (!can_be_name_locked(t, n)) {

@@ -15,7 +15,7 @@
 enum { EXCHANGE = 1 << 16 }; /* in a head */
 
 struct side { /* of a rename */
-	struct cow_place place;
+	struct cow_name_place place;
 	cow_ref name;    /* who has the place; 0 = nobody that the table knows */
 	cow_ref pending; /* what _begin wrote down; 0 = nothing */
 	uint64_t gets;   /* the node that is to have it; 0 = nobody */
@@ -60,7 +60,7 @@ void cow_pending_unname(struct cow_nodes *t, cow_ref old_place, uint64_t id)
 			cow_memory_set(&places[i]->link, cow_name_link(cow_name_parent(places[i]->link), 0));
 }
 
-static bool is_at(const struct cow_nodes *t, cow_ref ref, const struct cow_place *p)
+static bool is_at(const struct cow_nodes *t, cow_ref ref, const struct cow_name_place *p)
 {
 	const struct cow_name_record *n = cow_name_at(t, ref);
 
@@ -69,8 +69,8 @@ static bool is_at(const struct cow_nodes *t, cow_ref ref, const struct cow_place
 }
 
 /* Its place among the pending; pending_count: not there. */
-static size_t find_locked(const struct cow_nodes *t, const struct cow_place *old_place,
-			  const struct cow_place *new_place, bool exchange) SYNC_REQUIRES(t->lock)
+static size_t find_locked(const struct cow_nodes *t, const struct cow_name_place *old_place,
+			  const struct cow_name_place *new_place, bool exchange) SYNC_REQUIRES(t->lock)
 {
 	size_t i = 0;
 
@@ -81,12 +81,12 @@ static size_t find_locked(const struct cow_nodes *t, const struct cow_place *old
 	return i;
 }
 
-static int places_of(const struct cow_nodes *t, const struct cow_rename *r, struct cow_place *ret_old,
-		     struct cow_place *ret_new)
+static int places_of(const struct cow_nodes *t, const struct cow_rename *r, struct cow_name_place *ret_old,
+		     struct cow_name_place *ret_new)
 {
-	int rc = cow_place_of(t, r->old_parent, r->old_name, ret_old);
+	int rc = cow_name_place_of(t, r->old_parent, r->old_name, ret_old);
 
-	return rc ? rc : cow_place_of(t, r->new_parent, r->new_name, ret_new);
+	return rc ? rc : cow_name_place_of(t, r->new_parent, r->new_name, ret_new);
 }
 
 static uint64_t node_of(const struct cow_nodes *t, cow_ref ref)
@@ -96,7 +96,7 @@ static uint64_t node_of(const struct cow_nodes *t, cow_ref ref)
 
 static int begin_locked(struct cow_nodes *t, const struct cow_rename *r) SYNC_REQUIRES(t->lock)
 {
-	struct cow_place old_place, new_place;
+	struct cow_name_place old_place, new_place;
 	uint64_t exchange = r->exchange ? EXCHANGE : 0;
 	struct cow_step step = { 0 };
 	cow_ref from, to;

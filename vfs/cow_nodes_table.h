@@ -34,9 +34,11 @@ struct cow_nodes {
 	cow_ref *pending; /* old places of renames that were begun */
 	size_t pending_count, pending_cap;
 	uint64_t node_count, name_count;
+	void (*on_end)(void *arg, uint64_t id, mode_t type); /* NULL = nobody asks */
+	void *on_end_arg;
 };
 
-struct cow_place { /* where a name is, whether somebody has it or not */
+struct cow_name_place { /* where a name is, whether somebody has it or not */
 	uint32_t parent;
 	const char *name;
 	size_t len;
@@ -80,13 +82,13 @@ static inline bool cow_node_is_needed(uint64_t id, const struct cow_node_record 
 /* ---- cow_nodes_index.c */
 int cow_chains_open(struct cow_chains *c, struct err *e) FLOE_MUST_USE;
 
-uint32_t cow_place_hash(uint32_t parent, const char *name, size_t len);
+uint32_t cow_name_place_hash(uint32_t parent, const char *name, size_t len);
 /* EINVAL, ENAMETOOLONG; ESTALE: the parent is no directory here. */
-int cow_place_of(const struct cow_nodes *t, uint64_t parent, const char *name,
-		 struct cow_place *ret) FLOE_MUST_USE;
-cow_ref cow_name_find(const struct cow_nodes *t, const struct cow_place *p); /* 0: unknown */
+int cow_name_place_of(const struct cow_nodes *t, uint64_t parent, const char *name,
+		      struct cow_name_place *ret) FLOE_MUST_USE;
+cow_ref cow_name_find(const struct cow_nodes *t, const struct cow_name_place *p); /* 0: unknown */
 /* A record with everything but a valid head. 0: no memory. */
-cow_ref cow_name_make(struct cow_nodes *t, const struct cow_place *p, uint64_t node) FLOE_MUST_USE;
+cow_ref cow_name_make(struct cow_nodes *t, const struct cow_name_place *p, uint64_t node) FLOE_MUST_USE;
 /* A valid name, in its chain and among its directory's children from now on. */
 void cow_name_insert(struct cow_nodes *t, cow_ref ref);
 void cow_name_remove(struct cow_nodes *t, cow_ref ref);

@@ -323,6 +323,32 @@ static void what_went_is_told(void **state)
 	close_table(&t);
 }
 
+static void note_end(void *arg, uint64_t id, mode_t type)
+{
+	uint64_t *ends = arg;
+
+	ends[id % 8] = type;
+}
+
+static void ends_are_told(void **state)
+{
+	struct table t = open_table();
+	uint64_t dir = see_dir(t.t, COW_ROOT, "d"), a = see_file(t.t, dir, "a", 1);
+	uint64_t b = see_file(t.t, dir, "b", 2), ends[8] = { 0 };
+
+	(void)state;
+	cow_nodes_on_end(t.t, note_end, ends);
+	assert_false(forget(t.t, dir, 1));
+	assert_true(forget(t.t, b, 1));
+	assert_int_equal(ends[b % 8], S_IFREG);
+	assert_int_equal(ends[dir % 8], 0);
+	assert_true(forget(t.t, a, 1));
+	assert_int_equal(ends[a % 8], S_IFREG);
+	assert_int_equal(ends[dir % 8], S_IFDIR); /* it went with its last child */
+	assert_int_equal(ends[COW_ROOT], 0);
+	close_table(&t);
+}
+
 static void places_are_used_again_with_another_generation(void **state)
 {
 	enum { ROUNDS = 3000 };
@@ -680,6 +706,7 @@ int main(void)
 		cmocka_unit_test(inode_numbers_are_used_again),
 		cmocka_unit_test(forgotten_nodes_go),
 		cmocka_unit_test(what_went_is_told),
+		cmocka_unit_test(ends_are_told),
 		cmocka_unit_test(places_are_used_again_with_another_generation),
 		cmocka_unit_test(facts_are_kept),
 		cmocka_unit_test(a_lost_object_with_a_name_is_found),
