@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "launcher/engine.h"
 #include "launcher/holder_list.h"
 #include "launcher/verbs.h"
 
@@ -19,12 +20,14 @@ static void print_help(void)
 	(void)fputs("Usage: floe env list [--json]\n"
 		    "       floe env show NAME... [--json]\n"
 		    "       floe env diff NAME... [--json]\n"
+		    "       floe env set NAME... --engine auto|overlay|fuse\n"
 		    "       floe env reset NAME... [--files] [--settings] [--yes]\n"
 		    "       floe env remove NAME... [--yes]\n\n"
 		    "An environment keeps what applications have written: files and settings.\n\n"
 		    "  list    all environments\n"
 		    "  show    all about one\n"
 		    "  diff    what was changed in it: A added, M modified, m only attributes, D deleted\n"
+		    "  set     how package, host and environment are put together from the next launch on\n"
 		    "  reset   back to nothing written; --files or --settings: only these\n"
 		    "  remove  the environment and all it keeps\n\n"
 		    "  --json     for programs\n"
@@ -81,6 +84,35 @@ static int reset_one(const struct cmd_env_opt *opt, const char *name)
 	return 0;
 }
 
+static int set_one(const char *name, enum launch_engine engine)
+{
+	auto_environment struct launch_environment *env = NULL;
+	struct err e;
+
+	if (open_alone(name, &env, &e) < 0 || launch_engine_check(env, engine, &e) < 0 ||
+	    launch_environment_set_engine(env, launch_engine_name(engine), &e) < 0)
+		return report(&e);
+	return 0;
+}
+
+int cmd_env_set(const struct cmd_env_opt *opt, char **names)
+{
+	enum launch_engine engine;
+	int status = 0, one;
+	struct err e;
+
+	if (!opt->engine) {
+		log_error("env set: say what: --engine auto, overlay or fuse");
+		return 125;
+	}
+	if (launch_engine_parse(opt->engine, &engine, &e) < 0)
+		return report(&e);
+	for (; *names; names++)
+		if ((one = set_one(*names, engine)))
+			status = one;
+	return status;
+}
+
 static int remove_one(const struct cmd_env_opt *opt, const char *name)
 {
 	struct launch_environment *env = NULL;
@@ -118,9 +150,13 @@ int cmd_env_remove(const struct cmd_env_opt *opt, char **names)
 static int parse(int argc, char **argv, struct cmd_env_opt *opt)
 {
 	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },  { "yes", no_argument, NULL, 'y' },
-		{ "files", no_argument, NULL, 'f' }, { "settings", no_argument, NULL, 's' },
-		{ "help", no_argument, NULL, 'h' },  { 0 },
+		{ "json", no_argument, NULL, 'j' },
+		{ "yes", no_argument, NULL, 'y' },
+		{ "files", no_argument, NULL, 'f' },
+		{ "settings", no_argument, NULL, 's' },
+		{ "engine", required_argument, NULL, 'e' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	int c;
 
@@ -138,6 +174,9 @@ static int parse(int argc, char **argv, struct cmd_env_opt *opt)
 		case 's':
 			opt->settings = true;
 			break;
+		case 'e':
+			opt->engine = optarg;
+			break;
 		case 'h':
 			print_help();
 			return 0;
@@ -151,6 +190,13 @@ static int parse(int argc, char **argv, struct cmd_env_opt *opt)
 
 int cmd_env(int argc, char **argv)
 {
+	static const struct {
+		const char *what;
+		int (*run)(const struct cmd_env_opt *opt, char **names);
+	} verbs[] = {
+		{ "show", cmd_env_show },   { "diff", cmd_env_diff },     { "set", cmd_env_set },
+		{ "reset", cmd_env_reset }, { "remove", cmd_env_remove },
+	};
 	struct cmd_env_opt opt = { 0 };
 	int status = parse(argc, argv, &opt);
 	const char *what;
@@ -159,7 +205,7 @@ int cmd_env(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	if (optind == argc) {
-		log_error("env: say what: list, show, diff, reset or remove (floe env --help)");
+		log_error("env: say what: list, show, diff, set, reset or remove (floe env --help)");
 		return 125;
 	}
 	what = argv[optind];
@@ -170,18 +216,13 @@ int cmd_env(int argc, char **argv)
 		log_error("env list takes no names; see floe env show %s", *names);
 		return 125;
 	}
-	if (strcmp(what, "show") != 0 && strcmp(what, "diff") != 0 && strcmp(what, "reset") != 0 &&
-	    strcmp(what, "remove") != 0) {
-		log_error("env: \"%s\" is none of list, show, diff, reset, remove", what);
-		return 125;
-	}
-	if (!*names) {
-		log_error("env %s: which environment? floe env list shows them", what);
-		return 125;
-	}
-	if (!strcmp(what, "show"))
-		return cmd_env_show(&opt, names);
-	if (!strcmp(what, "diff"))
-		return cmd_env_diff(&opt, names);
-	return !strcmp(what, "reset") ? cmd_env_reset(&opt, names) : cmd_env_remove(&opt, names);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (!strcmp(what, verbs[i].what)) {
+			if (*names)
+				return verbs[i].run(&opt, names);
+			log_error("env %s: which environment? floe env list shows them", what);
+			return 125;
+		}
+	log_error("env: \"%s\" is none of list, show, diff, set, reset, remove", what);
+	return 125;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "launcher/cmd_env.h"
+#include "launcher/engine.h"
 #include "launcher/holder_list.h"
 #include "launcher/json_output.h"
 #include "launcher/table.h"
@@ -20,7 +21,7 @@ struct running {
 	const char *name;
 	uint64_t launches;
 	bool is_active;
-	char *engine; /* owned; NULL = not active */
+	char *engine, *engine_why; /* owned; NULL = not active */
 };
 
 static int count_row(void *arg, const struct wire_in *row, struct err *e)
@@ -32,11 +33,19 @@ static int count_row(void *arg, const struct wire_in *row, struct err *e)
 	if (wire_is(row, "kind", "environment") && wire_is(row, "name", r->name)) {
 		r->is_active = true;
 		free(r->engine);
+		free(r->engine_why);
 		r->engine = launch_row_text(row, "engine", e);
-		if (!r->engine)
+		r->engine_why = launch_row_text(row, "engine-why", e);
+		if (!r->engine || !r->engine_why)
 			return -1;
 	}
 	return 0;
+}
+
+static void running_fini(struct running *r)
+{
+	free(r->engine);
+	free(r->engine_why);
 }
 
 /* A holder that does not answer well is said once, and nothing is known of what runs then. */
@@ -92,16 +101,24 @@ static int measure(const struct launch_environment *env, struct usage *ret, stru
 	return 0;
 }
 
+/* "engine": what makes the union now, or would; null when that has to be found out first. */
 static json_t *describe(const struct launch_environment *env, const struct usage *use,
 			const struct running *run)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:I, s:s?}", "name",
-			 launch_json_bytes(env->name), "package", launch_json_bytes(env->package), "version",
-			 launch_json_bytes(env->version), "root", launch_json_bytes(env->root), "source",
-			 launch_json_bytes(env->source), "directory", launch_json_bytes(env->dir), "created",
-			 (json_int_t)env->created_s, "last_used", (json_int_t)env->used_s, "bytes",
+	struct launch_engine_choice next;
+	bool is_known = launch_engine_guess(env, &next);
+	const char *engine = run->engine ? run->engine : is_known ? launch_engine_name(next.engine) : NULL;
+	const char *why = run->engine ? run->engine_why : is_known ? next.why : NULL;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:I, s:s?, s:o, s:o}",
+			 "name", launch_json_bytes(env->name), "package", launch_json_bytes(env->package),
+			 "version", launch_json_bytes(env->version), "root", launch_json_bytes(env->root),
+			 "source", launch_json_bytes(env->source), "directory", launch_json_bytes(env->dir),
+			 "created", (json_int_t)env->created_s, "last_used", (json_int_t)env->used_s, "bytes",
 			 (json_int_t)use->bytes, "files", (json_int_t)use->files, "active",
-			 (int)run->is_active, "launches", (json_int_t)run->launches, "engine", run->engine);
+			 (int)run->is_active, "launches", (json_int_t)run->launches, "engine", engine,
+			 "engine_why", why ? launch_json_bytes(why) : json_null(), "engine_wanted",
+			 launch_json_bytes(*env->engine ? env->engine : "auto"));
 }
 
 static int add_row(struct launch_table *t, const struct launch_environment *env, const struct usage *use,
@@ -135,7 +152,7 @@ static int list_one(const char *name, struct launch_table *t, json_t *all, struc
 			     : 0;
 	else
 		rc = add_row(t, env, &use, &run, e);
-	free(run.engine);
+	running_fini(&run);
 	return rc;
 }
 
@@ -164,6 +181,20 @@ int cmd_env_list(const struct cmd_env_opt *opt)
 	return 0;
 }
 
+static void print_engine(const struct launch_environment *env, const struct running *run)
+{
+	struct launch_engine_choice next;
+	bool is_known = launch_engine_guess(env, &next);
+
+	(void)printf("engine:     %s", *env->engine ? env->engine : "auto");
+	if (run->engine)
+		(void)printf(", now %s: %s\n", run->engine, run->engine_why);
+	else if (is_known)
+		(void)printf(", next %s: %s\n", launch_engine_name(next.engine), next.why);
+	else
+		(void)printf(", the next launch finds out which\n");
+}
+
 static void print_details(const struct launch_environment *env, const struct usage *use,
 			  const struct running *run)
 {
@@ -182,9 +213,9 @@ static void print_details(const struct launch_environment *env, const struct usa
 	(void)printf("made:       %s\nlast used:  %s\n", created, used);
 	(void)printf("size:       %s, %llu files\n", size, (unsigned long long)use->files);
 	(void)printf("files:      %s\nsettings:   %s\n", env->upper, env->registry);
+	print_engine(env, run);
 	if (run->is_active)
-		(void)printf("running:    %llu, engine %s\n", (unsigned long long)run->launches,
-			     *run->engine ? run->engine : "unknown");
+		(void)printf("running:    %llu\n", (unsigned long long)run->launches);
 	else
 		(void)printf("running:    nothing\n");
 }
@@ -208,7 +239,7 @@ static int show_one(const char *name, json_t *all, bool is_first)
 			(void)putchar('\n');
 		print_details(env, &use, &run);
 	}
-	free(run.engine);
+	running_fini(&run);
 	return 0;
 }
 

@@ -26,8 +26,14 @@ struct doctor_report {
 void doctor_add(struct doctor_report *r, enum doctor_state state, const char *subject, const char *advice,
 		const char *fmt, ...) FLOE_PRINTF(5, 6);
 
-/* The kernel's part: version, namespaces, FUSE, overlay. Mounts are made in children's namespaces only. */
+/* Runs an experiment (NULL = none) in a child, in namespaces of its own; `dir` is for it. */
+typedef int doctor_experiment_fn(const char *dir, struct err *e);
+int doctor_try_in_child(doctor_experiment_fn *experiment, const char *dir, struct err *e) FLOE_MUST_USE;
+
+/* The kernel's part: version, namespaces, FUSE, engines. Mounts are made in children's namespaces only. */
 void doctor_look_at_kernel(struct doctor_report *r);
+/* Part of it: the two engines, on the file system of the data directory. */
+void doctor_look_at_engines(struct doctor_report *r);
 /* The user's part: directories, limits, the holder, this installation, keys. Makes floe's directories. */
 void doctor_look_at_place(struct doctor_report *r);
 /* Reports on processes of floe's that died. */

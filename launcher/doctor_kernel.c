@@ -16,12 +16,8 @@
 #include "launcher/doctor.h"
 #include "launcher/sandbox.h"
 #include "vfs/fuse_mount.h"
-#include "vfs/union.h"
 
-typedef int experiment_fn(const char *dir, struct err *e);
-
-/* Runs it in namespaces of its own. */
-static int try_in_child(experiment_fn *experiment, const char *dir, struct err *e)
+int doctor_try_in_child(doctor_experiment_fn *experiment, const char *dir, struct err *e)
 {
 	int ends[2], status;
 	ssize_t n;
@@ -87,7 +83,7 @@ static void look_at_version(struct doctor_report *r)
 			   "Linux %s", u.release);
 	else if (major < 6 || (major == 6 && minor < 9))
 		doctor_add(r, DOCTOR_OK, "kernel", NULL,
-			   "Linux %s (6.9 and later also hide the death of a package server)", u.release);
+			   "Linux %s (6.9 and later also hide the death of a server)", u.release);
 	else
 		doctor_add(r, DOCTOR_OK, "kernel", NULL, "Linux %s", u.release);
 }
@@ -111,7 +107,7 @@ static int look_at_namespaces(struct doctor_report *r)
 {
 	struct err e;
 
-	if (try_in_child(NULL, NULL, &e) < 0) {
+	if (doctor_try_in_child(NULL, NULL, &e) < 0) {
 		if (geteuid() == 0)
 			doctor_add(r, DOCTOR_FAIL, "mount namespaces",
 				   "this container keeps even root from mounting: give it CAP_SYS_ADMIN, or "
@@ -157,11 +153,6 @@ static int mount_fuse(const char *dir, struct err *e)
 	return 0;
 }
 
-static int probe_overlay(const char *dir, struct err *e)
-{
-	return vfs_union_probe(dir, e);
-}
-
 static void look_at_fuse_mount(struct doctor_report *r)
 {
 	char dir[] = "/tmp/floe-doctor-XXXXXX";
@@ -171,7 +162,7 @@ static void look_at_fuse_mount(struct doctor_report *r)
 		doctor_add(r, DOCTOR_WARN, "FUSE mount", NULL, "not tried: /tmp: %s", strerror(errno));
 		return;
 	}
-	if (try_in_child(mount_fuse, dir, &e) < 0)
+	if (doctor_try_in_child(mount_fuse, dir, &e) < 0)
 		doctor_add(r, DOCTOR_FAIL, "FUSE mount",
 			   "packages cannot be mounted: FUSE needs Linux 4.18, and a container that allows "
 			   "mount(2)",
@@ -179,22 +170,6 @@ static void look_at_fuse_mount(struct doctor_report *r)
 	else
 		doctor_add(r, DOCTOR_OK, "FUSE mount", NULL, "works in a namespace of our own");
 	(void)rmdir(dir);
-}
-
-static void look_at_overlay(struct doctor_report *r)
-{
-	struct err e;
-	auto_free char *data = path_data_dir(true, &e);
-
-	if (!data)
-		doctor_add(r, DOCTOR_WARN, "overlay", NULL, "not tried: %s", e.msg);
-	else if (try_in_child(probe_overlay, data, &e) < 0)
-		doctor_add(r, DOCTOR_FAIL, "overlay",
-			   "set XDG_DATA_HOME to a directory on ext4, xfs, btrfs or tmpfs: environments need "
-			   "user attributes and whiteouts, which network and FUSE file systems lack",
-			   "%s", e.msg);
-	else
-		doctor_add(r, DOCTOR_OK, "overlay", NULL, "works on the file system of %s", data);
 }
 
 void doctor_look_at_kernel(struct doctor_report *r)
@@ -207,5 +182,5 @@ void doctor_look_at_kernel(struct doctor_report *r)
 	if (can_mount < 0)
 		return; /* the rest would say the same again */
 	look_at_fuse_mount(r);
-	look_at_overlay(r);
+	doctor_look_at_engines(r);
 }

@@ -109,7 +109,7 @@ static struct launch_environment *describe(const char *name, const char *envs, s
 	    !(env->work = path_join(env->dir, "work", e)) ||
 	    !(env->registry = path_join(env->dir, "registry.db", e)) || !(env->package = mem_strdup("", e)) ||
 	    !(env->version = mem_strdup("", e)) || !(env->root = mem_strdup("", e)) ||
-	    !(env->source = mem_strdup("", e))) {
+	    !(env->source = mem_strdup("", e)) || !(env->engine = mem_strdup("", e))) {
 		launch_environment_close(env);
 		return NULL;
 	}
@@ -167,7 +167,7 @@ static int fill_new(int fd, struct err *e)
 	if (lock < 0)
 		return err_sys(e, errno, "new environment");
 	return launch_environment_record_write(
-		fd, &(struct launch_environment_record){ "", "", "", "", (int64_t)time(NULL) }, e);
+		fd, &(struct launch_environment_record){ "", "", "", "", "", (int64_t)time(NULL) }, e);
 }
 
 /* A hidden directory that nobody else has: ".new-NAME-1" and so on. */
@@ -246,18 +246,40 @@ void launch_environment_close(struct launch_environment *env)
 	free(env->version);
 	free(env->root);
 	free(env->source);
+	free(env->engine);
 	free(env);
 }
 
 /* ---- changing --------------------------------------------------------------------------- */
 
+static int write_record(const struct launch_environment *env, const struct launch_environment_record *r,
+			struct err *e)
+{
+	auto_fd int dir = open(env->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return err_sys(e, errno, "%s", env->dir);
+	return launch_environment_record_write(dir, r, e);
+}
+
+static int replace(char **field, const char *value, struct err *e)
+{
+	char *copy = mem_strdup(value, e);
+
+	if (!copy)
+		return -1;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
 int launch_environment_note(struct launch_environment *env, const char *package, const char *version,
 			    const char *root, const char *source, struct err *e)
 {
-	const struct launch_environment_record record = { package, version, root, source, env->created_s };
+	const struct launch_environment_record record = { package, version,     root,
+							  source,  env->engine, env->created_s };
 	char **const fields[] = { &env->package, &env->version, &env->root, &env->source };
 	const char *const values[] = { package, version, root, source };
-	auto_fd int dir = -1;
 	bool differs = false;
 
 	/* When it was last used is a hint for people; a disk that refuses it must not stop a launch. */
@@ -267,20 +289,22 @@ int launch_environment_note(struct launch_environment *env, const char *package,
 		differs |= strcmp(*fields[i], values[i]) != 0;
 	if (!differs)
 		return 0;
-	dir = open(env->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_sys(e, errno, "%s", env->dir);
-	if (launch_environment_record_write(dir, &record, e) < 0)
+	if (write_record(env, &record, e) < 0)
 		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-		char *copy = mem_strdup(values[i], e);
-
-		if (!copy)
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		if (replace(fields[i], values[i], e) < 0)
 			return -1;
-		free(*fields[i]);
-		*fields[i] = copy;
-	}
 	return 0;
+}
+
+int launch_environment_set_engine(struct launch_environment *env, const char *engine, struct err *e)
+{
+	const struct launch_environment_record record = { env->package, env->version, env->root,
+							  env->source,  engine,       env->created_s };
+
+	if (!strcmp(env->engine, engine))
+		return 0;
+	return write_record(env, &record, e) < 0 ? -1 : replace(&env->engine, engine, e);
 }
 
 /* The exchange is the one step that counts: before it nothing has changed, after it everything has. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Environments on disk: one directory per environment, below DATA/envs/.
  *
- *   NAME/environment   "key=value" lines: format=1, package, version, root, source, created (seconds)
+ *   NAME/environment   "key=value" lines: format=1, package, version, root, source, engine (as asked for),
+ *                      created (seconds)
  *   NAME/upper/        what was written (vfs/upper.h)
- *   NAME/work/         overlayfs's own
+ *   NAME/work/         overlayfs's own, or the fuse engine's (vfs/cow_upper.h)
  *   NAME/registry.db   settings (registry-shim/hive.h)
  *   NAME/lock          flock: shared = being used or looked at, exclusive = being reset or removed
  *
@@ -24,6 +25,7 @@ struct launch_environment {
 	char *work;
 	char *registry;                          /* DIR/registry.db; may not exist */
 	char *package, *version, *root, *source; /* of the last launch; never NULL, may be "" */
+	char *engine;                            /* asked for (launcher/engine.h); "" = auto */
 	int64_t created_s;
 	int64_t used_s; /* when it was last noted (below), or made */
 	int lock_fd;    /* held until close */
@@ -46,6 +48,9 @@ static inline void launch_environment_close_ptr(struct launch_environment **env)
 /* Notes what is being run in it, and that it was used now; written only when something differs. */
 int launch_environment_note(struct launch_environment *env, const char *package, const char *version,
 			    const char *root, const char *source, struct err *e) FLOE_MUST_USE;
+/* Notes the engine for the next mount. */
+int launch_environment_set_engine(struct launch_environment *env, const char *engine,
+				  struct err *e) FLOE_MUST_USE;
 /* Back to nothing written: files, settings, or both. Needs the exclusive lock. Each of the two is old or new
  * after a crash. */
 int launch_environment_reset(struct launch_environment *env, bool files, bool settings,

@@ -41,10 +41,8 @@ static int parse_line(struct launch_environment *env, const char *key, size_t ke
 		const char *key;
 		char **field;
 	} fields[] = {
-		{ "package", &env->package },
-		{ "version", &env->version },
-		{ "root", &env->root },
-		{ "source", &env->source },
+		{ "package", &env->package }, { "version", &env->version }, { "root", &env->root },
+		{ "source", &env->source },   { "engine", &env->engine },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
@@ -92,14 +90,17 @@ int launch_environment_record_read(struct launch_environment *env, struct err *e
 
 int launch_environment_record_write(int dir_fd, const struct launch_environment_record *r, struct err *e)
 {
-	const char *const values[] = { r->package, r->version, r->root, r->source };
+	const char *const values[] = { r->package, r->version, r->root, r->source, r->engine };
 	auto_buf struct buf b = BUF_INIT(RECORD_MAX);
 
 	for (size_t i = 0; i < ARRAY_LEN(values); i++)
 		if (strchr(values[i], '\n'))
-			return err_set(e, ERR_FORMAT, "a name, version or source with a line break in it");
-	if (buf_printf(&b, e, "format=%d\npackage=%s\nversion=%s\nroot=%s\nsource=%s\ncreated=%lld\n", FORMAT,
-		       r->package, r->version, r->root, r->source, (long long)r->created_s) < 0)
+			return err_set(e, ERR_FORMAT,
+				       "a name, version, source or engine with a line break in it");
+	if (buf_printf(&b, e,
+		       "format=%d\npackage=%s\nversion=%s\nroot=%s\nsource=%s\nengine=%s\ncreated=%lld\n",
+		       FORMAT, r->package, r->version, r->root, r->source, r->engine,
+		       (long long)r->created_s) < 0)
 		return -1;
 	return fd_write_file(dir_fd, RECORD, b.data, b.len, 0600, e);
 }

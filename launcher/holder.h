@@ -2,10 +2,11 @@
 /* The holder's insides: what it keeps alive, and the steps between them. One thread, one poll loop; nothing
  * here waits for a server, the network or a union (those answer later, by a message or by a child's end).
  *
- *   client ──launch──► package (server opens it, mounts it) ──► environment (a child assembles the union,
- *                      a server keeps its settings) ──► client gets namespaces; its connection is the lease
+ *   client ──launch──► package (server opens it, mounts it) ──► environment (with the fuse engine a server
+ *                      serves the union; a child assembles it; a server keeps its settings) ──► client gets
+ *                      namespaces; its connection is the lease
  *
- * The holder keeps every /dev/fuse descriptor: a package server that dies is replaced on the same one. */
+ * The holder keeps every /dev/fuse descriptor: a server that dies is replaced on the same one. */
 #ifndef FLOE_LAUNCH_HOLDER_H
 #define FLOE_LAUNCH_HOLDER_H
 
@@ -14,8 +15,10 @@
 #include <sys/types.h>
 
 #include "base/wire.h"
+#include "launcher/engine.h"
 #include "launcher/environment.h"
 #include "launcher/holder_address.h"
+#include "launcher/holder_mount.h"
 #include "launcher/server.h"
 
 enum holder_state { HOLDER_STARTING, HOLDER_READY, HOLDER_FAILED };
@@ -25,20 +28,16 @@ struct holder_package {
 	char *source, *identity; /* identity: of the file, and of the keys it was judged by */
 	bool trust_once, offline;
 	uint64_t fail_after_s;
-	struct launch_server server;
-	int fuse_fd;
-	bool is_mounted;
-	char *mount;
+	struct holder_mount mount;
 	struct wire_in opened; /* the server's "opened"; descriptor 0: registry defaults */
 	char *root, *name, *version;
-	uint8_t *init; /* for takeover */
-	size_t init_len;
 	enum holder_state state;
-	struct err err; /* HOLDER_FAILED */
-	unsigned restarts;
-	uint64_t restart_window_ms;
+	struct err err;        /* HOLDER_FAILED */
 	unsigned environments; /* that stand on it */
 };
+
+/* What is being done about an environment's union; see holder_union.c. */
+enum holder_union_step { UNION_LOCKING, UNION_SERVING, UNION_ASSEMBLING, UNION_THERE };
 
 struct holder_environment {
 	struct holder_environment *next;
@@ -49,9 +48,14 @@ struct holder_environment {
 	char *tree, *run; /* the assembled union; what is shown as /.floe/run */
 	char *home;
 	int union_lock; /* inherited by every init: two unions on one upper are undefined */
-	pid_t assembler;
-	int assembler_report;
-	bool is_assembled, has_config;
+	enum launch_engine wanted;
+	bool is_engine_asked;               /* by the request: noted once it is chosen */
+	struct launch_engine_choice engine; /* from UNION_SERVING on */
+	enum holder_union_step step;
+	struct holder_mount served; /* fuse engine; else nothing */
+	pid_t worker;               /* locks or assembles; 0 = none */
+	int worker_report;
+	bool has_config;
 	struct launch_server server; /* registry broker; none without configuration files */
 	bool server_ready;
 	enum holder_state state;
@@ -100,6 +104,10 @@ void holder_package_server_died(struct holder *h, struct holder_package *p);
 void holder_package_drop(struct holder *h, struct holder_package *p);
 /* Drops packages that nothing stands on: failed ones, replaced ones, those whose environments have gone. */
 void holder_packages_sweep(struct holder *h);
+/* Adds what a server needs to open it to a command line; `seconds` is where a number goes. */
+enum { HOLDER_PACKAGE_ARGS_MAX = 6, HOLDER_SECONDS_MAX = 24 };
+size_t holder_package_args(const struct holder_package *p, const char *argv[HOLDER_PACKAGE_ARGS_MAX],
+			   char seconds[HOLDER_SECONDS_MAX]);
 /* Asks its server a question and waits for the answer, at most a second. */
 int holder_package_ask(struct holder_package *p, const char *type, struct wire_in *ret,
 		       struct err *e) FLOE_MUST_USE;
@@ -107,15 +115,24 @@ int holder_package_ask(struct holder_package *p, const char *type, struct wire_i
 /* ---- holder_environment.c */
 int holder_environment_want(struct holder *h, const struct wire_in *request, struct holder_package *p,
 			    struct holder_environment **ret, struct err *e) FLOE_MUST_USE;
-void holder_environment_report(struct holder *h,
-			       struct holder_environment *env); /* the assembler has written or ended */
 void holder_environment_message(struct holder *h, struct holder_environment *env);
 void holder_environment_server_died(struct holder *h, struct holder_environment *env);
 void holder_environment_launch_ended(struct holder *h, struct holder_environment *env);
 void holder_environment_drop(struct holder *h, struct holder_environment *env);
+/* The union is there, or the settings are: whoever waits goes on when both are. */
+void holder_environment_check_ready(struct holder *h, struct holder_environment *env);
+void holder_environment_give_up(struct holder *h, struct holder_environment *env, const struct err *why);
 /* Drops environments (and then packages) that nobody has used for h->idle_ms. Returns the milliseconds until
  * the next one is due, UINT64_MAX when there is none. */
 uint64_t holder_environments_expire(struct holder *h);
+
+/* ---- holder_union.c: the steps from a directory on disk to a mounted union */
+int holder_union_start(struct holder *h, struct holder_environment *env, struct err *e) FLOE_MUST_USE;
+void holder_union_report(struct holder *h, struct holder_environment *env); /* the worker has written or ended
+									     */
+void holder_union_message(struct holder *h, struct holder_environment *env); /* from its server */
+void holder_union_server_died(struct holder *h, struct holder_environment *env);
+void holder_union_end(struct holder_environment *env); /* in any state */
 
 /* ---- holder_client.c is the other side; requests are in holder_request.c */
 void holder_client_message(struct holder *h, struct holder_client *c);

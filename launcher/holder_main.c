@@ -234,13 +234,16 @@ static void forget_done_clients(struct holder *h)
 static void on_child(struct holder *h, pid_t pid)
 {
 	for (struct holder_package *p = h->packages; p; p = p->next)
-		if (p->server.pid == pid) {
+		if (p->mount.server.pid == pid) {
 			holder_package_server_died(h, p);
 			return;
 		}
 	for (struct holder_environment *env = h->environments; env; env = env->next)
 		if (env->server.pid == pid) {
 			holder_environment_server_died(h, env);
+			return;
+		} else if (env->served.server.pid == pid) {
+			holder_union_server_died(h, env);
 			return;
 		}
 	if (h->host_view.pid == pid) {
@@ -284,7 +287,7 @@ static int poll_timeout(struct holder *h)
 
 /* What one entry of the poll set stands for. */
 struct watch {
-	enum { WATCH_PACKAGE, WATCH_ENV_SERVER, WATCH_ENV_REPORT, WATCH_CLIENT } kind;
+	enum { WATCH_PACKAGE, WATCH_ENV_SERVER, WATCH_ENV_REPORT, WATCH_UNION, WATCH_CLIENT } kind;
 	void *of;
 };
 
@@ -310,10 +313,11 @@ static void fill(const struct holder *h, struct poll_set *s)
 	watch(s, h->signal_fd, 0, NULL);
 	watch(s, h->listen_fd, 0, NULL);
 	for (struct holder_package *p = h->packages; p; p = p->next)
-		watch(s, p->server.sock, WATCH_PACKAGE, p);
+		watch(s, p->mount.server.sock, WATCH_PACKAGE, p);
 	for (struct holder_environment *env = h->environments; env; env = env->next) {
 		watch(s, env->server.sock, WATCH_ENV_SERVER, env);
-		watch(s, env->assembler_report, WATCH_ENV_REPORT, env);
+		watch(s, env->served.server.sock, WATCH_UNION, env);
+		watch(s, env->worker_report, WATCH_ENV_REPORT, env);
 	}
 	for (struct holder_client *c = h->clients; c; c = c->next)
 		watch(s, c->sock, WATCH_CLIENT, c);
@@ -330,7 +334,10 @@ static void dispatch(struct holder *h, const struct watch *w)
 		holder_environment_message(h, w->of);
 		return;
 	case WATCH_ENV_REPORT:
-		holder_environment_report(h, w->of);
+		holder_union_report(h, w->of);
+		return;
+	case WATCH_UNION:
+		holder_union_message(h, w->of);
 		return;
 	case WATCH_CLIENT:
 		holder_client_message(h, w->of);

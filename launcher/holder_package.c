@@ -1,37 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The holder's packages: one server and one mount each; see holder.h.
- *
- * A server that dies while serving is started again on the same /dev/fuse descriptor with the INIT
- * request of the first one; what the dead server had taken is sent again by the kernel. Only when
- * servers keep dying, or the package cannot be opened again, is the mount given up. */
+/* The holder's packages: one server and one mount each; see holder.h and holder_mount.h. A mount is given up
+ * also when the package cannot be opened again. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "base/sync.h"
 #include "launcher/holder.h"
-#include "vfs/fuse_mount.h"
 
-enum { RESTARTS_MAX = 40, RESTART_WINDOW_MS = 10 * 1000, ASK_MS = 1000 };
+enum { ASK_MS = 1000 };
 
 static void package_free(struct holder_package *p)
 {
+	holder_mount_fini(&p->mount);
 	free(p->source);
 	free(p->identity);
-	free(p->mount);
 	free(p->root);
 	free(p->name);
 	free(p->version);
-	free(p->init);
 	wire_in_fini(&p->opened);
-	fd_close(p->fuse_fd);
 	free(p);
 }
 
@@ -42,11 +34,6 @@ void holder_package_drop(struct holder *h, struct holder_package *p)
 			*at = p->next;
 			break;
 		}
-	if (p->is_mounted)
-		(void)umount2(p->mount, MNT_DETACH);
-	if (p->mount)
-		(void)rmdir(p->mount);
-	launch_server_release(&p->server);
 	package_free(p);
 }
 
@@ -54,22 +41,15 @@ static void give_up(struct holder *h, struct holder_package *p, const struct err
 {
 	p->state = HOLDER_FAILED;
 	p->err = *why;
-	launch_server_release(&p->server);
-	if (p->is_mounted)
-		(void)umount2(p->mount, MNT_DETACH);
-	p->is_mounted = false;
-	fd_close(p->fuse_fd); /* the kernel ends what still waits with ENOTCONN */
-	p->fuse_fd = -1;
+	holder_mount_give_up(&p->mount);
 	holder_clients_advance(h);
 }
 
-static int start_server(struct holder_package *p, struct err *e)
+size_t holder_package_args(const struct holder_package *p, const char *argv[HOLDER_PACKAGE_ARGS_MAX],
+			   char seconds[HOLDER_SECONDS_MAX])
 {
-	char seconds[24];
-	const char *argv[10];
 	size_t n = 0;
 
-	argv[n++] = "floe-package-server";
 	argv[n++] = "--source";
 	argv[n++] = p->source;
 	if (p->trust_once)
@@ -77,12 +57,20 @@ static int start_server(struct holder_package *p, struct err *e)
 	if (p->offline)
 		argv[n++] = "--offline";
 	if (p->fail_after_s) {
-		(void)snprintf(seconds, sizeof(seconds), "%llu", (unsigned long long)p->fail_after_s);
+		(void)snprintf(seconds, HOLDER_SECONDS_MAX, "%llu", (unsigned long long)p->fail_after_s);
 		argv[n++] = "--fail-after";
 		argv[n++] = seconds;
 	}
-	argv[n] = NULL;
-	return launch_server_start(argv, NULL, &p->server, e);
+	return n;
+}
+
+static int start_server(struct holder_package *p, struct err *e)
+{
+	const char *argv[1 + HOLDER_PACKAGE_ARGS_MAX + 1] = { "floe-package-server" };
+	char seconds[HOLDER_SECONDS_MAX];
+
+	argv[1 + holder_package_args(p, argv + 1, seconds)] = NULL;
+	return launch_server_start(argv, NULL, &p->mount.server, e);
 }
 
 /* ---- wanting --------------------------------------------------------------------------------- */
@@ -178,13 +166,13 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	p = mem_alloc(1, sizeof(*p), e);
 	if (!p)
 		return -1;
-	*p = (struct holder_package){ .server = { .sock = -1 }, .fuse_fd = -1, .trust_once = trust_once };
+	*p = (struct holder_package){ .mount = HOLDER_MOUNT_NONE, .trust_once = trust_once };
 	p->offline = wire_u64_or(request, "offline", 0) != 0;
 	p->fail_after_s = wire_u64_or(request, "fail-after", 0);
 	p->source = mem_steal(source);
 	p->identity = mem_steal(identity);
-	p->mount = mem_printf(e, "%s/package-%u", h->address.stage, ++serial);
-	if (!p->mount || start_server(p, e) < 0) {
+	p->mount.point = mem_printf(e, "%s/package-%u", h->address.stage, ++serial);
+	if (!p->mount.point || start_server(p, e) < 0) {
 		package_free(p);
 		return -1;
 	}
@@ -196,18 +184,6 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 
 /* ---- what the server says -------------------------------------------------------------------- */
 
-static int send_serve(struct holder_package *p, struct err *e)
-{
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-
-	if (wire_put_str(&m, "type", "serve", e) < 0 || wire_put_u64(&m, "uid", geteuid(), e) < 0 ||
-	    wire_put_u64(&m, "gid", getegid(), e) < 0 || wire_put_fd(&m, p->fuse_fd, e) < 0)
-		return -1;
-	if (p->init && wire_put(&m, "init", p->init, p->init_len, e) < 0)
-		return -1;
-	return wire_send(p->server.sock, &m, e);
-}
-
 /* The first "opened" is kept for the launches; later ones come from servers that took over. */
 static int on_opened(struct holder_package *p, struct wire_in *m, struct err *e)
 {
@@ -218,7 +194,7 @@ static int on_opened(struct holder_package *p, struct wire_in *m, struct err *e)
 	if (p->root) {
 		if (strcmp(root, p->root) != 0)
 			return err_set(e, ERR_CHANGED, "%s was replaced while in use", p->source);
-		return send_serve(p, e);
+		return holder_mount_serve(&p->mount, -1, e);
 	}
 	p->name = wire_str(m, "name", e);
 	p->version = p->name ? wire_str(m, "version", e) : NULL;
@@ -226,27 +202,18 @@ static int on_opened(struct holder_package *p, struct wire_in *m, struct err *e)
 		return -1;
 	if (!path_is_plain_name(p->name))
 		return err_set(e, ERR_FORMAT, "%s: the package's name is not one", p->source);
-	if (path_make_dirs(p->mount, 0700, e) < 0 ||
-	    vfs_fuse_mount(p->mount, p->name, true, &p->fuse_fd, e) < 0)
+	if (holder_mount_make(&p->mount, p->name, false, false, e) < 0)
 		return -1;
-	p->is_mounted = true;
 	p->root = mem_steal(root);
 	p->opened = *m;
 	*m = (struct wire_in)WIRE_IN_INIT;
-	return send_serve(p, e);
+	return holder_mount_serve(&p->mount, -1, e);
 }
 
 static int on_serving(struct holder *h, struct holder_package *p, const struct wire_in *m, struct err *e)
 {
-	struct wire_field f;
-
-	if (!p->init && wire_find(m, "init", &f)) {
-		p->init = mem_alloc(1, f.len, e);
-		if (!p->init)
-			return -1;
-		memcpy(p->init, f.value, f.len);
-		p->init_len = f.len;
-	}
+	if (holder_mount_served(&p->mount, m, e) < 0)
+		return -1;
 	p->state = HOLDER_READY;
 	holder_clients_advance(h);
 	return 0;
@@ -257,15 +224,11 @@ void holder_package_message(struct holder *h, struct holder_package *p)
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
 	auto_free char *text = NULL;
 	struct err e = { 0 }, ignored;
-	int n = wire_recv(p->server.sock, &m, &e);
+	int n = holder_mount_hear(&p->mount, &m, &e);
 
-	if (n == 0) {
-		/* It has closed its end or died; the loop learns how from its exit. */
-		fd_close(p->server.sock);
-		p->server.sock = -1;
+	if (n == 0)
 		return;
-	}
-	if (n > 0 && wire_error(&m, &e) == 0) {
+	if (n > 0) {
 		if (wire_is(&m, "type", "opened"))
 			n = on_opened(p, &m, &e);
 		else if (wire_is(&m, "type", "serving"))
@@ -282,37 +245,23 @@ void holder_package_message(struct holder *h, struct holder_package *p)
 
 void holder_package_server_died(struct holder *h, struct holder_package *p)
 {
-	uint64_t now = sync_now_ms();
 	struct err e;
 
-	launch_server_release(&p->server);
 	if (p->state == HOLDER_FAILED)
-		return;
-	if (!p->init) {
-		(void)err_set(&e, ERR_IO, "the package server for %s died while starting", p->source);
+		launch_server_release(&p->mount.server);
+	else if (holder_mount_outlives(&p->mount, p->source, &e) < 0 || start_server(p, &e) < 0)
 		give_up(h, p, &e);
-		return;
-	}
-	if (now - p->restart_window_ms > RESTART_WINDOW_MS) {
-		p->restart_window_ms = now;
-		p->restarts = 0;
-	}
-	if (++p->restarts > RESTARTS_MAX)
-		(void)err_set(&e, ERR_IO, "the package server for %s keeps dying", p->source);
-	else if (start_server(p, &e) == 0)
-		return;
-	give_up(h, p, &e);
 }
 
 int holder_package_ask(struct holder_package *p, const char *type, struct wire_in *ret, struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	struct pollfd ready = { .fd = p->server.sock, .events = POLLIN };
+	struct pollfd ready = { .fd = p->mount.server.sock, .events = POLLIN };
 	int n;
 
-	if (p->state != HOLDER_READY || p->server.sock < 0)
+	if (p->state != HOLDER_READY || p->mount.server.sock < 0)
 		return err_set(e, ERR_BUSY, "the package server is starting");
-	if (wire_put_str(&m, "type", type, e) < 0 || wire_send(p->server.sock, &m, e) < 0)
+	if (wire_put_str(&m, "type", type, e) < 0 || wire_send(p->mount.server.sock, &m, e) < 0)
 		return -1;
 	do {
 		do
@@ -320,7 +269,7 @@ int holder_package_ask(struct holder_package *p, const char *type, struct wire_i
 		while (n < 0 && errno == EINTR);
 		if (n <= 0)
 			return err_set(e, ERR_BUSY, "the package server does not answer");
-		n = wire_recv(p->server.sock, ret, e);
+		n = wire_recv(p->mount.server.sock, ret, e);
 		if (n <= 0)
 			return n < 0 ? -1 : err_set(e, ERR_IO, "the package server has gone");
 		if (wire_is(ret, "type", type))

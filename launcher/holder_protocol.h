@@ -3,10 +3,10 @@
  * launcher/holder_address.h says where). One request per connection. Only the same user may connect
  * (SO_PEERCRED). Numbers are u64 fields. Every request may be answered by error fields instead.
  *
- *   type=launch    source home [env] [ephemeral] [trust-once] [offline] [fail-after]
+ *   type=launch    source home [env] [ephemeral] [engine] [trust-once] [offline] [fail-after]
  *     progress     text                            any number of these, then
- *     launched     root env tree engine has-config filter=BPF package=<the message "opened" of the
- *                  package server>; descriptors: 0 the union's lock, for the init to hold; 1 the mount
+ *     launched     root env tree engine engine-why has-config filter=BPF package=<the message "opened" of
+ *                  the package server>; descriptors: 0 the union's lock, for the init to hold; 1 the mount
  *                  namespace; 2 the user namespace (not as root)
  *     started      pid command                     from the client: the init, as the holder sees it
  *     The connection is the launch's lease: it closes when the last process inside has gone.
@@ -14,7 +14,8 @@
  *   type=list      rows, then end with holder=PID
  *     row          kind=launch       pid env name version source command started-s (wall clock)
  *     row          kind=package      pid name version root source restarts, and the server's "stats"
- *     row          kind=environment  pid name engine launches
+ *     row          kind=environment  pid name engine engine-why launches; pid: of the settings' server; with
+ * the fuse engine union-pid and union-restarts of the union's
  *
  *   type=stop      [env] [pid] [signal]            nothing named: everything; SIGKILL, else SIGTERM and,
  *                                                  after a while, SIGKILL

@@ -49,7 +49,9 @@ static int put_launched(const struct holder *h, const struct holder_environment 
 {
 	if (wire_put_str(m, "type", "launched", e) < 0 ||
 	    wire_put_str(m, "root", env->package->root, e) < 0 || wire_put_str(m, "env", env->name, e) < 0 ||
-	    wire_put_str(m, "tree", env->tree, e) < 0 || wire_put_str(m, "engine", "overlay", e) < 0 ||
+	    wire_put_str(m, "tree", env->tree, e) < 0 ||
+	    wire_put_str(m, "engine", launch_engine_name(env->engine.engine), e) < 0 ||
+	    wire_put_str(m, "engine-why", env->engine.why, e) < 0 ||
 	    wire_put_u64(m, "has-config", env->has_config, e) < 0 ||
 	    wire_put(m, "filter", h->filter, h->filter_len, e) < 0 ||
 	    wire_put(m, "package", env->package->opened.data, env->package->opened.len, e) < 0)
@@ -149,11 +151,12 @@ static int row_of_package(struct holder_package *p, struct wire_out *m, struct e
 	size_t pos = 0;
 
 	if (wire_put_str(m, "type", "row", e) < 0 || wire_put_str(m, "kind", "package", e) < 0 ||
-	    wire_put_u64(m, "pid", (uint64_t)p->server.pid, e) < 0 ||
+	    wire_put_u64(m, "pid", (uint64_t)p->mount.server.pid, e) < 0 ||
 	    wire_put_str(m, "name", p->name ? p->name : "", e) < 0 ||
 	    wire_put_str(m, "version", p->version ? p->version : "", e) < 0 ||
 	    wire_put_str(m, "root", p->root ? p->root : "", e) < 0 ||
-	    wire_put_str(m, "source", p->source, e) < 0 || wire_put_u64(m, "restarts", p->restarts, e) < 0)
+	    wire_put_str(m, "source", p->source, e) < 0 ||
+	    wire_put_u64(m, "restarts", p->mount.restarts, e) < 0)
 		return -1;
 	if (holder_package_ask(p, "stats", &stats, &ignored) < 0)
 		return 0;
@@ -171,8 +174,12 @@ static int row_of_package(struct holder_package *p, struct wire_out *m, struct e
 static int row_of_environment(const struct holder_environment *env, struct wire_out *m, struct err *e)
 {
 	if (wire_put_str(m, "type", "row", e) < 0 || wire_put_str(m, "kind", "environment", e) < 0 ||
-	    wire_put_str(m, "name", env->name, e) < 0 || wire_put_str(m, "engine", "overlay", e) < 0 ||
-	    wire_put_u64(m, "pid", (uint64_t)env->server.pid, e) < 0)
+	    wire_put_str(m, "name", env->name, e) < 0 ||
+	    wire_put_str(m, "engine", launch_engine_name(env->engine.engine), e) < 0 ||
+	    wire_put_str(m, "engine-why", env->engine.why, e) < 0 ||
+	    wire_put_u64(m, "pid", (uint64_t)env->server.pid, e) < 0 ||
+	    wire_put_u64(m, "union-pid", (uint64_t)env->served.server.pid, e) < 0 ||
+	    wire_put_u64(m, "union-restarts", env->served.restarts, e) < 0)
 		return -1;
 	return wire_put_u64(m, "launches", env->launches, e);
 }

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "launcher/engine.h"
 #include "launcher/holder_client.h"
 #include "launcher/plan.h"
 #include "launcher/reference.h"
@@ -35,7 +36,10 @@ static const char help[] =
 	"  --private PATH       keep writes to PATH in the environment, also inside a shared directory\n"
 	"  --hide PATH          do not show the host's PATH at all\n"
 	"  --net host|none      the network (default: host)\n"
-	"  --engine overlay     how the union is made (default: auto, which is overlay)\n"
+	"  --engine ENGINE      how package, host and environment are put together: auto, overlay or fuse; "
+	"kept\n"
+	"                       for the environment (default: what it was, at first auto: overlay where it "
+	"works)\n"
 	"  --offline            never ask the network\n"
 	"  --on-loss wait|fail:SECONDS\n"
 	"                       when the network goes: wait (default), or fail reads after so long\n"
@@ -48,7 +52,7 @@ static const char help[] =
 	"executable), 127 no such command. A signal that ends the application ends floe the same way.\n";
 
 struct options {
-	const char *ref, *env, *command;
+	const char *ref, *env, *command, *engine;
 	bool ephemeral, offline, trust_once, no_network, dry_run;
 	uint64_t fail_after_s;
 	bool is_at_command;      /* what fails from here on is about the command itself */
@@ -117,6 +121,8 @@ static int parse_on_loss(struct options *o, const char *text, struct err *e)
 
 static int take_option(struct options *o, int opt, struct err *e)
 {
+	enum launch_engine engine;
+
 	switch (opt) {
 	case OPT_ENV:
 		o->env = optarg;
@@ -142,9 +148,8 @@ static int take_option(struct options *o, int opt, struct err *e)
 			return err_set(e, ERR_USAGE, "--net %s: give host or none", optarg);
 		return 0;
 	case OPT_ENGINE:
-		if (strcmp(optarg, "auto") != 0 && strcmp(optarg, "overlay") != 0)
-			return err_set(e, ERR_USAGE, "--engine %s: there is only overlay", optarg);
-		return 0;
+		o->engine = optarg;
+		return launch_engine_parse(optarg, &engine, e) < 0 ? err_wrap(e, "--engine") : 0;
 	case OPT_OFFLINE:
 		o->offline = true;
 		return 0;
@@ -203,7 +208,8 @@ static int put_request(const struct options *o, const char *source, const char *
 	    wire_put_str(m, "home", home, e) < 0 || (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
 	    wire_put_u64(m, "ephemeral", o->ephemeral, e) < 0 ||
 	    wire_put_u64(m, "offline", o->offline, e) < 0 ||
-	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0)
+	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0 ||
+	    (o->engine && wire_put_str(m, "engine", o->engine, e) < 0))
 		return -1;
 	return o->fail_after_s ? wire_put_u64(m, "fail-after", o->fail_after_s, e) : 0;
 }
@@ -294,14 +300,17 @@ static int complete_rules(struct launch_plan *p, const struct wire_in *package, 
 
 static void print_plan(const struct options *o, const struct wire_in *launched)
 {
-	static const char *const fields[] = { "env", "root", "engine", "tree" };
+	static const char *const fields[] = { "env", "root", "tree" };
 	struct err ignored;
+	auto_free char *engine = wire_str(launched, "engine", &ignored);
+	auto_free char *why = wire_str(launched, "engine-why", &ignored);
 
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		auto_free char *value = wire_str(launched, fields[i], &ignored);
 
 		(void)printf("%-9s %s\n", fields[i], value ? value : "");
 	}
+	(void)printf("%-9s %s (%s)\n", "engine", engine ? engine : "", why ? why : "");
 	(void)printf("%-9s %s\n", "network", o->no_network ? "none" : "host");
 	(void)printf("%-9s mount pid ipc uts%s%s\n", "separate", o->no_network ? " net" : "",
 		     geteuid() ? " user" : "");

@@ -20,6 +20,22 @@
  *   holder: type=touches                        with --record
  *   server: type=touches    fd 0: a memfd, 24 bytes for each first touch: le64 inode, offset, length
  *
+ * Union server (the `fuse` engine): floe-union-server [--upper DIR --work DIR] [--frozen DIR]...
+ *                                     [--source SOURCE --root-digest HEX [--home PATH] [--trust-once]
+ *                                      [--offline] [--fail-after SECONDS]] [--host PATH] [--map-owners]
+ *   Layers, topmost first: the upper, frozen uppers in the order given, the package, the host. Without an
+ *   upper nothing can be written. The package must have the root digest that its server has told. An error
+ *   can come at any time before "serving".
+ *   holder: type=serve      uid gid [init=BYTES]; fd 0: /dev/fuse, mounted; fd 1: the node table, a memfd,
+ *                           empty or as a dead server left it (then with init); fd 2 (may be missing): a lock
+ *                           to hold as long as the server lives
+ *   server: type=serving    init=BYTES
+ *   server: type=stall      is-stalled text
+ *   holder: type=stats
+ *   server: type=stats      operations lookups reads writes copy-ups bytes-copied-up nodes table-bytes
+ *                           open-fds
+ *   When the holder closes its end, it serves on until it is unmounted, for a few seconds.
+ *
  * Environment server (the registry's broker): floe-environment-server --registry DB --run DIR
  *   holder: type=configure  config=PATH NUL LENS NUL DEFAULTS NUL, repeated: the path as the application
  *                           sees it, and the path inside the package whose text is the default ("" = none)

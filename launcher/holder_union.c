@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From an environment on disk to its mounted union, step by step; see holder.h.
+ *
+ *   LOCKING     nobody else may have this upper mounted: two unions on one are undefined
+ *   (choice)    of the engine, which looks into the upper
+ *   SERVING     fuse engine only: a server opens layers and upper and answers for the mount
+ *   ASSEMBLING  what lies above and around is mounted (vfs/union.h)
+ *
+ * Locking and assembling may have to wait, for another holder or for a server of a FUSE mount, and we must
+ * not: a child does it that shares our mount namespace. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "launcher/engine_probe.h"
+#include "launcher/holder.h"
+#include "launcher/holder_client.h"
+#include "registry-shim/shim_paths.h"
+#include "vfs/mount_point.h"
+#include "vfs/union.h"
+
+enum { UNION_LOCK_S = 10, LOCK_TEXT_MAX = 4096 };
+
+static int next_step(struct holder *h, struct holder_environment *env, struct err *e) FLOE_MUST_USE;
+
+/* ---- the worker ------------------------------------------------------------------------------ */
+
+typedef int union_work_fn(const struct holder *h, const struct holder_environment *env, struct err *e);
+
+static int start_worker(struct holder *h, struct holder_environment *env, union_work_fn *work, struct err *e)
+{
+	int pipe_fds[2];
+	struct err said = { 0 };
+	sigset_t none;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return err_sys(e, errno, "pipe");
+	env->worker = fork();
+	if (env->worker == 0) {
+		(void)sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)!work(h, env, &said);
+		(void)!write(pipe_fds[1], &said, sizeof(said));
+		_exit(0);
+	}
+	fd_close(pipe_fds[1]);
+	env->worker_report = pipe_fds[0];
+	if (env->worker < 0)
+		return err_sys(e, errno, "fork");
+	return 0;
+}
+
+static void give_up(struct holder *h, struct holder_environment *env, const struct err *why)
+{
+	/* What was said to work does not: the next launch tries again. */
+	if (env->step == UNION_ASSEMBLING && env->engine.engine == LAUNCH_ENGINE_OVERLAY)
+		launch_probe_forget(env->disk->dir);
+	holder_mount_give_up(&env->served);
+	holder_environment_give_up(h, env, why);
+}
+
+void holder_union_report(struct holder *h, struct holder_environment *env)
+{
+	struct err said = { 0 };
+	ssize_t n = read(env->worker_report, &said, sizeof(said));
+
+	fd_close(env->worker_report);
+	env->worker_report = -1;
+	env->worker = 0;
+	if (n != (ssize_t)sizeof(said))
+		(void)err_set(&said, ERR_IO, "the process that assembles environment %s died", env->name);
+	if (env->state == HOLDER_FAILED)
+		return;
+	if (said.code != ERR_NONE || next_step(h, env, &said) < 0)
+		give_up(h, env, &said);
+}
+
+/* ---- locking --------------------------------------------------------------------------------- */
+
+/* Asks the holder that has this environment's union (another runtime directory, the same data directory) to
+ * let go of it. Its socket's path is in the lock; ours means that we are just letting go. Whatever comes of
+ * it shows in the lock itself. */
+static int ask_owner(const struct holder *h, const struct holder_environment *env, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in answer = WIRE_IN_INIT;
+	auto_fd int sock = -1;
+	char path[LOCK_TEXT_MAX];
+	ssize_t n = pread(env->union_lock, path, sizeof(path) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	path[n] = 0;
+	if (!strcmp(path, h->address.socket))
+		return 0;
+	if (launch_holder_connect_at(path, &sock, e) < 0)
+		return e->code == ERR_NOTFOUND ? 0 : -1;
+	if (wire_put_str(&m, "type", "drop", e) < 0 || wire_put_str(&m, "env", env->name, e) < 0)
+		return -1;
+	return launch_holder_ask(sock, &m, &answer, e);
+}
+
+static void on_alarm(int signal_no)
+{
+	(void)signal_no; /* flock ends with EINTR */
+}
+
+/* Launches of a holder that was killed are being ended by their inits right now: worth a moment's wait. */
+static int wait_for_lock(const struct holder *h, const struct holder_environment *env, struct err *e)
+{
+	const struct sigaction interrupt = { .sa_handler = on_alarm }; /* no SA_RESTART */
+
+	if (ask_owner(h, env, e) < 0)
+		return err_wrap(e, "environment %s is held by another session", env->name);
+	(void)sigaction(SIGALRM, &interrupt, NULL);
+	(void)alarm(UNION_LOCK_S);
+	if (flock(env->union_lock, LOCK_EX) < 0)
+		return err_set(e, ERR_BUSY,
+			       "environment %s is still being used by programs of an earlier floe: try again "
+			       "in a moment",
+			       env->name);
+	return 0;
+}
+
+static int note_owner(const struct holder *h, const struct holder_environment *env, struct err *e)
+{
+	const char *path = h->address.socket;
+
+	if (ftruncate(env->union_lock, 0) < 0 || pwrite(env->union_lock, path, strlen(path), 0) < 0)
+		return err_sys(e, errno, "cannot note who holds environment %s", env->name);
+	return 0;
+}
+
+int holder_union_start(struct holder *h, struct holder_environment *env, struct err *e)
+{
+	auto_free char *lock = path_join(env->disk->dir, "union.lock", e);
+
+	if (!lock)
+		return -1;
+	env->union_lock = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (env->union_lock < 0)
+		return err_sys(e, errno, "%s", lock);
+	if (flock(env->union_lock, LOCK_EX | LOCK_NB) < 0)
+		return start_worker(h, env, wait_for_lock, e);
+	return next_step(h, env, e);
+}
+
+/* ---- serving (fuse engine) ------------------------------------------------------------------- */
+
+static int start_server(struct holder *h, struct holder_environment *env, struct err *e)
+{
+	const struct launch_server_opt opt = { .forget = h->address.stage, .writes_all = true };
+	const char *argv[16 + HOLDER_PACKAGE_ARGS_MAX];
+	char seconds[HOLDER_SECONDS_MAX];
+	size_t n = 0;
+
+	argv[n++] = "floe-union-server";
+	argv[n++] = "--upper";
+	argv[n++] = env->disk->upper;
+	argv[n++] = "--work";
+	argv[n++] = env->disk->work;
+	n += holder_package_args(env->package, argv + n, seconds);
+	argv[n++] = "--root-digest";
+	argv[n++] = env->package->root;
+	argv[n++] = "--home";
+	argv[n++] = env->home;
+	argv[n++] = "--host";
+	argv[n++] = "/";
+	if (geteuid() != 0)
+		argv[n++] = "--map-owners";
+	argv[n] = NULL;
+	if (launch_server_start(argv, &opt, &env->served.server, e) < 0)
+		return -1;
+	return holder_mount_serve(&env->served, env->union_lock, e);
+}
+
+static int start_serving(struct holder *h, struct holder_environment *env, struct err *e)
+{
+	env->served.point = mem_strdup(env->tree, e);
+	if (!env->served.point || holder_mount_make(&env->served, env->name, true, true, e) < 0)
+		return -1;
+	return start_server(h, env, e);
+}
+
+void holder_union_message(struct holder *h, struct holder_environment *env)
+{
+	auto_wire_in struct wire_in m = WIRE_IN_INIT;
+	auto_free char *text = NULL;
+	struct err e, ignored;
+	int n = holder_mount_hear(&env->served, &m, &e);
+
+	if (n == 0)
+		return;
+	if (n > 0 && wire_is(&m, "type", "serving")) {
+		n = holder_mount_served(&env->served, &m, &e);
+		if (n == 0 && env->step == UNION_SERVING)
+			n = next_step(h, env, &e);
+	} else if (n > 0 && (wire_is(&m, "type", "progress") || wire_is(&m, "type", "stall"))) {
+		text = wire_str(&m, "text", &ignored);
+		holder_clients_tell(h, env->package, text ? text : "");
+	}
+	if (n < 0) {
+		(void)err_wrap(&e, "environment %s", env->name);
+		give_up(h, env, &e);
+	}
+}
+
+void holder_union_server_died(struct holder *h, struct holder_environment *env)
+{
+	struct err e;
+	int rc;
+
+	if (env->state == HOLDER_FAILED) {
+		launch_server_release(&env->served.server);
+		return;
+	}
+	if (env->step == UNION_SERVING)
+		rc = holder_mount_remake(&env->served, env->name, &e);
+	else
+		rc = holder_mount_outlives(&env->served, env->name, &e);
+	if (rc < 0 || start_server(h, env, &e) < 0)
+		give_up(h, env, &e);
+}
+
+/* ---- assembling ------------------------------------------------------------------------------ */
+
+static int bind_own(const struct holder_environment *env, struct err *e)
+{
+	auto_free char *library = path_of_install("lib/floe/libfloe-shim.so", e);
+	auto_free char *run = path_join(env->tree, REG_SHIM_RUN, e);
+	auto_free char *target = path_join(env->tree, REG_SHIM_LIBRARY, e);
+	auto_fd int made = -1;
+
+	if (!library || !run || !target)
+		return -1;
+	if (!env->has_config)
+		return 0;
+	made = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (made < 0)
+		return err_sys(e, errno, "%s", target);
+	if (mount(library, target, NULL, MS_BIND, NULL) < 0)
+		return err_sys(e, errno, "cannot show %s", library);
+	return vfs_point_bind(env->run, run, 0, e);
+}
+
+static int assemble(const struct holder *h, const struct holder_environment *env, struct err *e)
+{
+	const char *packages[1] = { env->package->mount.point };
+	struct vfs_union_spec spec = {
+		.is_served = env->engine.engine == LAUNCH_ENGINE_FUSE,
+		.packages = packages,
+		.package_count = 1,
+		.upper = env->disk->upper,
+		.work = env->disk->work,
+		.target = env->tree,
+		.home = env->home,
+		.host_view = h->host_view_mount,
+		.own_mounts = h->address.stage,
+	};
+
+	if (vfs_union_mount(&spec, e) < 0)
+		return err_wrap(e, "environment %s", env->name);
+	return bind_own(env, e);
+}
+
+/* ---- the steps ------------------------------------------------------------------------------- */
+
+static int choose(struct holder_environment *env, struct err *e)
+{
+	if (launch_engine_choose(env->disk, env->wanted, &env->engine, e) < 0)
+		return -1;
+	return env->is_engine_asked
+		       ? launch_environment_set_engine(env->disk, launch_engine_name(env->wanted), e)
+		       : 0;
+}
+
+/* What comes after the step that has just been done. */
+static int next_step(struct holder *h, struct holder_environment *env, struct err *e)
+{
+	switch (env->step) {
+	case UNION_LOCKING:
+		if (note_owner(h, env, e) < 0 || choose(env, e) < 0)
+			return -1;
+		if (env->engine.engine == LAUNCH_ENGINE_FUSE) {
+			env->step = UNION_SERVING;
+			return start_serving(h, env, e);
+		}
+		env->step = UNION_ASSEMBLING;
+		return start_worker(h, env, assemble, e);
+	case UNION_SERVING:
+		env->step = UNION_ASSEMBLING;
+		return start_worker(h, env, assemble, e);
+	case UNION_ASSEMBLING:
+		env->step = UNION_THERE;
+		holder_environment_check_ready(h, env);
+		return 0;
+	case UNION_THERE:
+		break;
+	}
+	return 0;
+}
+
+void holder_union_end(struct holder_environment *env)
+{
+	struct err e;
+
+	if (env->worker > 0)
+		(void)kill(env->worker, SIGKILL);
+	fd_close(env->worker_report);
+	env->worker_report = -1;
+	if (env->served.point) {
+		holder_mount_fini(&env->served);
+	} else if (env->tree) {
+		if (vfs_union_unmount(env->tree, &e) < 0)
+			log_detail("%s", e.msg);
+		(void)rmdir(env->tree);
+	}
+}

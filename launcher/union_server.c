@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* floe-union-server: serves one environment's union (the `fuse` engine); protocol in server_protocol.h.
+ *
+ * It sees the host as the holder's mount namespace shows it, without floe's own mounts, so that it cannot
+ * end up reading itself. The main thread opens and serves; the control thread listens to the holder from the
+ * first moment on, so that the holder's end is noticed also while the network says nothing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/sync.h"
+#include "base/wire.h"
+#include "launcher/server_package.h"
+#include "launcher/server_process.h"
+#include "launcher/server_protocol.h"
+#include "vfs/cow_union.h"
+
+enum { LINGER_US = 3000 * 1000, LAST_WORDS_US = 500 * 1000 };
+
+struct options {
+	struct launch_server_source package;
+	const char *root_digest, *home, *host, *upper, *work;
+	const char *frozen[COW_LAYERS_MAX];
+	size_t frozen_count;
+	bool map_owners;
+};
+
+struct server {
+	struct options opt;
+	struct launch_server_package open;
+	struct cow_layer *layers[COW_LAYERS_MAX];
+	size_t layer_count;
+
+	struct sync_mutex lock;
+	struct sync_cond changed;
+	struct cow_union *serving; /* guarded by lock; NULL = not yet, or not any more */
+	bool is_finishing;         /* guarded by lock */
+	bool is_serve_wanted;      /* guarded by lock; what comes below belongs to it */
+	struct wire_in serve;      /* taken by the main thread */
+};
+
+/* ---- control ------------------------------------------------------------------------------- */
+
+static int put_stats(struct server *s, struct wire_out *m, struct err *e)
+{
+	struct cow_union_stats stats = { 0 };
+
+	sync_lock(&s->lock);
+	if (s->serving)
+		cow_union_stats(s->serving, &stats);
+	sync_unlock(&s->lock);
+
+	const struct {
+		const char *name;
+		uint64_t value;
+	} figures[] = {
+		{ "operations", stats.operations }, { "lookups", stats.lookups },
+		{ "reads", stats.reads },           { "writes", stats.writes },
+		{ "copy-ups", stats.copy_ups },     { "bytes-copied-up", stats.bytes_copied_up },
+		{ "nodes", stats.nodes },           { "table-bytes", stats.table_bytes },
+		{ "open-fds", stats.open_fds },
+	};
+
+	if (wire_put_str(m, "type", "stats", e) < 0)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
+		if (wire_put_u64(m, figures[i].name, figures[i].value, e) < 0)
+			return -1;
+	return 0;
+}
+
+static void answer(struct server *s, const struct wire_in *question)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct err why;
+	int r;
+
+	if (wire_is(question, "type", "stats"))
+		r = put_stats(s, &m, &why);
+	else
+		r = err_set(&why, ERR_FORMAT, "a message that the union server does not understand");
+	if (r < 0)
+		launch_server_report(&why);
+	else
+		launch_server_send(&m);
+}
+
+/* The mount goes with its last user; what that still does is served. */
+static _Noreturn void end(struct server *s)
+{
+	bool is_anyone_there;
+
+	sync_lock(&s->lock);
+	is_anyone_there = s->serving || s->is_finishing;
+	sync_unlock(&s->lock);
+	if (!is_anyone_there)
+		_exit(0);
+	(void)usleep(LINGER_US);
+	sync_lock(&s->lock);
+	if (s->serving)
+		cow_union_stop(s->serving);
+	sync_unlock(&s->lock);
+	(void)usleep(LAST_WORDS_US);
+	_exit(0);
+}
+
+static void *control_main(void *arg)
+{
+	struct server *s = arg;
+	struct err why;
+
+	for (;;) {
+		struct wire_in m = WIRE_IN_INIT;
+
+		if (wire_recv(LAUNCH_SERVER_FD, &m, &why) <= 0)
+			end(s);
+		if (wire_is(&m, "type", "serve")) {
+			sync_lock(&s->lock);
+			if (!s->is_serve_wanted) {
+				s->serve = m;
+				m = (struct wire_in)WIRE_IN_INIT;
+				s->is_serve_wanted = true;
+				sync_wake_all(&s->changed);
+			}
+			sync_unlock(&s->lock);
+		} else {
+			answer(s, &m);
+		}
+		wire_in_fini(&m);
+	}
+	return NULL;
+}
+
+/* ---- layers -------------------------------------------------------------------------------- */
+
+static int add_layer(struct server *s, struct cow_layer *l, struct err *e)
+{
+	if (s->layer_count == ARRAY_LEN(s->layers)) {
+		cow_layer_close(l);
+		return err_set(e, ERR_LIMIT, "more than %d layers in one environment", COW_LAYERS_MAX);
+	}
+	s->layers[s->layer_count++] = l;
+	return 0;
+}
+
+static int add_directory(struct server *s, const char *path, bool frozen, const char *key, struct err *e)
+{
+	auto_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct cow_layer *l;
+
+	if (fd < 0)
+		return err_sys(e, errno, "%s", path);
+	if (cow_layer_dir_open(fd, frozen, key, &l, e) < 0)
+		return err_wrap(e, "%s", path);
+	(void)fd_steal(&fd);
+	return add_layer(s, l, e);
+}
+
+static int add_frozen(struct server *s, const char *path, struct err *e)
+{
+	auto_free char *key = mem_printf(e, "frozen:%s", path_base(path));
+
+	return key ? add_directory(s, path, true, key, e) : -1;
+}
+
+static int add_package(struct server *s, struct err *e)
+{
+	char root[2 * PKG_DIGEST_LEN + 1];
+	struct cow_layer *l;
+
+	/* The package's own server, which came first, reads ahead for both: they share the cache. */
+	s->opt.package.no_prefetch = true;
+	if (launch_server_package_open(&s->opt.package, &s->open, e) < 0)
+		return -1;
+	launch_server_package_root(&s->open, root);
+	if (strcmp(root, s->opt.root_digest) != 0)
+		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->opt.package.source);
+	if (cow_layer_package_open(s->open.package, s->opt.home, &l, e) < 0)
+		return -1;
+	return add_layer(s, l, e);
+}
+
+static int open_layers(struct server *s, struct err *e)
+{
+	for (size_t i = 0; i < s->opt.frozen_count; i++)
+		if (add_frozen(s, s->opt.frozen[i], e) < 0)
+			return -1;
+	if (s->opt.package.source && add_package(s, e) < 0)
+		return -1;
+	return s->opt.host ? add_directory(s, s->opt.host, false, "host", e) : 0;
+}
+
+/* ---- serving ------------------------------------------------------------------------------- */
+
+static void on_serving(void *arg, const uint8_t *init, size_t init_len)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct err ignored;
+
+	(void)arg;
+	if (wire_put_str(&m, "type", "serving", &ignored) == 0 &&
+	    wire_put(&m, "init", init, init_len, &ignored) == 0)
+		launch_server_send(&m);
+}
+
+static int open_union(struct server *s, const struct wire_in *serve, int *fuse_fd, int table, struct err *e)
+{
+	struct cow_union_opt opt = {
+		.upper = s->opt.upper,
+		.work = s->opt.work,
+		.layers = s->layers,
+		.layer_count = s->layer_count,
+		.map_owners = s->opt.map_owners,
+		.table = table,
+		.on_serving = on_serving,
+	};
+	struct cow_union *made;
+	struct wire_field init;
+	uint64_t uid, gid;
+
+	if (wire_u64(serve, "uid", &uid, e) < 0 || wire_u64(serve, "gid", &gid, e) < 0)
+		return -1;
+	opt.uid = (uid_t)uid;
+	opt.gid = (gid_t)gid;
+	if (wire_find(serve, "init", &init) && init.len) {
+		opt.takeover_init = init.value;
+		opt.takeover_init_len = init.len;
+	}
+	if (cow_union_open(*fuse_fd, &opt, &made, e) < 0)
+		return -1;
+	*fuse_fd = -1;
+	sync_lock(&s->lock);
+	s->serving = made;
+	sync_unlock(&s->lock);
+	return 0;
+}
+
+/* A third descriptor, the lock, stays in the message, and open. */
+static int serve(struct server *s, struct err *e)
+{
+	auto_fd int fuse_fd = -1, table = -1;
+
+	sync_lock(&s->lock);
+	while (!s->is_serve_wanted)
+		sync_wait(&s->changed, &s->lock);
+	sync_unlock(&s->lock);
+	fuse_fd = wire_steal_fd(&s->serve, 0);
+	table = wire_steal_fd(&s->serve, 1);
+	if (fuse_fd < 0 || table < 0)
+		return err_set(e, ERR_FORMAT, "descriptors are missing in \"serve\"");
+	if (open_union(s, &s->serve, &fuse_fd, table, e) < 0)
+		return -1;
+	return cow_union_run(s->serving, e);
+}
+
+static void finish(struct server *s)
+{
+	struct cow_union *served;
+
+	sync_lock(&s->lock);
+	s->is_finishing = true;
+	served = s->serving;
+	s->serving = NULL;
+	sync_unlock(&s->lock);
+	cow_union_close(served);
+	for (size_t i = 0; i < s->layer_count; i++)
+		cow_layer_close(s->layers[i]);
+	launch_server_package_close(&s->open);
+}
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+static const char usage[] = "floe-union-server [--upper DIR --work DIR] [--frozen DIR]... [--source SOURCE "
+			    "--root-digest HEX [--home PATH] [--trust-once] [--offline] [--fail-after "
+			    "SECONDS]] [--host PATH] [--map-owners]";
+
+static int take(struct options *o, int c)
+{
+	switch (c) {
+	case 'r':
+		o->root_digest = optarg;
+		return 0;
+	case 'm':
+		o->home = optarg;
+		return 0;
+	case 'h':
+		o->host = optarg;
+		return 0;
+	case 'u':
+		o->upper = optarg;
+		return 0;
+	case 'w':
+		o->work = optarg;
+		return 0;
+	case 'z':
+		if (o->frozen_count == ARRAY_LEN(o->frozen))
+			return -1;
+		o->frozen[o->frozen_count++] = optarg;
+		return 0;
+	case 'p':
+		o->map_owners = true;
+		return 0;
+	default:
+		return launch_server_source_take(&o->package, c, optarg) ? 0 : -1;
+	}
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option names[] = {
+		LAUNCH_SERVER_SOURCE_OPTIONS,
+		{ "root-digest", required_argument, NULL, 'r' },
+		{ "home", required_argument, NULL, 'm' },
+		{ "host", required_argument, NULL, 'h' },
+		{ "upper", required_argument, NULL, 'u' },
+		{ "work", required_argument, NULL, 'w' },
+		{ "frozen", required_argument, NULL, 'z' },
+		{ "map-owners", no_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
+		if (take(o, c) < 0)
+			return -1;
+	if (optind != argc || !o->upper != !o->work || !o->package.source != !o->root_digest)
+		return -1;
+	return o->package.source || o->host || o->frozen_count ? 0 : -1;
+}
+
+/* Directories and files are kept open so that what the host deletes stays readable for who uses it. */
+static void allow_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct server s;
+	pthread_t control;
+	struct err why;
+	int sys;
+
+	if (parse(argc, argv, &s.opt) < 0) {
+		launch_server_say_usage(usage);
+		return 125;
+	}
+	sync_mutex_init(&s.lock);
+	sync_cond_init(&s.changed);
+	(void)umask(0);
+	allow_descriptors();
+	if (launch_server_enter(s.opt.upper ? LAUNCH_SERVER_WRITES_ALL : LAUNCH_SERVER_READS_ALL, &why) < 0) {
+		launch_server_report(&why);
+		return 125;
+	}
+	sys = pthread_create(&control, NULL, control_main, &s);
+	if (sys)
+		(void)err_sys(&why, sys, "start a thread");
+	if (sys || open_layers(&s, &why) < 0 || serve(&s, &why) < 0) {
+		launch_server_report(&why);
+		finish(&s);
+		_exit(125);
+	}
+	finish(&s);
+	_exit(0); /* not through destructors that other threads still need */
+}
