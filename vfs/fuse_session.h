@@ -17,9 +17,17 @@
 
 #include "base/err.h"
 
+struct fuse_in_header;
 struct fuse_lowlevel_ops;
 struct fuse_req;
 struct vfs_fuse_session; /* opaque */
+
+/* A request as the kernel sent it; borrowed for the call. */
+struct vfs_fuse_raw {
+	const struct fuse_in_header *in;
+	const void *body;
+	size_t body_len;
+};
 
 struct vfs_fuse_session_opt {
 	const struct fuse_lowlevel_ops *ops;
@@ -30,6 +38,15 @@ struct vfs_fuse_session_opt {
 	/* Called once, from a serving thread, when INIT has been answered or taken over. May be NULL. */
 	void (*on_serving)(void *arg, const uint8_t *init, size_t init_len);
 	void *on_serving_arg;
+	/* FUSE_* bits (of the first 32) that the INIT reply says yes to when the kernel offers them: what
+	 * libfuse 3.14 has no name for. */
+	uint32_t init_flags;
+	/* Asked first for requests that libfuse 3.14 does not know (FUSE_TMPFILE and later). True: it has
+	 * answered with vfs_fuse_raw_reply. May be NULL. */
+	bool (*on_raw)(struct vfs_fuse_session *s, void *owner, const struct vfs_fuse_raw *r);
+	bool own_umask; /* umask(2) and the working directory are each serving thread's own */
+	/* Threads look for the next request for some microseconds before they sleep, as long as that pays. */
+	bool linger;
 };
 
 /* fuse_fd is owned on success. */
@@ -46,6 +63,17 @@ void *vfs_fuse_session_owner(struct fuse_req *req);
  * not counted). */
 uint64_t vfs_fuse_session_count(struct vfs_fuse_session *s, unsigned opcode);
 uint64_t vfs_fuse_session_operations(struct vfs_fuse_session *s);
+
+/* `sys` 0: `data` is the answer. 0, or the errno for which nobody got it (ENOENT: it was interrupted). */
+int vfs_fuse_raw_reply(struct vfs_fuse_session *s, const struct vfs_fuse_raw *r, int sys, const void *data,
+		       size_t len);
+
+/* Both are for the request that the calling thread is handling.
+ * Resent: a server that died may have carried it out already, in part or whole. */
+bool vfs_fuse_is_resent(const struct fuse_req *req);
+/* A write, truncation or creation by somebody whose files lose set-user-ID bits with it (with the
+ * HANDLE_KILLPRIV_V2 flag; libfuse 3.14 drops what the kernel says). */
+bool vfs_fuse_kills_suid(const struct fuse_req *req);
 
 /* True when the process that waits for the answer is being killed. A signal that it survives is no
  * reason to give up: a page fault would become a SIGBUS. Cheap unless the request was interrupted. */
