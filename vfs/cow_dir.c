@@ -420,6 +420,11 @@ void cow_dir_forget(struct cow_union *u, uint64_t node)
 	cow_cache_drop(u->dirs->cache, node);
 }
 
+void cow_dir_drop(struct cow_union *u, uint64_t node)
+{
+	cow_cache_drop(u->dirs->cache, node);
+}
+
 void cow_dir_check(struct cow_union *u, uint64_t node, uint64_t dev, uint64_t ino)
 {
 	struct cow_slot *s = cow_cache_ref(u->dirs->cache, node);

@@ -33,6 +33,8 @@ int cow_dir_ref(struct cow_union *u, uint64_t node, struct cow_dir **ret) FLOE_M
 void cow_dir_unref(struct cow_union *u, struct cow_dir *d); /* NULL ok */
 /* The next _ref makes it anew: something about its layers has changed (copy-up, opacity). */
 void cow_dir_forget(struct cow_union *u, uint64_t node);
+/* The node has ended; unlike _forget: nobody can be about to open it. */
+void cow_dir_drop(struct cow_union *u, uint64_t node);
 /* The host's directory `node` is (dev, ino) now: forgotten if another one is open. */
 void cow_dir_check(struct cow_union *u, uint64_t node, uint64_t dev, uint64_t ino);
 /* Do any of its lower layers change by themselves (the host)? Then names are believed for a while only. */

@@ -235,3 +235,8 @@ void cow_file_forget(struct cow_union *u, uint64_t node)
 	atomic_fetch_add(&u->files->version, 1);
 	cow_cache_drop(u->files->cache, node);
 }
+
+void cow_file_drop(struct cow_union *u, uint64_t node)
+{
+	cow_cache_drop(u->files->cache, node);
+}

@@ -26,5 +26,7 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret) FLOE
 int cow_file_add(struct cow_union *u, uint64_t node, int fd, struct cow_file **ret) FLOE_MUST_USE;
 void cow_file_unref(struct cow_union *u, struct cow_file *f); /* NULL ok */
 void cow_file_forget(struct cow_union *u, uint64_t node);     /* those in use end with their last user */
+/* The node has ended; unlike _forget: nobody can be about to open it. */
+void cow_file_drop(struct cow_union *u, uint64_t node);
 
 #endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Notices to the kernel; see cow_notice.h.
+ *
+ * A notice waits for the pages of the file, and those may wait for a read that one of our own handlers is
+ * about to answer: hence the thread, and the bound on every wait for it. */
+#include "vfs/cow_notice.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum {
+	ROOM = 1024,    /* waiting nodes; each asker waits with one, so threads run out earlier */
+	END_WAIT_S = 2, /* for a thread that is inside the kernel */
+};
+
+struct cow_notices {
+	int fuse_fd; /* borrowed */
+	pthread_t thread;
+	struct sync_mutex lock;
+	struct sync_cond changed;
+	uint64_t waiting[ROOM]; /* a ring: guarded by lock, like all below */
+	uint64_t asked, done;   /* ever; waiting[done % ROOM] is the next */
+	bool is_ending;
+};
+
+/* ENOENT: the kernel does not know the node. Nothing else is to be done about a failure. */
+static void send_notice(int fd, uint64_t id)
+{
+	struct fuse_notify_inval_inode_out body = { .ino = id };
+	struct fuse_out_header head = { .len = sizeof(head) + sizeof(body),
+					.error = FUSE_NOTIFY_INVAL_INODE };
+	struct iovec iov[] = { { &head, sizeof(head) }, { &body, sizeof(body) } };
+
+	(void)!writev(fd, iov, 2);
+}
+
+static void *notices_main(void *arg)
+{
+	struct cow_notices *n = arg;
+
+	(void)pthread_setname_np(pthread_self(), "floe-notices");
+	sync_lock(&n->lock);
+	for (;;) {
+		uint64_t id;
+
+		while (!n->is_ending && n->done == n->asked)
+			sync_wait(&n->changed, &n->lock);
+		if (n->is_ending)
+			break;
+		id = n->waiting[n->done % ROOM];
+		sync_unlock(&n->lock);
+		send_notice(n->fuse_fd, id);
+		sync_lock(&n->lock);
+		n->done++;
+		sync_wake_all(&n->changed);
+	}
+	sync_unlock(&n->lock);
+	return NULL;
+}
+
+/* The number of the notice to wait for: one for this node that has not been begun, or a new one. 0: no room.
+ */
+static uint64_t ask_locked(struct cow_notices *n, uint64_t id) SYNC_REQUIRES(n->lock);
+static uint64_t ask_locked(struct cow_notices *n, uint64_t id)
+{
+	for (uint64_t i = n->done + 1; i < n->asked; i++) /* the one at `done` may be under way */
+		if (n->waiting[i % ROOM] == id)
+			return i + 1;
+	if (n->asked - n->done == ROOM)
+		return 0;
+	n->waiting[n->asked % ROOM] = id;
+	sync_wake_all(&n->changed);
+	return ++n->asked;
+}
+
+void cow_notice_changed(struct cow_notices *n, uint64_t id, unsigned wait_ms)
+{
+	uint64_t now = sync_now_ms(), end = now + wait_ms, number = 0;
+
+	sync_lock(&n->lock);
+	while (!n->is_ending && (number == 0 || n->done < number)) {
+		if (number == 0)
+			number = ask_locked(n, id);
+		now = sync_now_ms();
+		if (now >= end)
+			break;
+		(void)sync_wait_ms(&n->changed, &n->lock, end - now);
+	}
+	sync_unlock(&n->lock);
+}
+
+int cow_notices_open(int fuse_fd, struct cow_notices **ret, struct err *e)
+{
+	struct cow_notices *n = mem_alloc(1, sizeof(*n), e);
+	int sys;
+
+	if (!n)
+		return -1;
+	n->fuse_fd = fuse_fd;
+	sync_mutex_init(&n->lock);
+	sync_cond_init(&n->changed);
+	sys = pthread_create(&n->thread, NULL, notices_main, n);
+	if (sys) {
+		sync_cond_fini(&n->changed);
+		sync_mutex_fini(&n->lock);
+		free(n);
+		return err_sys(e, sys, "start a thread");
+	}
+	*ret = n;
+	return 0;
+}
+
+/* A notice for pages that a read which nobody will answer has locked ends with the connection; its thread
+ * and its memory are left to it. */
+void cow_notices_close(struct cow_notices *n)
+{
+	struct timespec end;
+
+	if (!n)
+		return;
+	sync_lock(&n->lock);
+	n->is_ending = true;
+	sync_wake_all(&n->changed);
+	sync_unlock(&n->lock);
+	(void)clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += END_WAIT_S;
+	if (pthread_timedjoin_np(n->thread, NULL, &end)) {
+		(void)pthread_detach(n->thread);
+		return;
+	}
+	sync_cond_fini(&n->changed);
+	sync_mutex_fini(&n->lock);
+	free(n);
+}
