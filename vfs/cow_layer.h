@@ -66,11 +66,13 @@ struct cow_layer_ops {
 	 * EINTR. */
 	int (*read)(struct cow_layer *l, const struct cow_handle *h, uint64_t off, size_t size, void *buf,
 		    size_t *ret_got, bool (*is_over)(void *arg), void *arg);
+	/* No NUL at its end; ERANGE unless there is more room than it takes. EINVAL: no symbolic link. */
 	int (*readlink)(struct cow_layer *l, const struct cow_handle *dir, const char *name, char *buf,
 			size_t cap, size_t *ret_len);
-	/* By name in a directory; name "" = the directory itself. getxattr: ENODATA; *ret_len is the true
-	 * length, the value is filled when cap suffices, else ERANGE unless cap is 0. listxattr alike: names,
-	 * each with NUL. A frozen upper shows what the upper holds, bookkeeping included: the union filters.
+	/* By name in a directory; name "" = the open directory, or file, itself. getxattr: ENODATA; *ret_len
+	 * is the true length, the value is filled when cap suffices, else ERANGE unless cap is 0. listxattr
+	 * alike: names, each with NUL. A frozen upper shows what the upper holds, bookkeeping included: the
+	 * union filters.
 	 */
 	int (*getxattr)(struct cow_layer *l, const struct cow_handle *dir, const char *name, const char *attr,
 			void *value, size_t cap, size_t *ret_len);

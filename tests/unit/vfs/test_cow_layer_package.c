@@ -90,8 +90,8 @@ static void make_package(void)
 	struct pkg_writer_opt opt = { .zstd_level = 1 };
 	struct pkg_public_key public_key;
 	struct pkg_writer_report report;
-	struct pkg_secret_key *key;
-	struct pkg_writer *w;
+	struct pkg_secret_key *key = NULL;
+	struct pkg_writer *w = NULL;
 	struct err e;
 
 	if (pkg_key_generate(top, "default", &public_key, &e) < 0 ||
