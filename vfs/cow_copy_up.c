@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "vfs/cow_attr_name.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_place.h"
 
@@ -46,7 +47,7 @@ static bool stored_name(const struct cow_layer *l, const char *name, char ret[XA
 	} else if (is_overlay) {
 		return snprintf(ret, XATTR_NAME_MAX + 1, "user.overlay.overlay.%s", name + 13) <=
 		       XATTR_NAME_MAX;
-	} else if (!strncmp(name, "user.floe.", 10)) {
+	} else if (cow_attr_is_private(name)) {
 		return false;
 	}
 	(void)snprintf(ret, XATTR_NAME_MAX + 1, "%s", name);
@@ -66,7 +67,7 @@ static int copy_attribute(struct cow_layer *l, const struct cow_handle *dir, con
 	sys = l->ops->getxattr(l, dir, from, name, value, VALUE_MAX, &len);
 	if (sys)
 		return sys == ENODATA ? 0 : sys;
-	if (lsetxattr(path, stored, value, len, 0) == 0)
+	if (setxattr(path, stored, value, len, 0) == 0)
 		return 0;
 	return strncmp(name, "user.", 5) != 0 && (errno == EPERM || errno == ENOTSUP || errno == EINVAL)
 		       ? 0
@@ -254,6 +255,7 @@ struct source {
 	const char *name;
 	struct stat st;
 	bool is_empty;
+	const struct cow_handle *self; /* without a name: it, open */
 };
 
 static bool wants_lazy(const struct cow_union *u, const struct source *s)
@@ -334,9 +336,7 @@ static int make_copy(struct cow_union *u, uint64_t id, const struct source *s, e
 	}
 	if (sys)
 		return sys;
-	if (s->dir)
-		return dress(u, ret, s->layer, s->dir, s->name, &s->st);
-	return copy_stat(u, cow_temp_dir_fd(u->upper), ret->name, &s->st);
+	return dress(u, ret, s->layer, s->dir ? s->dir : s->self, s->dir ? s->name : "", &s->st);
 }
 
 /* Its other names below will find it by the index. */
@@ -421,8 +421,9 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 	if (!sys && parent->upper < 0)
 		sys = EAGAIN;
 	if (!sys) {
-		s = (struct source){ u->layers[spot.place.layer], spot.place.lower, n->name, spot.st,
-				     spot.is_empty };
+		s = (struct source){
+			u->layers[spot.place.layer], spot.place.lower, n->name, spot.st, spot.is_empty, NULL
+		};
 		sys = make_copy(u, n->id, &s, content, &t);
 		if (!sys)
 			sys = enter_index(u, &s, &t);
@@ -453,15 +454,19 @@ static int copy_lost(struct cow_union *u, const struct cow_node *n, enum cow_cop
 	if (sys)
 		return sys;
 	sys = s.layer->ops->stat(s.layer, &f->handle, &found);
+	if (!sys) {
+		s.st = found.st;
+		s.is_empty = found.is_empty;
+		s.self = &f->handle;
+		sys = make_copy(u, n->id, &s, content, &t);
+	}
 	cow_file_unref(u, f);
-	if (sys)
+	if (sys) {
+		cow_temp_drop(u->upper, &t);
 		return sys;
-	s.st = found.st;
-	s.is_empty = found.is_empty;
-	sys = make_copy(u, n->id, &s, content, &t);
+	}
 	cow_orphan_text(n->id, text);
-	if (!sys)
-		sys = cow_temp_place(u->upper, &t, cow_orphans_dir(u->upper), text);
+	sys = cow_temp_place(u->upper, &t, cow_orphans_dir(u->upper), text);
 	if (!sys)
 		sys = cow_nodes_set_flags(u->nodes, n->id, COW_NODE_ORPHAN, COW_NODE_LOST);
 	if (!sys)
