@@ -49,6 +49,7 @@ struct entry {
 	struct stat st, below;
 	bool has_below;
 	bool is_top;
+	bool is_redirected; /* a directory that was renamed: its lower is elsewhere */
 };
 
 static void walk_fini(struct walk *w)
@@ -124,7 +125,7 @@ static bool compare_file(struct walk *w, int dir, const struct entry *x, const c
 		auto_fd int fd = open_lower(w, path);
 
 		if (fd >= 0)
-			same = vfs_upper_compare_files(dir, x->name, fd);
+			same = vfs_upper_compare_files(dir, x->name, &x->below, fd);
 	}
 	*ret = same == VFS_UPPER_DIFFERENT ? VFS_MODIFIED : VFS_METADATA;
 	return same != VFS_UPPER_SAME || !same_mode(x) || !same_owner(x) || !same_time(x);
@@ -153,7 +154,7 @@ static bool compare_entry(struct walk *w, int dir, const struct entry *x, const 
 		return true;
 	}
 	*ret = VFS_MODIFIED;
-	if ((x->st.st_mode & S_IFMT) != (x->below.st_mode & S_IFMT))
+	if ((x->st.st_mode & S_IFMT) != (x->below.st_mode & S_IFMT) || x->is_redirected)
 		return true;
 	if (S_ISREG(x->st.st_mode))
 		return compare_file(w, dir, x, path, ret);
@@ -252,11 +253,14 @@ static int enter(struct walk *w, int dir, const struct entry *x, bool has_lower,
 	return push_level(w, fd_steal(&fd), has_lower, is_opaque, e);
 }
 
-static bool opaque_directory(int dir, const char *name)
+/* What is merged at the top is merged by mounting, whatever its attribute says; redirects are not. */
+static void look_at_directory(int dir, struct entry *x, bool *ret_opaque)
 {
-	auto_fd int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd int fd = openat(dir, x->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd >= 0 && vfs_upper_is_opaque(fd);
+	x->is_redirected = fd >= 0 && vfs_upper_is_redirected(fd);
+	if (x->is_redirected || (fd >= 0 && !x->is_top && vfs_upper_is_opaque(fd)))
+		*ret_opaque = true;
 }
 
 /* A name that an opaque directory hides. */
@@ -285,15 +289,15 @@ static int visit(struct walk *w, const struct level *level, const char *name, co
 		return -1;
 	if (vfs_upper_is_whiteout(level->fd, name, &x.st))
 		return x.has_below ? report(w, VFS_DELETED, path, &x.below, false, e) : 0;
-	/* What is merged at the top is merged by mounting, whatever its attribute says. */
-	if (S_ISDIR(x.st.st_mode) && !x.is_top && !is_opaque)
-		is_opaque = opaque_directory(level->fd, name);
+	if (S_ISDIR(x.st.st_mode))
+		look_at_directory(level->fd, &x, &is_opaque);
 	if (compare_entry(w, level->fd, &x, path, &kind) &&
 	    report(w, kind, path, &x.st, S_ISDIR(x.st.st_mode) && is_opaque, e) < 0)
 		return -1;
 	if (!S_ISDIR(x.st.st_mode))
 		return 0;
-	return enter(w, level->fd, &x, x.has_below && S_ISDIR(x.below.st_mode), is_opaque, path, e);
+	return enter(w, level->fd, &x, x.has_below && S_ISDIR(x.below.st_mode) && !x.is_redirected, is_opaque,
+		     path, e);
 }
 
 static int step(struct walk *w, struct err *e)

@@ -45,8 +45,12 @@ typedef int vfs_change_fn(void *arg, const struct vfs_change *change, struct err
  * below it changed is not reported. An opaque directory reports VFS_DELETED for each entry it hides.
  * An owner counts as different only when it is not the caller's: copy-ups are. Up to 4,096 levels
  * (ERR_LIMIT). A directory that may not be read is ERR_DENIED; nothing is changed to read it. floe's own
- * entries (the mount point "/.floe", symbolic links and empty directories at the top that equal the lower's)
- * are skipped. */
+ * entries (the mount point "/.floe", with the index of links in it, symbolic links and empty directories at
+ * the top that equal the lower's) are skipped. A renamed directory (user.floe.redirect) is VFS_ADDED, or
+ * VFS_MODIFIED where the lower has something of that name, and opaque; so is what the upper holds below it
+ * VFS_ADDED, copies of what came along among it. What came along unchanged, and what was deleted in it since,
+ * is not reported; its old place is VFS_DELETED. A lazy file is VFS_MODIFIED as soon as it has
+ * a byte of its own. */
 int vfs_upper_walk(int upper_fd, vfs_lower_fn *lower, void *lower_arg, vfs_change_fn *fn, void *arg,
 		   struct err *e) FLOE_MUST_USE;
 

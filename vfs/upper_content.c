@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 
@@ -30,6 +32,29 @@ bool vfs_upper_is_opaque(int dir_fd)
 	char value[2];
 
 	return fgetxattr(dir_fd, "user.overlay.opaque", value, sizeof(value)) == 1 && *value == 'y';
+}
+
+bool vfs_upper_is_redirected(int dir_fd)
+{
+	return vfs_upper_is_opaque(dir_fd) && fgetxattr(dir_fd, "user.floe.redirect", NULL, 0) > 0;
+}
+
+/* "1 LIMIT LAYERKEY DEV INO PATH": false when it is not lazy. It equals what is below as long as that is what
+ * it was made from, no byte is its own and none was cut off. */
+static bool is_lazy(int fd, const struct stat *below, bool *ret_touched)
+{
+	unsigned long long limit, dev, ino;
+	char value[8192];
+	ssize_t len = fgetxattr(fd, "user.floe.lazy", value, sizeof(value) - 1);
+
+	if (len < 0)
+		return false;
+	value[len] = 0;
+	*ret_touched = sscanf(value, "1 %llu %*s %llu %llu ", &limit, &dev, &ino) != 3 ||
+		       dev != below->st_dev || ino != below->st_ino ||
+		       limit < (unsigned long long)below->st_size || lseek(fd, 0, SEEK_DATA) >= 0 ||
+		       errno != ENXIO;
+	return true;
 }
 
 static ssize_t read_block(int fd, char *data, off_t off)
@@ -107,11 +132,13 @@ static bool same_attributes(int a, int b)
 	return true;
 }
 
-enum vfs_upper_sameness vfs_upper_compare_files(int dir_fd, const char *name, int lower_fd)
+enum vfs_upper_sameness vfs_upper_compare_files(int dir_fd, const char *name, const struct stat *below,
+						int lower_fd)
 {
 	auto_fd int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool is_touched = false;
 
-	if (fd < 0 || !same_bytes(fd, lower_fd))
+	if (fd < 0 || (!is_lazy(fd, below, &is_touched) && !same_bytes(fd, lower_fd)) || is_touched)
 		return VFS_UPPER_DIFFERENT;
 	return same_attributes(fd, lower_fd) ? VFS_UPPER_SAME : VFS_UPPER_SAME_BYTES;
 }

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -282,6 +283,99 @@ static void test_whiteout_by_attribute(void **state)
 	mark("x/gone", "user.overlay.whiteout", "y");
 	file(upper, "x/empty", "");
 	expect("A /x/empty\nD /x/gone\n");
+}
+
+/* What a renamed directory took along lies elsewhere; its own path says nothing about it. */
+static void test_renamed_directories(void **state)
+{
+	(void)state;
+	dir(lower, "x");
+	dir(upper, "x");
+	dir(lower, "x/old");
+	file(lower, "x/old/along", "abc");
+	file(lower, "x/old/gone", "abc");
+	whiteout("x/old");
+	dir(upper, "x/new");
+	mark("x/new", "user.overlay.opaque", "y");
+	mark("x/new", "user.floe.redirect", "/x/old");
+	file(upper, "x/new/along", "abd");
+	file(upper, "x/new/added", "");
+	whiteout("x/new/gone");
+	/* Over something else, of which it has nothing. */
+	dir(lower, "x/taken");
+	file(lower, "x/taken/inner", "");
+	file(lower, "x/taken/other", "");
+	dir(upper, "x/taken");
+	mark("x/taken", "user.overlay.opaque", "y");
+	mark("x/taken", "user.floe.redirect", "/x/old");
+	file(upper, "x/taken/inner", "");
+	/* Not opaque: on its way to being renamed, and still where it was. */
+	dir(lower, "x/still");
+	file(lower, "x/still/inner", "");
+	dir(upper, "x/still");
+	mark("x/still", "user.floe.redirect", "/x/still");
+	whiteout("x/still/inner");
+	expect("Ao /x/new\nA /x/new/added\nA /x/new/along\nD /x/old\nD /x/still/inner\nMo /x/taken\nA "
+	       "/x/taken/inner\n");
+}
+
+/* Top-level directories are renamed like any other where the union does not mount them one by one. */
+static void test_renamed_at_the_top(void **state)
+{
+	(void)state;
+	dir(lower, "opt");
+	file(lower, "opt/f", "");
+	dir(upper, "opt");
+	mark("opt", "user.overlay.opaque", "y");
+	mark("opt", "user.floe.redirect", "/srv");
+	file(upper, "opt/f", "");
+	dir(upper, ".floe");
+	dir(upper, ".floe/links");
+	file(upper, ".floe/links/key", "");
+	expect("Mo /opt\nA /opt/f\n");
+}
+
+static void lazy(const char *path, const char *below, off_t limit, off_t size, uint64_t ino)
+{
+	auto_fd int fd = openat(upper, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	const struct timespec times[2] = { { 1000, 5 }, { 1000, 5 } };
+	struct stat st;
+	char value[128];
+
+	assert_int_equal(fstatat(lower, below, &st, 0), 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	assert_int_equal(futimens(fd, times), 0);
+	(void)snprintf(value, sizeof(value), "1 %lld host %llu %llu -", (long long)limit,
+		       (unsigned long long)st.st_dev, (unsigned long long)(ino ? ino : st.st_ino));
+	mark(path, "user.floe.lazy", value);
+}
+
+/* Their holes are not zeros. */
+static void test_lazy_files(void **state)
+{
+	auto_free char *text = calloc(1, 100001);
+	auto_fd int fd = -1;
+
+	(void)state;
+	memset(text, 'x', 100000);
+	dir(lower, "x");
+	dir(upper, "x");
+	file(lower, "x/changed", text);
+	file(lower, "x/chmod", text);
+	file(lower, "x/cut", text);
+	file(lower, "x/other", text);
+	file(lower, "x/same", text);
+	file(lower, "x/shorter", text);
+	lazy("x/changed", "x/changed", 100000, 100000, 0);
+	lazy("x/chmod", "x/chmod", 100000, 100000, 0);
+	lazy("x/cut", "x/cut", 5000, 100000, 0);
+	lazy("x/other", "x/other", 100000, 100000, 4711);
+	lazy("x/same", "x/same", 100000, 100000, 0);
+	lazy("x/shorter", "x/shorter", 5000, 5000, 0);
+	assert_int_equal(fchmodat(upper, "x/chmod", 0600, 0), 0);
+	fd = openat(upper, "x/changed", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "", 1, 50000), 1);
+	expect("M /x/changed\nm /x/chmod\nM /x/cut\nM /x/other\nM /x/shorter\n");
 }
 
 /* Only root can make what this is about. */
@@ -575,6 +669,9 @@ int main(void)
 		ON_ROOT(test_types_that_change),
 		ON_ROOT(test_opaque_directories),
 		ON_ROOT(test_whiteout_by_attribute),
+		ON_ROOT(test_renamed_directories),
+		ON_ROOT(test_renamed_at_the_top),
+		ON_ROOT(test_lazy_files),
 		ON_ROOT(test_devices_and_chosen_owners),
 		ON_ROOT(test_top_level_says_little),
 		ON_ROOT(test_names_are_bytes),
