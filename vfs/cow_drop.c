@@ -67,14 +67,17 @@ static int drop_spot(struct cow_union *u, const struct cow_dir *dir, const char 
 
 	if (sys && sys != ENOENT)
 		return sys;
-	if (s->place.layer == COW_UPPER)
+	if (s->place.layer == COW_UPPER && !(id && s->is_linked))
 		count_down(u, &s->place);
 	if (s->place.layer == COW_UPPER && !s->is_linked)
 		return sys ? cow_upper_remove(u->upper, dir->upper, name, id)
 			   : cow_upper_whiteout(u->upper, dir->upper, name, id);
 	if (id && s->is_linked) {
-		/* It has no name in the upper yet by which it could become an orphan. */
+		/* It has no name in the upper yet by which it could become an orphan. That comes before the
+		 * count: with 0 it leaves the index. */
 		sys = cow_make_upper_name(u, dir, name);
+		if (!sys)
+			count_down(u, &s->place);
 		return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, id);
 	}
 	sys = id ? cow_note_lost(u, id, dir->node, name) : 0;
