@@ -47,6 +47,7 @@ struct holder_environment {
 	struct holder_package *package;
 	char *tree, *run; /* the assembled union; what is shown as /.floe/run */
 	char *home;
+	char *mounted;  /* top-level directories that had mounts inside when the union was made */
 	int union_lock; /* inherited by every init: two unions on one upper are undefined */
 	enum launch_engine wanted;
 	bool is_engine_asked;               /* by the request: noted once it is chosen */
@@ -133,6 +134,14 @@ void holder_union_report(struct holder *h, struct holder_environment *env); /* t
 void holder_union_message(struct holder *h, struct holder_environment *env); /* from its server */
 void holder_union_server_died(struct holder *h, struct holder_environment *env);
 void holder_union_end(struct holder_environment *env); /* in any state */
+
+/* ---- holder_host.c */
+/* Starts the host view where the host's mounts need one and there is none. */
+int holder_host_view_want(struct holder *h, struct err *e) FLOE_MUST_USE;
+/* Before a union is made: the host view, and a note of what is mounted. */
+int holder_host_prepare(struct holder *h, struct holder_environment *env, struct err *e) FLOE_MUST_USE;
+/* True when something was mounted in `ret` ("/home") since, which the union may not show. */
+bool holder_host_has_new(const struct holder *h, const struct holder_environment *env, char ret[256]);
 
 /* ---- holder_client.c is the other side; requests are in holder_request.c */
 void holder_client_message(struct holder *h, struct holder_client *c);

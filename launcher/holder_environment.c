@@ -17,6 +17,7 @@ static void environment_free(struct holder_environment *env)
 	free(env->tree);
 	free(env->run);
 	free(env->home);
+	free(env->mounted);
 	fd_close(env->union_lock);
 	launch_environment_close(env->disk);
 	free(env);
@@ -228,7 +229,7 @@ static int prepare(struct holder *h, struct holder_environment *env, const struc
 	env->tree = mem_printf(e, "%s/tree-%s-%u", h->address.stage, env->name, ++serial);
 	env->run = path_join(h->address.envs, env->name, e);
 	if (!env->tree || !env->run || path_make_dirs(env->tree, 0700, e) < 0 ||
-	    path_make_dirs(env->run, 0700, e) < 0)
+	    path_make_dirs(env->run, 0700, e) < 0 || holder_host_prepare(h, env, e) < 0)
 		return -1;
 	env->has_config = wire_find(&env->package->opened, "config", &f);
 	if (env->has_config && start_registry(env, e) < 0)
@@ -258,6 +259,19 @@ static int has_engine(struct holder_environment *env, const struct wire_in *requ
 	return launch_environment_set_engine(env->disk, text, e) < 0 ? -1 : 1;
 }
 
+/* A union that nobody uses is made anew when the host has mounted something that it would not show. */
+static bool is_outdated(const struct holder *h, const struct holder_environment *env)
+{
+	char where[256];
+
+	if (env->launches || env->state != HOLDER_READY || env->engine.engine != LAUNCH_ENGINE_OVERLAY)
+		return false;
+	for (const struct holder_client *c = h->clients; c; c = c->next)
+		if (c->environment == env)
+			return false;
+	return holder_host_has_new(h, env, where);
+}
+
 /* 1 = it can serve this request as it is. 0 = it could not and is out of the way. */
 static int clear_way(struct holder *h, struct holder_environment *env, const struct wire_in *request,
 		     const struct holder_package *p, struct err *e)
@@ -266,7 +280,7 @@ static int clear_way(struct holder *h, struct holder_environment *env, const str
 
 	if (same < 0)
 		return -1;
-	if (env->state != HOLDER_FAILED && env->package == p && same)
+	if (env->state != HOLDER_FAILED && env->package == p && same && !is_outdated(h, env))
 		return 1;
 	if (env->launches && env->package == p && !same)
 		return err_set(e, ERR_BUSY, "environment %s is in use with the engine %s: floe stop %s",

@@ -31,40 +31,8 @@
 #include "launcher/filter.h"
 #include "launcher/holder.h"
 #include "launcher/sandbox.h"
-#include "vfs/fuse_mount.h"
-#include "vfs/union.h"
 
-enum { READY_FD = 3, IDLE_S = 15 * 60, CLIENTS_MAX = 512, HOST_VIEW_MS = 10 * 1000, LAST_WORDS_MS = 2500 };
-
-/* ---- host view ------------------------------------------------------------------------------- */
-
-/* The view's server must not see our own mounts, or it would end up reading itself: it gets a copy of the
- * mount namespace without them, which the program then inherits. */
-static int start_host_view(struct holder *h, struct err *e)
-{
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	auto_wire_in struct wire_in answer = WIRE_IN_INIT;
-	const char *argv[] = { "floe-host-view", "--root", "/", NULL };
-	const struct launch_server_opt opt = { .forget = h->address.stage };
-	struct pollfd ready = { .events = POLLIN };
-	auto_free char *mount_point = path_join(h->address.stage, "host", e);
-	auto_fd int fuse_fd = -1;
-
-	if (!mount_point || path_make_dirs(mount_point, 0700, e) < 0 ||
-	    launch_server_start(argv, &opt, &h->host_view, e) < 0 ||
-	    vfs_fuse_mount(mount_point, "host", true, &fuse_fd, e) < 0 ||
-	    wire_put_str(&m, "type", "serve", e) < 0 || wire_put_u64(&m, "uid", geteuid(), e) < 0 ||
-	    wire_put_u64(&m, "gid", getegid(), e) < 0 || wire_put_fd(&m, fuse_fd, e) < 0 ||
-	    wire_send(h->host_view.sock, &m, e) < 0)
-		return err_wrap(e, "host view");
-	ready.fd = h->host_view.sock;
-	if (poll(&ready, 1, HOST_VIEW_MS) <= 0 || wire_recv(h->host_view.sock, &answer, e) <= 0)
-		return err_set(e, ERR_IO, "the host view does not start");
-	if (wire_error(&answer, e) < 0)
-		return -1;
-	h->host_view_mount = mem_steal(mount_point);
-	return 0;
-}
+enum { READY_FD = 3, IDLE_S = 15 * 60, CLIENTS_MAX = 512, LAST_WORDS_MS = 2500 };
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
@@ -97,15 +65,10 @@ static int open_namespaces(struct holder *h, struct err *e)
 
 static int make_stage(struct holder *h, struct err *e)
 {
-	struct vfs_union_spec spec = { .own_mounts = h->address.stage };
-	bool needs_view;
-
 	if (mount("floe", h->address.stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=4m") < 0 ||
 	    mount(NULL, h->address.stage, NULL, MS_PRIVATE, NULL) < 0)
 		return err_sys(e, errno, "cannot mount the stage at %s", h->address.stage);
-	if (vfs_union_needs_host_view(&spec, &needs_view, e) < 0)
-		return -1;
-	return needs_view ? start_host_view(h, e) : 0;
+	return holder_host_view_want(h, e);
 }
 
 static int listen_for_signals(struct holder *h, struct err *e)

@@ -298,6 +298,17 @@ static int complete_rules(struct launch_plan *p, const struct wire_in *package, 
 	return launch_plan_resolve(p, e);
 }
 
+static void tell_unseen(const struct wire_in *launched)
+{
+	struct err ignored;
+	auto_free char *where = wire_str(launched, "unseen", &ignored);
+
+	if (where)
+		log_note("something was mounted in %s since this environment came into use: what is private "
+			 "there shows it only when no application is left in the environment",
+			 where);
+}
+
 static void print_plan(const struct options *o, const struct wire_in *launched)
 {
 	static const char *const fields[] = { "env", "root", "tree" };
@@ -345,6 +356,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 		*ret = (struct launch_status){ 0 };
 		return 0;
 	}
+	tell_unseen(&launched);
 	if (join_namespaces(&launched, e) < 0)
 		return -1;
 	s = (struct launch_sandbox){ .tree = tree,

@@ -141,11 +141,30 @@ umount -l /etc/floe
 rm "$own"
 holder_leave
 
+note "a file system that is mounted later: seen when the environment is next used, and said while it is not"
+site=/srv/floe-paths-$$
+mkdir -p "$site" && at_end+=('umount -l "$site" 2>/dev/null; rmdir "$site"')
+mount --make-rshared / || exit 0
+box=$scratch/box.floe
+expect 0 -- "$floe" run --env s --command box "$box" -- sh -c 'ls -A "$1"; echo private >"$1/own"' sh "$site"
+"$floe" run --env t --command box "$box" -- sh -c 'echo >"$1"; while [ -e "$1" ]; do sleep 0.1; done' sh "$home/Documents/busy" &
+until_true 20 [ -e "$home/Documents/busy" ] || fail "the application does not start"
+mount -t tmpfs later "$site" && echo mounted >"$site/file" || exit 0
+expect 0 -- "$floe" run --env s --command box "$box" -- cat "$site/file" "$site/own"
+says 'mounted private '
+expect 0 'mounted in /srv since' -- "$floe" run --env t --command box "$box" -- ls -A "$site"
+says ''
+rm "$home/Documents/busy"
+wait
+expect 0 -- "$floe" run --env t --command box "$box" -- cat "$site/file"
+! grep -q since "$err" || fail "a note without a reason"
+umount -l "$site"
+holder_leave
+
 note "file systems mounted inside: there before the launch"
 mkdir "$work/mounted" "$work/later" "$work/direct" && mkdir "$work/direct/later"
 mount -t tmpfs before "$work/mounted" && echo inner >"$work/mounted/file" || exit 0
 mount --bind "$work/direct" "$work/direct" && mount --make-shared "$work/direct" || exit 0
-box=$scratch/box.floe
 expect 0 -- "$floe" run --env m --command box "$box" -- sh -c 'cat "$1/mounted/file"; echo app >"$1/mounted/file"; cat "$1/mounted/file"' sh "$work"
 says 'inner app '
 is "$work/mounted/file" inner
