@@ -288,8 +288,11 @@ static int copy_content(struct cow_union *u, uint64_t id, const struct source *s
 
 	if (s->is_empty || s->st.st_size == 0)
 		return 0;
-	if (wants_lazy(u, s))
-		return make_lazy(u, s, fd);
+	if (wants_lazy(u, s)) {
+		sys = make_lazy(u, s, fd);
+		if (sys != EOPNOTSUPP)
+			return sys;
+	}
 	sys = cow_file_ref(u, id, &f);
 	if (sys)
 		return sys;

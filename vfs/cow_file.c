@@ -161,7 +161,7 @@ static int attach_lazy(struct cow_union *u, struct cow_file *f)
 	sys = cow_lazy_open(fd, l, &handle, &f->lazy);
 	if (sys)
 		cow_handle_close(&handle);
-	return sys;
+	return sys == ENODATA ? 0 : sys; /* it has just become ordinary */
 }
 
 int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
@@ -185,6 +185,7 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 							      : open_lost(u, &n, &x->file);
 		if (!sys)
 			sys = attach_lazy(u, &x->file);
+		x->slot.weight += x->file.lazy != NULL;
 		if (sys)
 			entry_end(&x->slot);
 		if (sys && atomic_load(&u->files->version) != version)
@@ -216,6 +217,7 @@ int cow_file_add(struct cow_union *u, uint64_t node, int fd, struct cow_file **r
 	x->file.fd = fd;
 	x->file.is_writable = true;
 	sys = attach_lazy(u, &x->file);
+	x->slot.weight += x->file.lazy != NULL;
 	if (sys) {
 		entry_end(&x->slot);
 		return sys;

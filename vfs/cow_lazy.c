@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lazy files: their life, and what they show; see cow_content.h for what they are.
+/* Lazy files: what they show; see cow_content.h for what they are. cow_lazy_life.c has their beginning and
+ * end, cow_lazy_change.c what changes them, cow_lazy_origin.c the attribute, cow_sparse.c the holes.
  *
  * "Missing" is a block that is a hole and begins below the limit. Three things may be done to a file at any
  * time because nobody can see them: filling a missing block with the bytes that it shows, writing the lowered
@@ -13,13 +14,10 @@
 #include "vfs/cow_lazy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/mem.h"
 #include "vfs/cow_ranges.h"
 #include "vfs/cow_sparse.h"
 
@@ -42,146 +40,6 @@ int cow_lazy_size(const struct cow_lazy *z, uint64_t *ret)
 	*ret = (uint64_t)st.st_size;
 	return 0;
 }
-
-static void lock_all(struct cow_lazy *z, struct cow_range *range)
-{
-	cow_ranges_lock(&z->ranges, range, 0, UINT64_MAX);
-}
-
-/* ---- becoming ordinary ------------------------------------------------------------------ */
-
-/* The first missing block at or behind `off`, round the end; UINT64_MAX = none. */
-static int find_missing(struct cow_lazy *z, uint64_t off, uint64_t *ret)
-{
-	uint64_t limit = atomic_load(&z->limit), hole;
-	int error = cow_sparse_hole(z->fd, off, &hole);
-
-	if (!error && off > 0 && hole >= limit)
-		error = cow_sparse_hole(z->fd, 0, &hole);
-	if (!error)
-		*ret = hole < limit ? hole : UINT64_MAX;
-	return error;
-}
-
-/* Takes the attribute off if nothing is missing. What had been data in memory only must be on the disk before
- * that; and no write waits for the disk meanwhile, for what is data stays so. */
-static int retire(struct cow_lazy *z)
-{
-	struct cow_range range;
-	uint64_t missing;
-	int error;
-
-	lock_all(z, &range);
-	error = find_missing(z, 0, &missing);
-	if (!error && missing == UINT64_MAX)
-		atomic_store(&z->is_whole, true);
-	cow_ranges_unlock(&z->ranges, &range);
-	if (error || missing != UINT64_MAX)
-		return error;
-	if (fsync(z->fd) < 0)
-		return errno;
-	lock_all(z, &range);
-	if (!atomic_load(&z->is_done) && cow_lazy_remove_origin(z->fd) == 0) {
-		atomic_store(&z->noted, 0);
-		atomic_store(&z->is_done, true);
-	}
-	cow_ranges_unlock(&z->ranges, &range);
-	return 0;
-}
-
-int cow_lazy_note_filled(struct cow_lazy *z, uint64_t start, uint64_t end)
-{
-	uint64_t hint = atomic_load(&z->hint), missing;
-
-	while (!atomic_load(&z->is_whole)) {
-		int error;
-
-		if (hint < atomic_load(&z->limit) && (hint < start || hint >= end))
-			return 0;
-		error = find_missing(z, hint, &missing);
-		if (error)
-			return error;
-		if (missing == UINT64_MAX)
-			return retire(z);
-		if (missing == hint)
-			return 0;
-		/* Who fills that one now either sees the new hint or has done so before we look again. */
-		if (atomic_compare_exchange_strong(&z->hint, &hint, missing))
-			hint = missing;
-		start = 0;
-		end = UINT64_MAX;
-	}
-	return 0;
-}
-
-/* ---- life ------------------------------------------------------------------------------- */
-
-static int begin(struct cow_lazy *z)
-{
-	bool is_writable = (fcntl(z->fd, F_GETFL) & O_ACCMODE) == O_RDWR;
-	uint64_t size, missing;
-	int error = cow_lazy_read_origin(z->fd, z->attr);
-
-	if (!error)
-		error = cow_sparse_block(z->fd, &z->block);
-	if (!error)
-		error = cow_lazy_size(z, &size);
-	if (error)
-		return error;
-	if (z->layer->key && strcmp(z->layer->key, z->attr->key) != 0)
-		return EINVAL;
-	atomic_store(&z->noted, z->attr->limit);
-	atomic_store(&z->limit, min_of(z->attr->limit, size));
-	if (!is_writable)
-		return 0;
-	error = cow_sparse_heal(z->fd, atomic_load(&z->limit), z->block);
-	if (!error)
-		error = find_missing(z, 0, &missing);
-	if (error)
-		return error;
-	atomic_store(&z->hint, missing);
-	return missing == UINT64_MAX ? retire(z) : 0;
-}
-
-int cow_lazy_open(int fd, struct cow_layer *layer, struct cow_handle *origin, struct cow_lazy **ret)
-{
-	struct cow_lazy *z = calloc(1, sizeof(*z));
-	int error;
-
-	if (!z)
-		return ENOMEM;
-	z->fd = fd;
-	z->layer = layer;
-	z->origin = (struct cow_handle)COW_HANDLE_NONE;
-	cow_ranges_init(&z->ranges);
-	z->attr = malloc(sizeof(*z->attr));
-	error = z->attr ? begin(z) : ENOMEM;
-	if (error) {
-		cow_lazy_close(z);
-		return error;
-	}
-	z->origin = *origin;
-	*origin = (struct cow_handle)COW_HANDLE_NONE;
-	*ret = z;
-	return 0;
-}
-
-void cow_lazy_close(struct cow_lazy *z)
-{
-	if (!z)
-		return;
-	cow_handle_close(&z->origin);
-	cow_ranges_fini(&z->ranges);
-	free(z->attr);
-	free(z);
-}
-
-bool cow_lazy_is_done(struct cow_lazy *z)
-{
-	return atomic_load(&z->is_done);
-}
-
-/* ---- looking ------------------------------------------------------------ */
 
 int cow_lazy_is_missing(struct cow_lazy *z, uint64_t at, bool *ret)
 {

@@ -9,7 +9,11 @@
 #include "vfs/cow_ranges.h"
 
 struct cow_lazy {
-	int fd;
+	uint64_t dev, ino;
+	unsigned users;
+	bool is_beginning;
+	struct cow_lazy *next;
+	int fd; /* our own, whoever opened it goes first */
 	struct cow_layer *layer;
 	struct cow_handle origin;
 	struct cow_lazy_origin *attr;
@@ -38,6 +42,8 @@ int cow_lazy_is_missing(struct cow_lazy *z, uint64_t at, bool *ret) FLOE_MUST_US
 /* The layer's bytes, all of them; EIO where the layer ends early. */
 int cow_lazy_fetch(struct cow_lazy *z, void *buf, size_t size, uint64_t off, bool (*is_over)(void *arg),
 		   void *arg) FLOE_MUST_USE;
+
+/* ---- cow_lazy_life.c */
 /* After [start, end) has become data, or the limit was lowered: if nothing is missing now, the attribute
  * goes. Looks at the file only when that was the block known to be missing. Holds no range. */
 int cow_lazy_note_filled(struct cow_lazy *z, uint64_t start, uint64_t end) FLOE_MUST_USE;

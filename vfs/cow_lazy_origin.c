@@ -47,6 +47,55 @@ static bool take_word(const char **p, char *ret, size_t cap)
 	return true;
 }
 
+/* Attributes can be had only by whom the mode lets read and write, even through an open descriptor; owners
+ * can let themselves, for a moment. After a failed call. */
+static bool gain_access(int fd, mode_t *ret_was)
+{
+	int sys = errno;
+	struct stat st;
+
+	if (sys != EACCES || fstat(fd, &st) < 0 || (st.st_mode & 0600) == 0600 ||
+	    fchmod(fd, (st.st_mode & 07777) | 0600) < 0) {
+		errno = sys;
+		return false;
+	}
+	*ret_was = st.st_mode & 07777;
+	return true;
+}
+
+static void lose_access(int fd, mode_t was)
+{
+	int sys = errno;
+
+	(void)fchmod(fd, was);
+	errno = sys;
+}
+
+static ssize_t get(int fd, char *value)
+{
+	ssize_t len = fgetxattr(fd, ATTRIBUTE, value, VALUE_MAX);
+	mode_t was;
+
+	if (len < 0 && gain_access(fd, &was)) {
+		len = fgetxattr(fd, ATTRIBUTE, value, VALUE_MAX);
+		lose_access(fd, was);
+	}
+	return len;
+}
+
+/* NULL: it goes. */
+static int set(int fd, const char *value, size_t len)
+{
+	int rc = value ? fsetxattr(fd, ATTRIBUTE, value, len, 0) : fremovexattr(fd, ATTRIBUTE);
+	mode_t was;
+
+	if (rc < 0 && gain_access(fd, &was)) {
+		rc = value ? fsetxattr(fd, ATTRIBUTE, value, len, 0) : fremovexattr(fd, ATTRIBUTE);
+		lose_access(fd, was);
+	}
+	return rc < 0 ? errno : 0;
+}
+
 int cow_lazy_read_origin(int fd, struct cow_lazy_origin *ret)
 {
 	auto_free char *value = malloc(VALUE_MAX + 1);
@@ -57,7 +106,7 @@ int cow_lazy_read_origin(int fd, struct cow_lazy_origin *ret)
 
 	if (!value)
 		return ENOMEM;
-	len = fgetxattr(fd, ATTRIBUTE, value, VALUE_MAX);
+	len = get(fd, value);
 	if (len < 0)
 		return errno == ENOTSUP ? ENODATA : errno == ERANGE ? EINVAL : errno;
 	value[len] = '\0';
@@ -83,17 +132,41 @@ int cow_lazy_write_origin(int fd, const struct cow_lazy_origin *o)
 		value = NULL;
 		return ENOMEM;
 	}
-	return fsetxattr(fd, ATTRIBUTE, value, (size_t)len, 0) < 0 ? errno : 0;
+	return set(fd, value, (size_t)len);
 }
 
 int cow_lazy_remove_origin(int fd)
 {
-	return fremovexattr(fd, ATTRIBUTE) < 0 && errno != ENODATA ? errno : 0;
+	int error = set(fd, NULL, 0);
+
+	return error == ENODATA ? 0 : error;
+}
+
+static int set_size(int fd, uint64_t size)
+{
+	while (ftruncate(fd, (off_t)size) < 0)
+		if (errno != EINTR)
+			return errno;
+	return 0;
+}
+
+static int make_hollow(int fd, uint64_t size)
+{
+	uint64_t block, data;
+	int error = cow_sparse_block(fd, &block);
+
+	if (!error)
+		error = cow_sparse_probe(fd, block);
+	if (!error)
+		error = set_size(fd, size);
+	if (!error)
+		error = cow_sparse_data(fd, 0, &data);
+	/* Small files may lie in the inode, and are data then. */
+	return !error && data != UINT64_MAX ? EOPNOTSUPP : error;
 }
 
 int cow_lazy_make(int fd, const struct cow_lazy_origin *o)
 {
-	uint64_t block, data;
 	struct stat st;
 	int error;
 
@@ -101,18 +174,10 @@ int cow_lazy_make(int fd, const struct cow_lazy_origin *o)
 		return errno;
 	if (!S_ISREG(st.st_mode) || st.st_size != 0 || o->limit > INT64_MAX)
 		return EINVAL;
-	error = cow_sparse_block(fd, &block);
-	if (!error)
-		error = cow_sparse_probe(fd, block);
+	error = make_hollow(fd, o->limit);
+	if (!error) /* last: until now the file was only sparse */
+		error = cow_lazy_write_origin(fd, o);
 	if (error)
-		return error;
-	while (ftruncate(fd, (off_t)o->limit) < 0)
-		if (errno != EINTR)
-			return errno;
-	/* Small files may lie in the inode, and are data then. */
-	error = cow_sparse_data(fd, 0, &data);
-	if (!error && data != UINT64_MAX)
-		error = EOPNOTSUPP;
-	/* Last: until now the file was only sparse. */
-	return error ? error : cow_lazy_write_origin(fd, o);
+		(void)!set_size(fd, 0);
+	return error;
 }
