@@ -27,7 +27,7 @@ _floe() {
 	--env) mapfile -t COMPREPLY < <(_floe_environments "$word") && return ;;
 	--net) mapfile -t COMPREPLY < <(compgen -W "host none" -- "$word") && return ;;
 	--on-loss) mapfile -t COMPREPLY < <(compgen -W "wait fail:" -- "$word") && return ;;
-	--engine) mapfile -t COMPREPLY < <(compgen -W "auto overlay" -- "$word") && return ;;
+	--engine) mapfile -t COMPREPLY < <(compgen -W "auto overlay fuse" -- "$word") && return ;;
 	--share | --private | --hide | --from-dir | --keep | --rules | --report | -o | -C)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
@@ -46,7 +46,7 @@ _floe() {
 	verify) options="--no-trust --help" ;;
 	extract) options="-C --overwrite --no-trust --help" ;;
 	serve) options="--port --bind --help" ;;
-	env) subverbs="list show diff reset remove" options="--json --files --settings --yes --help" names=1 ;;
+	env) subverbs="list show diff set reset remove" options="--json --engine --files --settings --yes --help" names=1 ;;
 	registry) subverbs="list diff get set unset" options="--env --json --help" ;;
 	cache) subverbs="status verify gc" options="--json --keep --help" ;;
 	key) subverbs="new list trust revoke" options="--label --json --help" ;;

@@ -69,7 +69,7 @@ no_holder() {
 floe_pids() { # NAME
 	local pid exe
 
-	for pid in $(pgrep -u "$(id -u)" -f "^([^ ]*/)?${1:-floe-(holder|package|host|environment|tools)}" 2>/dev/null); do
+	for pid in $(pgrep -u "$(id -u)" -f "^([^ ]*/)?${1:-floe-(holder|package|union|host|environment|tools)}" 2>/dev/null); do
 		exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || exe=$FLOE_BUILD/libexec/floe/unknown
 		case $exe in "$FLOE_BUILD"/*) echo "$pid" ;; esac
 	done
