@@ -41,6 +41,7 @@ static inline void scratch_reopen(bool takeover)
 	if (cow_upper_open(scratch.upper, scratch.work, takeover, &scratch.u, &e) < 0)
 		fail_msg("%s", e.msg);
 	scratch.u->can &= ~scratch.without;
+	scratch.without = ~scratch.u->can & (COW_CAN_LEAVE_WHITEOUT | COW_CAN_MAKE_WHITEOUT);
 	scratch.root = cow_upper_root(scratch.u);
 }
 
@@ -147,6 +148,13 @@ static inline void put_whiteout(int dir, const char *name)
 {
 	assert_int_equal(cow_upper_whiteout(scratch.u, dir, name, 0), 0);
 	assert_true(is_whiteout(dir, name));
+}
+
+/* A device, where such can be made. */
+static inline void put_device_whiteout(int dir, const char *name)
+{
+	if (mknodat(dir, name, S_IFCHR, makedev(0, 0)) < 0)
+		put_whiteout(dir, name);
 }
 
 static inline void check_empty(int dir)
