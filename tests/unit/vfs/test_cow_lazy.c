@@ -267,7 +267,7 @@ enum { CROWD = 4, CROWD_SIZE = 512 * 1024, PATCH = 96 };
 
 struct crowd {
 	int fd;
-	struct cow_lazy *z;
+	struct fake_layer *layer;
 	atomic_bool is_over;
 };
 struct worker {
@@ -280,12 +280,14 @@ static uint8_t new_byte(uint64_t off)
 	return (uint8_t)(128 + off % 127);
 }
 
-/* Patches belong to threads in turn; whole blocks, every 16th, to whoever comes. */
+/* Patches belong to threads in turn; whole blocks, every 16th, to whoever comes. The file is opened anew all
+ * the time, as when a cache is too small. */
 static void *patch(void *arg)
 {
 	struct worker *w = arg;
 	uint8_t bytes[4096];
 	unsigned random = w->number;
+	struct cow_lazy *z = open_lazy(w->crowd->fd, w->crowd->layer);
 	size_t put, count = CROWD_SIZE / PATCH / CROWD;
 
 	for (size_t i = 0; i < count; i++) {
@@ -297,11 +299,16 @@ static void *patch(void *arg)
 		}
 		for (size_t j = 0; j < len; j++)
 			bytes[j] = new_byte(off + j);
-		if (cow_content_write(w->crowd->fd, w->crowd->z, bytes, len, off, &put) != 0 || put != len)
+		if (cow_content_write(w->crowd->fd, z, bytes, len, off, &put) != 0 || put != len)
 			abort();
+		if (rand_r(&random) % 64 == 0) {
+			cow_lazy_close(z);
+			z = open_lazy(w->crowd->fd, w->crowd->layer);
+		}
 		if (len == 4096)
 			i--; /* its patch is still to come */
 	}
+	cow_lazy_close(z);
 	return NULL;
 }
 
@@ -312,6 +319,7 @@ static void *watch(void *arg)
 	static uint8_t seen[CROWD_SIZE];
 	static uint8_t bytes[65536];
 	unsigned random = 99;
+	struct cow_lazy *z = open_lazy(c->fd, c->layer);
 	size_t got;
 
 	while (!atomic_load(&c->is_over)) {
@@ -319,7 +327,7 @@ static void *watch(void *arg)
 
 		if (pread(c->fd, bytes, sizeof(bytes), (off_t)off) < 0) /* zeros into memory */
 			abort();
-		if (cow_content_read(c->fd, c->z, bytes, sizeof(bytes), off, &got, NULL, NULL) != 0 ||
+		if (cow_content_read(c->fd, z, bytes, sizeof(bytes), off, &got, NULL, NULL) != 0 ||
 		    got != sizeof(bytes))
 			abort();
 		for (size_t i = 0; i < got; i++) {
@@ -336,20 +344,22 @@ static void *watch(void *arg)
 		}
 	}
 	memset(seen, 0, sizeof(seen));
+	cow_lazy_close(z);
 	return NULL;
 }
 
 static void run_crowd(const struct place *p, unsigned delay_us)
 {
 	struct fake_layer layer = fake_layer_of(CROWD_SIZE + 1);
-	struct crowd c = { .fd = new_file(p) };
+	struct crowd c = { .fd = new_file(p), .layer = &layer };
+	struct cow_lazy *z;
 	struct worker workers[CROWD];
 	pthread_t threads[CROWD], watcher;
 	static uint8_t bytes[CROWD_SIZE + 1];
 	size_t got;
 
 	layer.delay_us = delay_us;
-	c.z = make_lazy(c.fd, &layer);
+	cow_lazy_close(make_lazy(c.fd, &layer));
 	assert_int_equal(pthread_create(&watcher, NULL, watch, &c), 0);
 	for (unsigned i = 0; i < CROWD; i++) {
 		workers[i] = (struct worker){ &c, i };
@@ -359,16 +369,17 @@ static void run_crowd(const struct place *p, unsigned delay_us)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	atomic_store(&c.is_over, true);
 	assert_int_equal(pthread_join(watcher, NULL), 0);
-	assert_int_equal(cow_content_read(c.fd, c.z, bytes, sizeof(bytes), 0, &got, NULL, NULL), 0);
+	z = open_lazy(c.fd, &layer);
+	assert_int_equal(cow_content_read(c.fd, z, bytes, sizeof(bytes), 0, &got, NULL, NULL), 0);
 	for (size_t i = 0; i < CROWD_SIZE / PATCH / CROWD * CROWD * PATCH; i++)
 		if (bytes[i] != new_byte(i))
 			fail_msg("byte %zu is %d, not %d", i, bytes[i], new_byte(i));
 	assert_int_equal(bytes[CROWD_SIZE], old_byte(CROWD_SIZE));
-	assert_false(cow_lazy_is_done(c.z));
-	assert_int_equal(cow_content_write(c.fd, c.z, "x", 1, CROWD_SIZE, &got), 0);
-	assert_int_equal(cow_content_write(c.fd, c.z, bytes, 4096, CROWD_SIZE - 4096, &got), 0);
-	assert_true(cow_lazy_is_done(c.z));
-	cow_lazy_close(c.z);
+	assert_false(cow_lazy_is_done(z));
+	assert_int_equal(cow_content_write(c.fd, z, "x", 1, CROWD_SIZE, &got), 0);
+	assert_int_equal(cow_content_write(c.fd, z, bytes, 4096, CROWD_SIZE - 4096, &got), 0);
+	assert_true(cow_lazy_is_done(z));
+	cow_lazy_close(z);
 	fd_close(c.fd);
 }
 
