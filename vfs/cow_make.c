@@ -267,36 +267,30 @@ int cow_make_node(struct cow_union *u, const struct cow_maker *m, uint64_t paren
 	return make(u, parent, name, &r, ret);
 }
 
-int cow_make_unnamed(struct cow_union *u, const struct cow_maker *m, uint64_t parent, mode_t mode,
-		     struct cow_entry *ret)
+/* As an orphan from the beginning: the node knows the file's number, so that the file comes first. */
+static int make_orphan(struct cow_union *u, struct cow_temp *t, struct cow_entry *ret)
 {
 	struct cow_sighting s = { .type = S_IFREG,
 				  .identity = { .layer = COW_UPPER },
 				  .flags = COW_NODE_ORPHAN };
 	struct cow_file *f;
-	struct cow_dir *dir;
 	struct cow_node n;
 	struct stat st;
-	int fd, sys = cow_change_begin(u, parent, &dir);
+	char text[24];
+	int sys;
 
-	if (sys)
-		return sys;
-	cow_dir_unref(u, dir);
+	if (fstat(t->fd, &st) < 0)
+		return errno;
+	s.identity.dev = st.st_dev;
+	s.identity.ino = st.st_ino;
+	s.shown_ino = cow_tree_ino(u, COW_UPPER, st.st_dev, st.st_ino);
 	sys = cow_nodes_add_orphan(u->nodes, &s, &n);
 	if (sys)
 		return sys;
-	sys = cow_orphan_make(u->upper, n.id, mode & 07777 & ~m->umask, &fd);
-	if (!sys && !u->opt.map_owners && fchown(fd, m->uid, m->gid) < 0)
-		sys = errno;
-	if (!sys && fstat(fd, &st) < 0)
-		sys = errno;
-	if (!sys) {
-		s.identity.dev = st.st_dev;
-		s.identity.ino = st.st_ino;
-		sys = cow_nodes_set_identity(u->nodes, n.id, &s.identity);
-		if (cow_file_add(u, n.id, fd, &f) == 0)
-			cow_file_unref(u, f);
-	}
+	cow_orphan_text(n.id, text);
+	sys = cow_temp_place(u->upper, t, cow_orphans_dir(u->upper), text);
+	if (!sys && cow_file_add(u, n.id, fd_steal(&t->fd), &f) == 0)
+		cow_file_unref(u, f);
 	if (!sys)
 		sys = cow_tree_getattr(u, n.id, ret);
 	if (sys) {
@@ -307,6 +301,28 @@ int cow_make_unnamed(struct cow_union *u, const struct cow_maker *m, uint64_t pa
 	ret->id = n.id;
 	ret->generation = n.generation;
 	return 0;
+}
+
+int cow_make_unnamed(struct cow_union *u, const struct cow_maker *m, uint64_t parent, mode_t mode,
+		     struct cow_entry *ret)
+{
+	struct recipe r = { .maker = m, .mode = S_IFREG | (mode & 07777), .fd = -1 };
+	struct cow_temp t = { .fd = -1 };
+	struct cow_dir *dir;
+	int sys = cow_change_begin(u, parent, &dir);
+
+	if (sys)
+		return sys;
+	sys = make_temp(u, &r, &t);
+	if (!sys)
+		sys = inherit_group(u, &r, dir->upper, &t);
+	if (!sys)
+		sys = give_owner(u, &r, dir->upper, cow_temp_dir_fd(u->upper), t.name);
+	if (!sys)
+		sys = make_orphan(u, &t, ret);
+	cow_temp_drop(u->upper, &t);
+	cow_dir_unref(u, dir);
+	return sys;
 }
 
 /* ---- one more name ------------------------------------------------------------------------------------- */
