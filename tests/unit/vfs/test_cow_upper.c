@@ -173,6 +173,23 @@ static void test_lookup(void **state)
 	assert_true(is_whiteout(d, "by-device"));
 }
 
+/* Opaque alone would hide what the redirect is to lead to. */
+static void test_a_redirect_that_fails_hides_nothing(void **state)
+{
+	auto_fd int d = make_dir(scratch.root, "d");
+	struct cow_upper_dir_info info;
+	char *path = malloc(70001);
+
+	(void)state;
+	assert_non_null(path);
+	memset(path, '/', 70000);
+	path[70000] = 0;
+	assert_int_not_equal(cow_upper_set_redirect(scratch.u, d, path), 0);
+	free(path);
+	assert_int_equal(cow_upper_dir_info(scratch.u, d, &info), 0);
+	assert_true(!info.is_opaque && !info.redirect);
+}
+
 static void test_directories(void **state)
 {
 	auto_fd int d = make_dir(scratch.root, "d");
@@ -313,6 +330,7 @@ static int run(void)
 		SCRATCH_TEST(test_features),
 		SCRATCH_TEST(test_lookup),
 		SCRATCH_TEST(test_directories),
+		SCRATCH_TEST(test_a_redirect_that_fails_hides_nothing),
 		SCRATCH_TEST(test_closed_directory),
 		SCRATCH_TEST(test_inode_numbers),
 		SCRATCH_TEST(test_owners),
