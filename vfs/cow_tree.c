@@ -395,7 +395,8 @@ int cow_tree_getattr(struct cow_union *u, uint64_t id, struct cow_entry *ret)
 		stamp = cow_tree_stamp(&ret->st);
 	if (stamp)
 		check_stamp(u, &n, stamp);
-	ret->st.st_ino = n.shown_ino;
+	if (n.shown_ino) /* else the root: nobody has looked it up */
+		ret->st.st_ino = n.shown_ino;
 	return 0;
 }
 
