@@ -264,7 +264,7 @@ static bool is_outdated(const struct holder *h, const struct holder_environment 
 {
 	char where[256];
 
-	if (env->launches || env->state != HOLDER_READY || env->engine.engine != LAUNCH_ENGINE_OVERLAY)
+	if (env->launches || env->state != HOLDER_READY)
 		return false;
 	for (const struct holder_client *c = h->clients; c; c = c->next)
 		if (c->environment == env)

@@ -3,7 +3,8 @@
  *
  * overlayfs sees its lower directories as they were when it was mounted: a file system that is mounted into
  * one later does not show. Through the host view it does, so that only a top-level directory that had no
- * mounts inside when the union was made, and has some now, is out of date. */
+ * mounts inside when the union was made, and has some now, is out of date. The fuse engine sees mounts by
+ * itself, but not on directories that it has open; it is treated in the same way. */
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>

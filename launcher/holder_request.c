@@ -49,8 +49,7 @@ static int put_launched(const struct holder *h, const struct holder_environment 
 {
 	char where[256];
 
-	if (env->engine.engine == LAUNCH_ENGINE_OVERLAY && holder_host_has_new(h, env, where) &&
-	    wire_put_str(m, "unseen", where, e) < 0)
+	if (holder_host_has_new(h, env, where) && wire_put_str(m, "unseen", where, e) < 0)
 		return -1;
 	if (wire_put_str(m, "type", "launched", e) < 0 ||
 	    wire_put_str(m, "root", env->package->root, e) < 0 || wire_put_str(m, "env", env->name, e) < 0 ||

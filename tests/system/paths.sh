@@ -8,20 +8,24 @@
 make_box
 work=$home/project
 mkdir -p "$work/a/b/c" "$work/ro/deep" "$work/secret/open/sub" "$home/Documents/old" "$home/.config/floe"
-for f in "$work/top" "$work/a/file" "$work/a/b/file" "$work/a/b/c/file" "$work/ro/file" "$work/ro/deep/file" \
-	"$work/secret/file" "$work/secret/open/file" "$work/secret/one" "$home/Documents/file" "$home/Documents/old/file" \
-	"$home/single"; do
-	echo host >"$f"
-done
+fill() {
+	for f in "$work/top" "$work/a/file" "$work/a/b/file" "$work/a/b/c/file" "$work/ro/file" "$work/ro/deep/file" \
+		"$work/secret/file" "$work/secret/open/file" "$work/secret/one" "$home/Documents/file" "$home/Documents/old/file" \
+		"$home/single"; do
+		echo host >"$f"
+	done
+}
+fill
+engine=overlay
 ln -s project "$home/link"
 own=$home/.config/floe/paths.conf
 
-with() { # OPTIONS -- SCRIPT ARGUMENTS: in environment p
+with() { # OPTIONS -- SCRIPT ARGUMENTS: in environment p of $engine
 	local options=()
 
 	while [ "$1" != -- ]; do options+=("$1") && shift; done
 	shift
-	"$floe" run --env p "${options[@]}" --command box "$box" -- sh -c "$@"
+	"$floe" run --engine "$engine" --env "p-$engine" "${options[@]}" --command box "$box" -- sh -c "$@"
 }
 
 is() { # FILE CONTENT, on the host
@@ -32,7 +36,9 @@ says() { # CONTENT of the last expect
 	[ "$(tr '\n' ' ' <"$out")" = "$1" ] || { cat "$err"; fail "'$(tr '\n' ' ' <"$out")' instead of '$1'"; }
 }
 
-note "private inside direct inside private; direct inside hidden; read-only inside direct"
+for engine in overlay fuse; do
+fill
+note "$engine: private inside direct inside private; direct inside hidden; read-only inside direct"
 nested=(--share "$work" --private "$work/a" --share "$work/a/b/c" --hide "$work/a/b"
 	--share "$work/ro:ro" --share "$work/ro/deep" --hide "$work/secret" --share "$work/secret/open"
 	--share "$work/secret/one:ro" --hide "$home/single" --private "$work/secret/open/sub")
@@ -49,18 +55,21 @@ is "$home/single" host
 expect 0 -- with -- 'cat "$1/a/file" "$1/secret/file" "$1/a/b/file"; test ! -e "$1/secret/open/sub/new" || echo kept' sh "$work"
 says 'app host host kept '
 
-note "a single file can be direct, and a link names what it leads to"
+note "$engine: a single file can be direct, and a link names what it leads to"
 expect 0 -- with --share "$home/link/a/file" -- 'echo through >"$1/a/file"; cat "$2/a/file"' sh "$work" "$home/link"
 is "$work/a/file" through
 says 'through '
 
-note "what the application had deleted privately is there again when it is shared, and empty when it is private in that"
+note "$engine: what the application had deleted privately is there again when it is shared, and empty when it is private in that"
 expect 0 -- with -- 'rm -r "$1/ro" "$1/a/b"' sh "$work"
 expect 0 -- with --share "$work/ro" -- 'cat "$1/ro/deep/file"' sh "$work"
 says 'app '
 expect 0 -- with --share "$work" --private "$work/a/b" -- 'ls -A "$1/a/b"; echo x >"$1/a/b/x"' sh "$work"
 says ''
 [ ! -e "$work/a/b/x" ] || fail "written through"
+done
+engine=overlay
+fill
 
 note "what is not there: an error from the command line, passed over from a file; what no rule changes is refused"
 expect 125 'nowhere' -- with --share "$home/nowhere" -- true
@@ -81,7 +90,7 @@ expect 0 -- with -- 'echo conf >"$1/project/top"; echo conf >"$1/Documents/file"
 says ''
 is "$work/top" conf && is "$home/Documents/file" conf && is "$home/Documents/old/file" host
 [ ! -e "$home/nowhere" ] || fail "a rule made what was not there"
-expect 0 'nowhere' -- "$floe" run -v --env p --command box "$box" -- true
+expect 0 'nowhere' -- "$floe" run -v --env p-overlay --command box "$box" -- true
 
 note "the command line overrules a file, but not what is locked"
 expect 0 -- with --private "$work" -- 'echo private >"$1"' sh "$work/top"
@@ -91,7 +100,7 @@ expect 126 'paths.conf:4 locks' -- with --share "$home/.config/secret/sub" -- tr
 expect 0 -- with --hide "$home/.config/secret/sub" -- true
 
 note "--dry-run says what holds and why"
-expect 0 -- "$floe" run --dry-run --env p --hide "$work/a" --command box "$box" -- true
+expect 0 -- "$floe" run --dry-run --env p-overlay --hide "$work/a" --command box "$box" -- true
 for line in "direct    $home/project  ($own:2)" "private   $home/Documents/old  ($own:3)" "hidden    $work/a  (command line)" \
 	"hidden    $home/.config/secret  ($own:4, locked)" "direct    $home/Documents  (default)" \
 	"direct    $home/nowhere  ($own:1; not there)"; do
@@ -156,6 +165,7 @@ expect 0 'mounted in /srv since' -- "$floe" run --env t --command box "$box" -- 
 says ''
 rm "$home/Documents/busy"
 wait
+"$floe" stop t >/dev/null 2>&1 # its last process may still be ending
 expect 0 -- "$floe" run --env t --command box "$box" -- cat "$site/file"
 ! grep -q since "$err" || fail "a note without a reason"
 umount -l "$site"
