@@ -31,9 +31,13 @@ int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name
 	     struct cow_entry *ret) FLOE_MUST_USE;
 int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, bool again) FLOE_MUST_USE;
 int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, bool again) FLOE_MUST_USE;
-/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE; others EINVAL. Never EXDEV. */
+/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE; others EINVAL. Never EXDEV. `unique`: the request's number; of an
+ * exchange that is done is noted that it is (cow_nodes_note). */
 int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, uint64_t new_parent,
-	       const char *new_name, unsigned flags, bool again) FLOE_MUST_USE;
+	       const char *new_name, unsigned flags, uint64_t unique, bool again) FLOE_MUST_USE;
+
+/* The kernel, or whoever looked it up, does not know the node by these lookups any more. */
+void cow_forget(struct cow_union *u, uint64_t id, uint64_t lookups);
 
 struct cow_attrs { /* what to set */
 	bool has_mode, has_uid, has_gid, has_size, has_atime, has_mtime, has_ctime;

@@ -135,12 +135,13 @@ static int place(struct cow_union *u, struct cow_temp *t, int dir, const char *n
 
 	if (fstatat(dir, "", &st, AT_EMPTY_PATH) < 0)
 		return errno;
+	/* The number before the place: whoever finds it there finds the number with it. Only a hint. */
+	if (cow_upper_note_ino(u->upper, cow_temp_dir_fd(u->upper), t->name, ino) == 0)
+		(void)!cow_upper_set_impure(u->upper, dir);
 	sys = cow_temp_place(u->upper, t, dir, name);
-	if (sys)
-		return sys;
-	(void)!cow_upper_note_ino(u->upper, dir, name, ino);
-	set_times(dir, &st);
-	return 0;
+	if (!sys)
+		set_times(dir, &st);
+	return sys;
 }
 
 /* ---- directories ------------------------------------------------------------------------------------------

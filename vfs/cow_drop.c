@@ -47,6 +47,19 @@ void cow_name_gone(struct cow_union *u, uint64_t id, uint64_t parent, const char
 	}
 }
 
+/* What is open of a node is dropped when it ends (cow_union.c). The kernel forgets all at once as a rule, so
+ * that a file is closed here rather than with the table locked. */
+void cow_forget(struct cow_union *u, uint64_t id, uint64_t lookups)
+{
+	struct cow_node gone;
+
+	cow_file_drop(u, id);
+	if (!cow_nodes_forget(u->nodes, id, lookups, &gone))
+		return;
+	if (gone.flags & COW_NODE_ORPHAN && u->upper)
+		cow_orphan_remove(u->upper, id);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------ */
 
 /* One name less of those that the index counts. */
@@ -155,7 +168,6 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, bool again
 {
 	struct cow_entry entry = { .id = 0 };
 	struct cow_dir *dir;
-	struct cow_node n;
 	struct cow_spot s;
 	bool is_volatile;
 	int sys = cow_change_begin(u, parent, &dir);
@@ -180,7 +192,7 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, bool again
 			cow_dir_forget(u, entry.id);
 		}
 		cow_unlock(u, entry.id);
-		(void)cow_nodes_forget(u->nodes, entry.id, 1, &n);
+		cow_forget(u, entry.id, 1);
 	} else if (sys == ENOENT && again) {
 		cow_list_removed(u, parent, name);
 		cow_nodes_unlink(u->nodes, parent, name);

@@ -112,3 +112,18 @@ int cow_nodes_lost_path(struct cow_nodes *t, uint64_t id, char ret[PATH_MAX])
 	sync_unlock(&t->lock);
 	return r;
 }
+
+/* ---- requests ----------------------------------------------------------------------------------- */
+
+/* The kernel counts requests by twos. */
+void cow_nodes_note(struct cow_nodes *t, uint64_t unique, enum cow_note note)
+{
+	cow_memory_set(cow_memory_note(&t->memory, unique >> 1), unique << 2 | (uint64_t)note);
+}
+
+enum cow_note cow_nodes_noted(struct cow_nodes *t, uint64_t unique)
+{
+	uint64_t note = __atomic_load_n(cow_memory_note(&t->memory, unique >> 1), __ATOMIC_ACQUIRE);
+
+	return note >> 2 == (unique & UINT64_MAX >> 2) ? (enum cow_note)(note & 3) : COW_NOTE_NONE;
+}

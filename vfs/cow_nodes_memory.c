@@ -27,11 +27,14 @@ struct table_header { /* at 0 */
 	uint64_t magic;
 	uint64_t version;
 	uint64_t segments;
-	uint64_t step_count; /* > 0: a step that is to be carried out (again) */
+	uint64_t notes[COW_NOTES]; /* of requests: cow_nodes_note */
+	uint64_t step_count;       /* > 0: a step that is to be carried out (again) */
 	struct {
 		uint64_t off, value;
 	} step[COW_STEP_MAX];
 };
+
+_Static_assert(sizeof(struct table_header) <= 4096, "what is backed of the first segment");
 
 struct segment_header {
 	uint64_t class_no;
@@ -402,6 +405,11 @@ int cow_memory_open(int fd, bool keep, struct cow_memory *ret, bool *ret_made, s
 	*ret = m;
 	*ret_made = !keep;
 	return 0;
+}
+
+uint64_t *cow_memory_note(const struct cow_memory *m, uint64_t number)
+{
+	return &header_of(m)->notes[number % COW_NOTES];
 }
 
 void cow_memory_close(struct cow_memory *m)

@@ -87,6 +87,9 @@ static inline struct cow_node_record *cow_memory_node(const struct cow_memory *m
 							  COW_SEGMENT +
 						  off);
 }
+/* Any thread, without a lock. */
+enum { COW_NOTES = 256 };
+uint64_t *cow_memory_note(const struct cow_memory *m, uint64_t number);
 /* 0: no memory. */
 uint64_t cow_memory_take_node(struct cow_memory *m) FLOE_MUST_USE;
 void cow_memory_give_node(struct cow_memory *m, uint64_t id);

@@ -55,20 +55,7 @@ void cow_ops_reply_entry(fuse_req_t req, int sys, const struct cow_entry *entry)
 	}
 	cow_ops_fill(u, entry, &reply);
 	if (fuse_reply_entry(req, &reply) < 0)
-		cow_ops_forget(u, entry->id, 1);
-}
-
-/* What is open of a node is dropped when it ends (cow_union.c). The kernel forgets all at once as a rule, so
- * that a file is closed here rather than with the table locked. */
-void cow_ops_forget(struct cow_union *u, uint64_t id, uint64_t lookups)
-{
-	struct cow_node gone;
-
-	cow_file_drop(u, id);
-	if (!cow_nodes_forget(u->nodes, id, lookups, &gone))
-		return;
-	if (gone.flags & COW_NODE_ORPHAN && u->upper)
-		cow_orphan_remove(u->upper, id);
+		cow_forget(u, entry->id, 1);
 }
 
 bool cow_ops_is_over(void *arg)
@@ -142,14 +129,14 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
-	cow_ops_forget(cow_ops_union(req), ino, lookups);
+	cow_forget(cow_ops_union(req), ino, lookups);
 	fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
 	for (size_t i = 0; i < count; i++)
-		cow_ops_forget(cow_ops_union(req), forgets[i].ino, forgets[i].nlookup);
+		cow_forget(cow_ops_union(req), forgets[i].ino, forgets[i].nlookup);
 	fuse_reply_none(req);
 }
 

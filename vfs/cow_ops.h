@@ -35,8 +35,6 @@ void cow_ops_fill(const struct cow_union *u, const struct cow_entry *from, struc
 /* Answers with the entry (sys 0), whose lookup has been counted, or the error. */
 void cow_ops_reply_entry(struct fuse_req *req, int sys, const struct cow_entry *entry);
 double cow_ops_timeout_s(const struct cow_union *u, bool is_volatile);
-/* The kernel does not know the node by these lookups any more. */
-void cow_ops_forget(struct cow_union *u, uint64_t id, uint64_t lookups);
 /* At least `size` bytes that are the calling thread's until its next call; NULL without memory. */
 void *cow_ops_buffer(size_t size);
 bool cow_ops_is_over(void *req); /* nobody waits for the answer any more */

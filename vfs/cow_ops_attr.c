@@ -45,5 +45,17 @@ void cow_op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const cha
 
 void cow_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	cow_ops_reply_err(req, cow_removexattr(cow_ops_union(req), ino, name, vfs_fuse_is_resent(req)));
+	struct cow_union *u = cow_ops_union(req);
+	const uint64_t unique = vfs_fuse_unique(req);
+	size_t len;
+	int sys = 0;
+
+	/* Nobody else looks before whether there is something to remove: whether a missing attribute is the
+	 * effect of a server that died or was missing before, only a note can tell. */
+	if (cow_nodes_noted(u->nodes, unique) != COW_NOTE_BEGUN) {
+		sys = cow_getxattr(u, ino, name, NULL, 0, &len);
+		if (!sys)
+			cow_nodes_note(u->nodes, unique, COW_NOTE_BEGUN);
+	}
+	cow_ops_reply_err(req, sys ? sys : cow_removexattr(u, ino, name, vfs_fuse_is_resent(req)));
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/fs.h>
 #include <linux/fuse.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -93,7 +94,7 @@ void cow_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 	fi->noflush = 1;
 	cow_ops_fill(u, &entry, &reply);
 	if (fuse_reply_create(req, &reply, fi) < 0)
-		cow_ops_forget(u, entry.id, 1);
+		cow_forget(u, entry.id, 1);
 }
 
 void cow_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
@@ -118,12 +119,29 @@ void cow_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		cow_ops_reply_err(req, cow_rmdir(cow_ops_union(req), parent, name, vfs_fuse_is_resent(req)));
 }
 
+static bool is_exchanged(struct cow_union *u, uint64_t unique)
+{
+	const enum cow_note note = cow_nodes_noted(u->nodes, unique);
+
+	return note == COW_NOTE_DONE || (note == COW_NOTE_BEGUN && atomic_load(&u->exchanges_kept) > 0);
+}
+
 void cow_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		   const char *new_name, unsigned flags)
 {
-	if (!is_too_long(req, name) && !is_too_long(req, new_name))
-		cow_ops_reply_err(req, cow_rename(cow_ops_union(req), parent, name, new_parent, new_name,
-						  flags, vfs_fuse_is_resent(req)));
+	struct cow_union *u = cow_ops_union(req);
+	const uint64_t unique = vfs_fuse_unique(req);
+	int sys;
+
+	if (is_too_long(req, name) || is_too_long(req, new_name))
+		return;
+	/* An exchange that is carried out twice is none, and looks like one that has yet to be. */
+	if ((flags & RENAME_EXCHANGE) && vfs_fuse_is_resent(req) && is_exchanged(u, unique)) {
+		cow_ops_reply_err(req, 0);
+		return;
+	}
+	sys = cow_rename(u, parent, name, new_parent, new_name, flags, unique, vfs_fuse_is_resent(req));
+	cow_ops_reply_err(req, sys);
 }
 
 /* ---- what libfuse 3.14 does not know --------------------------------------------------------- */
@@ -175,7 +193,7 @@ static void make_unnamed(struct cow_union *u, struct vfs_fuse_session *s, const 
 	out.entry.attr_valid = (uint64_t)cow_ops_timeout_s(u, false);
 	fill_attr(&entry.st, &out.entry.attr);
 	if (vfs_fuse_raw_reply(s, r, 0, &out, sizeof(out)))
-		cow_ops_forget(u, entry.id, 1);
+		cow_forget(u, entry.id, 1);
 }
 
 bool cow_ops_raw(struct vfs_fuse_session *s, void *owner, const struct vfs_fuse_raw *r)

@@ -70,7 +70,7 @@ static void take_back(const struct listing *l)
 	for (size_t at = 0; at + sizeof(d) <= l->len; at += FUSE_DIRENTPLUS_SIZE(&d)) {
 		memcpy(&d, l->data + at, sizeof(d));
 		if (d.entry_out.nodeid)
-			cow_ops_forget(l->u, d.entry_out.nodeid, 1);
+			cow_forget(l->u, d.entry_out.nodeid, 1);
 	}
 }
 

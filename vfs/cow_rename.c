@@ -34,6 +34,7 @@ struct end { /* one of the two places */
 
 struct renaming {
 	struct end from, to;
+	uint64_t unique;
 	bool is_exchange;
 };
 
@@ -102,11 +103,10 @@ static int bring_up(struct cow_union *u, uint64_t parent, const char *name, stru
 static int prepare(struct cow_union *u, uint64_t parent, const char *name)
 {
 	struct cow_entry entry = { .id = 0 };
-	struct cow_node n;
 	int sys = bring_up(u, parent, name, &entry);
 
 	if (entry.id)
-		(void)cow_nodes_forget(u->nodes, entry.id, 1, &n);
+		cow_forget(u, entry.id, 1);
 	return sys;
 }
 
@@ -194,10 +194,14 @@ static int move(struct cow_union *u, const struct renaming *r)
 		sys = cow_nodes_rename_begin(u->nodes, &noted);
 	if (sys)
 		return sys;
+	if (r->is_exchange)
+		cow_nodes_note(u->nodes, r->unique, COW_NOTE_BEGUN);
 	count_down(u, r);
 	sys = cow_upper_move(u->upper, &m);
 	if (!sys)
 		after_target_went(u, r);
+	if (!sys && r->is_exchange)
+		cow_nodes_note(u->nodes, r->unique, COW_NOTE_DONE);
 	cow_nodes_rename_end(u->nodes, &noted, sys == 0);
 	return sys;
 }
@@ -294,7 +298,7 @@ static int run(struct cow_union *u, struct renaming *r, unsigned flags, bool aga
 }
 
 int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, uint64_t new_parent,
-	       const char *new_name, unsigned flags, bool again)
+	       const char *new_name, unsigned flags, uint64_t unique, bool again)
 {
 	enum { TRIES = 20 };
 	int sys = EAGAIN;
@@ -304,6 +308,7 @@ int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, u
 	for (int i = 0; i < TRIES && sys == EAGAIN; i++) {
 		struct renaming r = { .from.name = old_name,
 				      .to.name = new_name,
+				      .unique = unique,
 				      .is_exchange = flags & RENAME_EXCHANGE };
 
 		sys = cow_change_begin(u, old_parent, &r.from.dir);

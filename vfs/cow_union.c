@@ -3,6 +3,7 @@
 #include "vfs/cow_union.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -72,6 +73,23 @@ static int look_at(struct cow_union *u, uint64_t parent, const char *name, const
 	return 0;
 }
 
+/* What the rename replaced may be open still: its content is among the orphans, or where a lower has it. */
+static void keep_replaced(struct cow_union *u, const struct cow_rename *rename, uint64_t moved)
+{
+	struct cow_node target;
+	struct stat st;
+	char text[24];
+
+	if (cow_nodes_child(u->nodes, rename->new_parent, rename->new_name, &target) != 0 ||
+	    target.id == moved || S_ISDIR(target.type) || !u->upper)
+		return;
+	cow_orphan_text(target.id, text);
+	if (target.identity.layer != COW_UPPER)
+		(void)!cow_nodes_set_flags(u->nodes, target.id, COW_NODE_LOST, 0);
+	else if (fstatat(cow_orphans_dir(u->upper), text, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		(void)!cow_nodes_set_flags(u->nodes, target.id, COW_NODE_ORPHAN, 0);
+}
+
 static void end_rename(void *arg, const struct cow_rename *rename)
 {
 	struct recovery *r = arg;
@@ -84,6 +102,10 @@ static void end_rename(void *arg, const struct cow_rename *rename)
 		r->left++;
 		return;
 	}
+	if (is_done && rename->exchange)
+		atomic_fetch_add(&r->u->exchanges_kept, 1);
+	else if (is_done)
+		keep_replaced(r->u, rename, node.id);
 	cow_nodes_rename_end(r->u->nodes, rename, is_done);
 	cow_dir_forget(r->u, rename->old_parent);
 	cow_dir_forget(r->u, rename->new_parent);

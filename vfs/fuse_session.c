@@ -38,6 +38,7 @@ static const uint64_t unique_resend = UINT64_C(1) << 63; /* FUSE_UNIQUE_RESEND, 
 
 /* What libfuse does not pass on of the request in work. */
 static _Thread_local struct {
+	uint64_t unique;
 	bool is_resent, kills_suid;
 } current;
 
@@ -241,6 +242,7 @@ static void handle(struct vfs_fuse_session *s, const struct fuse_buf *buf)
 	if (buf->size >= sizeof(*in)) {
 		raw.body = in + 1;
 		raw.body_len = buf->size - sizeof(*in);
+		current.unique = in->unique & ~unique_resend;
 		current.is_resent = in->unique & unique_resend;
 		current.kills_suid = says_kill_suid(in, raw.body, raw.body_len);
 		if (s->opt.on_raw && in->opcode >= FIRST_RAW && in->opcode < CUSE_INIT &&
@@ -267,6 +269,12 @@ bool vfs_fuse_is_resent(const struct fuse_req *req)
 {
 	(void)req;
 	return current.is_resent;
+}
+
+uint64_t vfs_fuse_unique(const struct fuse_req *req)
+{
+	(void)req;
+	return current.unique;
 }
 
 bool vfs_fuse_kills_suid(const struct fuse_req *req)

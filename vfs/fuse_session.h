@@ -68,9 +68,11 @@ uint64_t vfs_fuse_session_operations(struct vfs_fuse_session *s);
 int vfs_fuse_raw_reply(struct vfs_fuse_session *s, const struct vfs_fuse_raw *r, int sys, const void *data,
 		       size_t len);
 
-/* Both are for the request that the calling thread is handling.
+/* These are for the request that the calling thread is handling.
  * Resent: a server that died may have carried it out already, in part or whole. */
 bool vfs_fuse_is_resent(const struct fuse_req *req);
+/* Its number, the same when it is sent again. */
+uint64_t vfs_fuse_unique(const struct fuse_req *req);
 /* A write, truncation or creation by somebody whose files lose set-user-ID bits with it (with the
  * HANDLE_KILLPRIV_V2 flag; libfuse 3.14 drops what the kernel says). */
 bool vfs_fuse_kills_suid(const struct fuse_req *req);

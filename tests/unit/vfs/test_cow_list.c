@@ -551,7 +551,7 @@ static void change_names_ahead(struct fixture *f, const char *name)
 	assert_int_equal(cow_unlink(&f->u, id, again, false), 0);
 	assert_int_equal(cow_make_dir(&f->u, &maker, id, again, 0755, &made), 0);
 	replaced = look_up(f, id, moved);
-	assert_int_equal(cow_rename(&f->u, id, moved, id, over, 0, false), 0);
+	assert_int_equal(cow_rename(&f->u, id, moved, id, over, 0, 0, false), 0);
 	while (read_some(r))
 		;
 	assert_false(is_in(r, gone));
