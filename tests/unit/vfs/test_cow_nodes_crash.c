@@ -611,7 +611,7 @@ static void use(struct cow_nodes *t, struct model m, uint64_t seed)
 static uint64_t *random_word(struct copy *c, uint64_t *seed)
 {
 	size_t segment = model_random(seed) % c->segments;
-	size_t end = segment == 0 ? 160 : BEGINNING / 4, off = model_random(seed) % end;
+	size_t end = segment == 0 ? 2304 : BEGINNING / 4, off = model_random(seed) % end;
 
 	if (model_random(seed) % 8 == 0)
 		off %= 64;
