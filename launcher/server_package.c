@@ -54,7 +54,8 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	struct stream_package_opt opt = {
 		.trust_once = s->trust_once,
 		.offline = s->offline,
-		.no_prefetch = s->no_prefetch,
+		.root = s->root,
+		.no_prefetch = s->root != NULL,
 		.fail_after_s = s->fail_after_s,
 		.on_stall = on_stall,
 	};
@@ -71,7 +72,11 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	}
 	opt.cache = ret->cache;
 	opt.config_dir = config_dir;
-	return stream_package_open(s->source, &opt, &ret->package, e);
+	if (stream_package_open(s->source, &opt, &ret->package, e) < 0)
+		return -1;
+	if (s->root && !pkg_digest_equal(s->root, &stream_package_header(ret->package)->root))
+		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->source);
+	return 0;
 }
 
 void launch_server_package_close(struct launch_server_package *p)

@@ -13,7 +13,8 @@
 struct launch_server_source { /* options of the command line */
 	const char *source;
 	bool trust_once, offline;
-	bool no_prefetch; /* another server reads ahead already */
+	/* Another server has opened it, with this root digest, and reads ahead; NULL = we are the first. */
+	const struct pkg_digest *root;
 	unsigned fail_after_s;
 };
 

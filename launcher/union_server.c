@@ -35,6 +35,7 @@ struct options {
 
 struct server {
 	struct options opt;
+	struct pkg_digest root;
 	struct launch_server_package open;
 	struct cow_layer *layers[COW_LAYERS_MAX];
 	size_t layer_count;
@@ -171,19 +172,16 @@ static int add_frozen(struct server *s, const char *path, struct err *e)
 	return key ? add_directory(s, path, true, key, e) : -1;
 }
 
+/* The package's own server came first: they share the cache. */
 static int add_package(struct server *s, struct err *e)
 {
-	char root[2 * PKG_DIGEST_LEN + 1];
 	struct cow_layer *l;
 
-	/* The package's own server, which came first, reads ahead for both: they share the cache. */
-	s->opt.package.no_prefetch = true;
-	if (launch_server_package_open(&s->opt.package, &s->open, e) < 0)
-		return -1;
-	launch_server_package_root(&s->open, root);
-	if (strcmp(root, s->opt.root_digest) != 0)
-		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->opt.package.source);
-	if (cow_layer_package_open(s->open.package, s->opt.home, &l, e) < 0)
+	if (pkg_digest_parse(s->opt.root_digest, &s->root, e) < 0)
+		return err_wrap(e, "--root-digest");
+	s->opt.package.root = &s->root;
+	if (launch_server_package_open(&s->opt.package, &s->open, e) < 0 ||
+	    cow_layer_package_open(s->open.package, s->opt.home, &l, e) < 0)
 		return -1;
 	return add_layer(s, l, e);
 }

@@ -29,9 +29,13 @@ struct stream_package_opt {
 	struct stream_cache
 		*cache; /* borrowed; NULL = none: everything is fetched and kept in memory only briefly */
 	const char
-		*config_dir;   /* trust store; NULL = do not check trust (verify, info, extract --no-trust) */
-	bool trust_once;       /* accept an unknown signer this time; never a revoked one */
-	bool offline;          /* never ask the network: cache or ERR_NET */
+		*config_dir; /* trust store; NULL = do not check trust (verify, info, extract --no-trust) */
+	bool trust_once;     /* accept an unknown signer this time; never a revoked one */
+	bool offline;        /* never ask the network: cache or ERR_NET */
+	/* The version that is wanted: when the cache has it, it opens without a question to the origin, which
+	 * is asked before the first fetch. Another one may open all the same. NULL = what the origin has now.
+	 */
+	const struct pkg_digest *root;
 	bool no_prefetch;      /* do not read the primary feature block ahead (info, ls) */
 	unsigned fail_after_s; /* loss of the network: 0 = keep trying until interrupted, else ERR_NET after
 				  so long */

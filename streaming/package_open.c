@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a package: the first requests, and whether to believe the answers.
  *
- * Cold, one speculative request brings the header, usually the index, and the head of the primary feature
- * block. Known to the cache, a request of the header's size asks whether the origin still has that version;
- * when it does not answer, answers with something that is no package (a hotel's login page), or no longer has
- * the file, the cached version opens. Nothing is used before signature and trust are checked. */
+ * Who knows which version he wants, and finds it in the cache, asks nobody. Cold, one speculative request
+ * brings the header, usually the index, and the head of the primary feature block. Known to the cache, a
+ * request of the header's size asks whether the origin still has that version; when it does not answer,
+ * answers with something that is no package (a hotel's login page), or no longer has the file, the cached
+ * version opens. Nothing is used before signature and trust are checked. */
 #include <string.h>
 
 #include "streaming/flight.h"
@@ -240,14 +241,29 @@ static int open_from_origin(struct stream_package *p, const struct stream_packag
 	return 0;
 }
 
-static int open_from_cache(struct stream_package *p, const struct stream_package_opt *opt,
-			   const struct known *known, struct err *e)
+static int open_known(struct stream_package *p, const struct stream_package_opt *opt,
+		      const struct known *known, struct err *e)
 {
-	p->is_offline = true;
 	p->origin = ORIGIN_UNKNOWN;
 	if (check_header(p, opt, known->header, e) < 0)
 		return -1;
 	return check_index(p, known->index.data, known->index.len, e);
+}
+
+static int open_from_cache(struct stream_package *p, const struct stream_package_opt *opt,
+			   const struct known *known, struct err *e)
+{
+	p->is_offline = true;
+	return open_known(p, opt, known, e);
+}
+
+static bool is_wanted_version(const struct stream_package_opt *opt, const struct known *known)
+{
+	struct pkg_header header;
+	struct err ignored;
+
+	return opt->root && known->is_known && pkg_header_decode(known->header, &header, &ignored) == 0 &&
+	       pkg_digest_equal(&header.root, opt->root);
 }
 
 static bool may_use_cache(enum err_code code)
@@ -263,6 +279,8 @@ static int open_somehow(struct stream_package *p, const struct stream_package_op
 			       p->shown);
 	if (!p->fetcher)
 		return open_from_cache(p, opt, known, e);
+	if (is_wanted_version(opt, known))
+		return open_known(p, opt, known, e);
 	if (open_from_origin(p, opt, known, e) == 0)
 		return 0;
 	if (e->code == ERR_CHANGED) { /* replaced between two requests: once more */
@@ -282,6 +300,7 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 {
 	p->opt = *opt;
 	p->opt.config_dir = NULL; /* not ours to keep */
+	p->opt.root = NULL;
 	p->memory.max = opt->memory_max ? opt->memory_max : MEMORY_DEFAULT;
 	if (p->memory.max < MEMORY_MIN)
 		p->memory.max = MEMORY_MIN;

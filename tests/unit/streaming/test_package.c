@@ -301,6 +301,40 @@ static void test_warm_and_offline(void **state)
 	}
 }
 
+/* Whoever knows the version that he wants asks the origin only for what the cache lacks. */
+static void test_known_version(void **state)
+{
+	struct stream_package *p = open_cold();
+	struct pkg_digest root = stream_package_header(p)->root;
+	struct stream_package_opt opt = { .cache = cache, .root = &root, .no_prefetch = true };
+	struct err e;
+
+	(void)state;
+	read_launch(p);
+	stream_package_close(p);
+	assert_int_equal(stream_cache_sync(cache, &e), 0);
+	fault_server_reset_counts(server);
+	p = open_with(opt);
+	assert_false(stream_package_is_offline(p));
+	read_launch(p);
+	assert_int_equal(requests(), 0);
+	read_right(p, 33);
+	assert_int_equal(requests(), 2); /* is it still that version? */
+	stream_package_close(p);
+	/* The origin has another version: what the cache has is what was wanted. */
+	fault_server_object(server, package2.data, package2.len, "\"two\"");
+	p = open_with(opt);
+	read_launch(p);
+	assert_int_equal(read_file(p, 55, &e), -1);
+	assert_int_equal(e.code, ERR_CHANGED);
+	stream_package_close(p);
+	/* A version that the cache does not have: what the origin has, for the caller to compare. */
+	root.b[0] ^= 1;
+	p = open_with(opt);
+	assert_false(pkg_digest_equal(&stream_package_header(p)->root, &root));
+	stream_package_close(p);
+}
+
 /* Opened from the cache, with holes: the rest comes when the network is back. */
 static void test_offline_then_back(void **state)
 {
@@ -605,6 +639,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_file, begin, end),
 		cmocka_unit_test_setup_teardown(test_cold, begin, end),
 		cmocka_unit_test_setup_teardown(test_warm_and_offline, begin, end),
+		cmocka_unit_test_setup_teardown(test_known_version, begin, end),
 		cmocka_unit_test_setup_teardown(test_offline_then_back, begin, end),
 		cmocka_unit_test_setup_teardown(test_new_version, begin, end),
 		cmocka_unit_test_setup_teardown(test_crowd, begin, end),
