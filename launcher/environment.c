@@ -236,6 +236,9 @@ void launch_environment_close(struct launch_environment *env)
 {
 	if (!env)
 		return;
+	/* Explicitly: a child that is just being started may still have the descriptor. */
+	if (env->lock_fd >= 0)
+		(void)flock(env->lock_fd, LOCK_UN);
 	fd_close(env->lock_fd);
 	free(env->name);
 	free(env->dir);

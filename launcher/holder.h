@@ -50,7 +50,7 @@ struct holder_environment {
 	char *mounted;  /* top-level directories that had mounts inside when the union was made */
 	int union_lock; /* inherited by every init: two unions on one upper are undefined */
 	enum launch_engine wanted;
-	bool is_engine_asked;               /* by the request: noted once it is chosen */
+	bool is_engine_asked;               /* by the request: noted once it works */
 	struct launch_engine_choice engine; /* from UNION_SERVING on */
 	enum holder_union_step step;
 	struct holder_mount served; /* fuse engine; else nothing */

@@ -60,11 +60,17 @@ static int start_worker(struct holder *h, struct holder_environment *env, union_
 
 static void give_up(struct holder *h, struct holder_environment *env, const struct err *why)
 {
-	/* What was said to work does not: the next launch tries again. */
-	if (env->step == UNION_ASSEMBLING && env->engine.engine == LAUNCH_ENGINE_OVERLAY)
+	struct err e = *why;
+
+	if (env->step == UNION_ASSEMBLING && env->engine.engine == LAUNCH_ENGINE_OVERLAY) {
+		/* What was said to work does not: the next launch tries again. */
 		launch_probe_forget(env->disk->dir);
+		if (why->sys)
+			(void)err_set(&e, why->code, "%.400s; --engine fuse does without overlayfs",
+				      why->msg);
+	}
 	holder_mount_give_up(&env->served);
-	holder_environment_give_up(h, env, why);
+	holder_environment_give_up(h, env, &e);
 }
 
 void holder_union_report(struct holder *h, struct holder_environment *env)
@@ -273,13 +279,12 @@ static int assemble(const struct holder *h, const struct holder_environment *env
 
 /* ---- the steps ------------------------------------------------------------------------------- */
 
-static int choose(struct holder_environment *env, struct err *e)
+/* It works, so that it is what the next launches want, too. */
+static int note_engine(struct holder_environment *env, struct err *e)
 {
-	if (launch_engine_choose(env->disk, env->wanted, &env->engine, e) < 0)
-		return -1;
-	return env->is_engine_asked
-		       ? launch_environment_set_engine(env->disk, launch_engine_name(env->wanted), e)
-		       : 0;
+	if (!env->is_engine_asked)
+		return 0;
+	return launch_environment_set_engine(env->disk, launch_engine_name(env->wanted), e);
 }
 
 /* What comes after the step that has just been done. */
@@ -287,7 +292,8 @@ static int next_step(struct holder *h, struct holder_environment *env, struct er
 {
 	switch (env->step) {
 	case UNION_LOCKING:
-		if (note_owner(h, env, e) < 0 || choose(env, e) < 0)
+		if (note_owner(h, env, e) < 0 ||
+		    launch_engine_choose(env->disk, env->wanted, &env->engine, e) < 0)
 			return -1;
 		if (env->engine.engine == LAUNCH_ENGINE_FUSE) {
 			env->step = UNION_SERVING;
@@ -299,6 +305,8 @@ static int next_step(struct holder *h, struct holder_environment *env, struct er
 		env->step = UNION_ASSEMBLING;
 		return start_worker(h, env, assemble, e);
 	case UNION_ASSEMBLING:
+		if (note_engine(env, e) < 0)
+			return -1;
 		env->step = UNION_THERE;
 		holder_environment_check_ready(h, env);
 		return 0;

@@ -125,6 +125,19 @@ expect 0 -- in_box auto true
 expect 0 -- "$floe" doctor
 grep -q 'engine of environments' "$out" || fail "floe doctor does not speak of engines"
 
+if [ "$(id -u)" -eq 0 ] && mkdir "$scratch/l" "$scratch/u" "$scratch/w" "$home/no-overlay" &&
+	mount -t overlay -o "lowerdir=$scratch/l,upperdir=$scratch/u,workdir=$scratch/w" none "$home/no-overlay"; then
+	note "where overlayfs does not work"
+	export XDG_DATA_HOME=$home/no-overlay
+	expect 0 -- in_box one sh -c 'echo x >/opt/box/share/x && mv /opt/box/share/many /opt/box/share/more'
+	shows one '^engine: +auto, now fuse: overlayfs does not work'
+	expect 125 'Invalid argument; --engine fuse does without overlayfs' -- with overlay two true
+	expect 0 -- in_box two true # what failed is not what is wanted from now on
+	let_go
+	unset XDG_DATA_HOME
+	umount "$home/no-overlay" || fail "something still uses the data directory"
+fi
+
 note "killed servers are replaced"
 cat >"$home/loop.sh" <<'EOS'
 mkdir -p /opt/box/share/loop && cd /opt/box/share/loop || exit 1
