@@ -7,6 +7,11 @@
 
 #include "vfs/cow_tree.h"
 
+struct cow_attempt {     /* at a request */
+	uint64_t unique; /* its number: what is noted of it is found by that */
+	bool again;
+};
+
 struct cow_maker { /* of new objects */
 	uid_t uid;
 	gid_t gid;
@@ -27,14 +32,16 @@ int cow_make_node(struct cow_union *u, const struct cow_maker *m, uint64_t paren
 /* A file without a name (O_TMPFILE) in that directory. */
 int cow_make_unnamed(struct cow_union *u, const struct cow_maker *m, uint64_t parent, mode_t mode,
 		     struct cow_entry *ret) FLOE_MUST_USE;
-int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, bool again,
+int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, const struct cow_attempt *a,
 	     struct cow_entry *ret) FLOE_MUST_USE;
-int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, bool again) FLOE_MUST_USE;
-int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, bool again) FLOE_MUST_USE;
-/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE; others EINVAL. Never EXDEV. `unique`: the request's number; of an
+int cow_unlink(struct cow_union *u, uint64_t parent, const char *name,
+	       const struct cow_attempt *a) FLOE_MUST_USE;
+int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name,
+	      const struct cow_attempt *a) FLOE_MUST_USE;
+/* flags: RENAME_NOREPLACE, RENAME_EXCHANGE; others EINVAL. Never EXDEV. Of an
  * exchange that is done is noted that it is (cow_nodes_note). */
 int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, uint64_t new_parent,
-	       const char *new_name, unsigned flags, uint64_t unique, bool again) FLOE_MUST_USE;
+	       const char *new_name, unsigned flags, const struct cow_attempt *a) FLOE_MUST_USE;
 
 /* The kernel, or whoever looked it up, does not know the node by these lookups any more. */
 void cow_forget(struct cow_union *u, uint64_t id, uint64_t lookups);
@@ -56,6 +63,8 @@ int cow_read(struct cow_union *u, uint64_t id, void *buf, size_t size, uint64_t 
 	     bool (*is_over)(void *arg), void *arg) FLOE_MUST_USE;
 int cow_write(struct cow_union *u, uint64_t id, const void *buf, size_t size, uint64_t off, bool kill_suid,
 	      size_t *ret_put) FLOE_MUST_USE;
+/* What a write by an ordinary user does to set-user-ID and set-group-ID bits, for the calls below. */
+int cow_kill_suid(struct cow_union *u, uint64_t id) FLOE_MUST_USE;
 int cow_allocate(struct cow_union *u, uint64_t id, int mode, uint64_t off, uint64_t len) FLOE_MUST_USE;
 int cow_seek(struct cow_union *u, uint64_t id, uint64_t off, int whence, uint64_t *ret) FLOE_MUST_USE;
 int cow_copy_range(struct cow_union *u, uint64_t in, uint64_t off_in, uint64_t out, uint64_t off_out,

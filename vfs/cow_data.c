@@ -145,6 +145,18 @@ int cow_write(struct cow_union *u, uint64_t id, const void *buf, size_t size, ui
 	return sys;
 }
 
+int cow_kill_suid(struct cow_union *u, uint64_t id)
+{
+	struct cow_file *f;
+	int sys = ref_writable(u, id, &f);
+
+	if (sys)
+		return sys;
+	sys = kill_suid(u, f);
+	cow_file_unref(u, f);
+	return sys;
+}
+
 int cow_allocate(struct cow_union *u, uint64_t id, int mode, uint64_t off, uint64_t len)
 {
 	struct cow_file *f;

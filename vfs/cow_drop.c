@@ -62,18 +62,25 @@ void cow_forget(struct cow_union *u, uint64_t id, uint64_t lookups)
 
 /* ---- files ------------------------------------------------------------------------------------------ */
 
-/* One name less of those that the index counts. */
-static void count_down(struct cow_union *u, const struct cow_place *p)
+/* Noted first: who tries again sets what was meant, instead of counting twice. */
+void cow_count_links(struct cow_union *u, const struct cow_attempt *a, const struct cow_place *p, int by)
 {
+	uint64_t noted = a->again ? cow_nodes_noted(u->nodes, a->unique) : 0;
 	unsigned count;
 
-	if (cow_upper_has(u->upper, COW_FEATURE_LINKS) &&
-	    cow_links_count(u->upper, p->upper_dir, p->name, &count) == 0 && count)
-		(void)!cow_links_set_count(u->upper, p->upper_dir, p->name, count - 1);
+	if (p->layer != COW_UPPER || !cow_upper_has(u->upper, COW_FEATURE_LINKS) ||
+	    cow_links_count(u->upper, p->upper_dir, p->name, &count) != 0)
+		return;
+	if (noted)
+		count = (unsigned)(noted - 1);
+	else if (by > 0 || count)
+		count += (unsigned)by;
+	cow_nodes_note(u->nodes, a->unique, (uint64_t)count + 1);
+	(void)!cow_links_set_count(u->upper, p->upper_dir, p->name, count);
 }
 
-static int drop_spot(struct cow_union *u, const struct cow_dir *dir, const char *name,
-		     const struct cow_spot *s, uint64_t id)
+static int drop_spot(struct cow_union *u, const struct cow_attempt *a, const struct cow_dir *dir,
+		     const char *name, const struct cow_spot *s, uint64_t id)
 {
 	struct cow_spot below;
 	int sys = cow_spot_below(u, dir, name, &below);
@@ -81,7 +88,7 @@ static int drop_spot(struct cow_union *u, const struct cow_dir *dir, const char 
 	if (sys && sys != ENOENT)
 		return sys;
 	if (s->place.layer == COW_UPPER && !(id && s->is_linked))
-		count_down(u, &s->place);
+		cow_count_links(u, a, &s->place, -1);
 	if (s->place.layer == COW_UPPER && !s->is_linked)
 		return sys ? cow_upper_remove(u->upper, dir->upper, name, id)
 			   : cow_upper_whiteout(u->upper, dir->upper, name, id);
@@ -90,7 +97,7 @@ static int drop_spot(struct cow_union *u, const struct cow_dir *dir, const char 
 		 * count: with 0 it leaves the index. */
 		sys = cow_make_upper_name(u, dir, name);
 		if (!sys)
-			count_down(u, &s->place);
+			cow_count_links(u, a, &s->place, -1);
 		return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, id);
 	}
 	sys = id ? cow_note_lost(u, id, dir->node, name) : 0;
@@ -115,7 +122,7 @@ static int prepare(struct cow_union *u, uint64_t parent, const char *name, uint6
 	return 0;
 }
 
-int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, bool again)
+int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, const struct cow_attempt *a)
 {
 	bool was_upper = true;
 	struct cow_dir *dir;
@@ -134,8 +141,8 @@ int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, bool agai
 		sys = EISDIR;
 	if (!sys) {
 		was_upper = s.place.layer == COW_UPPER;
-		sys = drop_spot(u, dir, name, &s, id);
-	} else if (sys == ENOENT && again) {
+		sys = drop_spot(u, a, dir, name, &s, id);
+	} else if (sys == ENOENT && a->again) {
 		struct cow_node n;
 
 		was_upper = id && cow_nodes_get(u->nodes, id, &n) == 0 && n.identity.layer == COW_UPPER;
@@ -164,7 +171,7 @@ static int drop_directory(struct cow_union *u, const struct cow_dir *dir, const 
 	return cow_upper_whiteout(u->upper, dir->upper, name, 0);
 }
 
-int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, bool again)
+int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const struct cow_attempt *a)
 {
 	struct cow_entry entry = { .id = 0 };
 	struct cow_dir *dir;
@@ -193,7 +200,7 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, bool again
 		}
 		cow_unlock(u, entry.id);
 		cow_forget(u, entry.id, 1);
-	} else if (sys == ENOENT && again) {
+	} else if (sys == ENOENT && a->again) {
 		cow_list_removed(u, parent, name);
 		cow_nodes_unlink(u->nodes, parent, name);
 		sys = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The index of copied-up files that have several names below: /.floe/links in the upper; see cow_upper.h. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -115,6 +116,28 @@ int cow_links_stat(const struct cow_upper *u, const char *key, struct stat *ret)
 		return errno;
 	*ret = st;
 	return 0;
+}
+
+bool cow_links_is_alone(const struct cow_upper *u)
+{
+	const struct dirent *e;
+	bool is_alone = true;
+	DIR *d = NULL;
+	int fd = -1;
+
+	if (cow_links_dir(u) >= 0)
+		fd = openat(u->root, ".floe", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		d = fdopendir(fd);
+	if (!d) {
+		fd_close(fd);
+		return false;
+	}
+	while (is_alone && (e = readdir(d)))
+		is_alone = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+			   strcmp(e->d_name, "links") == 0;
+	(void)closedir(d);
+	return is_alone;
 }
 
 static bool is_same_file(int dir, const char *name, int other_dir, const char *other)

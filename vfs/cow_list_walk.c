@@ -65,6 +65,8 @@ static int fill_upper(const struct reading *r, const struct dirent64 *de, struct
 
 	if (w->has_index && strcmp(de->d_name, "links") == 0)
 		return ENOENT;
+	if (w->dir->node == COW_ROOT && strcmp(de->d_name, ".floe") == 0 && cow_links_is_alone(w->u->upper))
+		return ENOENT; /* one of a layer below is listed from there */
 	if (de->d_type == DT_CHR || de->d_type == DT_UNKNOWN || (de->d_type == DT_REG && r->asks_regular))
 		return cow_walk_ask_upper(w->u, w->dir, de->d_name, &ret->ino, &ret->type);
 	noted = w->dir->is_impure ? cow_upper_noted_ino(w->u->upper, w->dir->upper, de->d_name) : 0;

@@ -364,10 +364,9 @@ static int link_in_upper(struct cow_union *u, const struct cow_place *from, int 
 }
 
 static int link_object(struct cow_union *u, const struct cow_node *n, const struct cow_dir *dir,
-		       const char *name)
+		       const char *name, const struct cow_attempt *a)
 {
 	struct cow_place from;
-	unsigned count;
 	int sys;
 
 	if (n->flags & COW_NODE_ORPHAN) {
@@ -378,14 +377,13 @@ static int link_object(struct cow_union *u, const struct cow_node *n, const stru
 	if (sys)
 		return sys;
 	sys = link_in_upper(u, &from, dir->upper, name);
-	if (!sys && cow_upper_has(u->upper, COW_FEATURE_LINKS) &&
-	    cow_links_count(u->upper, dir->upper, name, &count) == 0)
-		sys = cow_links_set_count(u->upper, dir->upper, name, count + 1);
+	if (!sys)
+		cow_count_links(u, a, &from, 1);
 	cow_place_end(u, &from);
 	return sys;
 }
 
-int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, bool again,
+int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, const struct cow_attempt *a,
 	     struct cow_entry *ret)
 {
 	struct cow_dir *dir;
@@ -404,11 +402,11 @@ int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name
 	cow_lock(u, id);
 	sys = cow_tree_find(u, dir, name, &t);
 	if (!sys)
-		sys = again ? 0 : EEXIST;
+		sys = a->again ? 0 : EEXIST;
 	else if (sys == ENOENT)
 		sys = cow_nodes_get(u->nodes, id, &n);
 	if (!sys)
-		sys = link_object(u, &n, dir, name);
+		sys = link_object(u, &n, dir, name, a);
 	cow_unlock(u, id);
 	if (!sys)
 		sys = cow_nodes_link(u->nodes, id, parent, name);

@@ -115,12 +115,11 @@ void cow_nodes_rename_end(struct cow_nodes *t, const struct cow_rename *r, bool 
 void cow_nodes_rename_pending(struct cow_nodes *t, void (*fn)(void *arg, const struct cow_rename *r),
 			      void *arg);
 
-/* What a successor must know of a request that is sent again and whose effect alone does not tell: that it
- * was about to be carried out, that it has been. `unique`: the request's number; the last few hundred are
- * kept. */
-enum cow_note { COW_NOTE_NONE, COW_NOTE_BEGUN, COW_NOTE_DONE };
-void cow_nodes_note(struct cow_nodes *t, uint64_t unique, enum cow_note note);
-enum cow_note cow_nodes_noted(struct cow_nodes *t, uint64_t unique);
+/* What a successor must know of a request that is sent again and whose effect alone does not tell how far it
+ * came. `unique`: the request's number; the last hundred are kept. `note`: not 0; what it means is the
+ * caller's matter. 0 = none. */
+void cow_nodes_note(struct cow_nodes *t, uint64_t unique, uint64_t note);
+uint64_t cow_nodes_noted(struct cow_nodes *t, uint64_t unique);
 
 /* Is `id` below (or the same as) directory `above`? For renames into oneself. */
 bool cow_nodes_is_below(struct cow_nodes *t, uint64_t id, uint64_t above);

@@ -115,15 +115,21 @@ int cow_nodes_lost_path(struct cow_nodes *t, uint64_t id, char ret[PATH_MAX])
 
 /* ---- requests ----------------------------------------------------------------------------------- */
 
-/* The kernel counts requests by twos. */
-void cow_nodes_note(struct cow_nodes *t, uint64_t unique, enum cow_note note)
+/* The kernel counts requests by twos. The number last: with it the note counts. */
+void cow_nodes_note(struct cow_nodes *t, uint64_t unique, uint64_t note)
 {
-	cow_memory_set(cow_memory_note(&t->memory, unique >> 1), unique << 2 | (uint64_t)note);
+	struct cow_request_note *n = cow_memory_note(&t->memory, unique >> 1);
+
+	cow_memory_set(&n->unique, 0);
+	cow_memory_set(&n->note, note);
+	cow_memory_set(&n->unique, unique);
 }
 
-enum cow_note cow_nodes_noted(struct cow_nodes *t, uint64_t unique)
+uint64_t cow_nodes_noted(struct cow_nodes *t, uint64_t unique)
 {
-	uint64_t note = __atomic_load_n(cow_memory_note(&t->memory, unique >> 1), __ATOMIC_ACQUIRE);
+	const struct cow_request_note *n = cow_memory_note(&t->memory, unique >> 1);
 
-	return note >> 2 == (unique & UINT64_MAX >> 2) ? (enum cow_note)(note & 3) : COW_NOTE_NONE;
+	return unique && __atomic_load_n(&n->unique, __ATOMIC_ACQUIRE) == unique
+		       ? __atomic_load_n(&n->note, __ATOMIC_ACQUIRE)
+		       : 0;
 }

@@ -27,8 +27,8 @@ struct table_header { /* at 0 */
 	uint64_t magic;
 	uint64_t version;
 	uint64_t segments;
-	uint64_t notes[COW_NOTES]; /* of requests: cow_nodes_note */
-	uint64_t step_count;       /* > 0: a step that is to be carried out (again) */
+	struct cow_request_note notes[COW_NOTES]; /* cow_nodes_note */
+	uint64_t step_count;                      /* > 0: a step that is to be carried out (again) */
 	struct {
 		uint64_t off, value;
 	} step[COW_STEP_MAX];
@@ -407,7 +407,7 @@ int cow_memory_open(int fd, bool keep, struct cow_memory *ret, bool *ret_made, s
 	return 0;
 }
 
-uint64_t *cow_memory_note(const struct cow_memory *m, uint64_t number)
+struct cow_request_note *cow_memory_note(const struct cow_memory *m, uint64_t number)
 {
 	return &header_of(m)->notes[number % COW_NOTES];
 }

@@ -88,8 +88,11 @@ static inline struct cow_node_record *cow_memory_node(const struct cow_memory *m
 						  off);
 }
 /* Any thread, without a lock. */
-enum { COW_NOTES = 256 };
-uint64_t *cow_memory_note(const struct cow_memory *m, uint64_t number);
+enum { COW_NOTES = 128 };
+struct cow_request_note {
+	uint64_t unique, note;
+};
+struct cow_request_note *cow_memory_note(const struct cow_memory *m, uint64_t number);
 /* 0: no memory. */
 uint64_t cow_memory_take_node(struct cow_memory *m) FLOE_MUST_USE;
 void cow_memory_give_node(struct cow_memory *m, uint64_t id);

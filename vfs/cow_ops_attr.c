@@ -52,10 +52,10 @@ void cow_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 	/* Nobody else looks before whether there is something to remove: whether a missing attribute is the
 	 * effect of a server that died or was missing before, only a note can tell. */
-	if (cow_nodes_noted(u->nodes, unique) != COW_NOTE_BEGUN) {
+	if (!cow_nodes_noted(u->nodes, unique)) {
 		sys = cow_getxattr(u, ino, name, NULL, 0, &len);
 		if (!sys)
-			cow_nodes_note(u->nodes, unique, COW_NOTE_BEGUN);
+			cow_nodes_note(u->nodes, unique, 1);
 	}
 	cow_ops_reply_err(req, sys ? sys : cow_removexattr(u, ino, name, vfs_fuse_is_resent(req)));
 }

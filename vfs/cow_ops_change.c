@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "vfs/cow_make.h"
 #include "vfs/cow_ops.h"
 
 enum { OPCODE_TMPFILE = 51 /* newer than some kernel headers */ };
@@ -97,50 +98,60 @@ void cow_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 		cow_forget(u, entry.id, 1);
 }
 
+static struct cow_attempt attempt_of(fuse_req_t req)
+{
+	return (struct cow_attempt){ .unique = vfs_fuse_unique(req), .again = vfs_fuse_is_resent(req) };
+}
+
 void cow_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
+	const struct cow_attempt attempt = attempt_of(req);
 	struct cow_entry entry;
 
 	if (!is_too_long(req, name))
-		cow_ops_reply_entry(
-			req, cow_link(cow_ops_union(req), ino, parent, name, vfs_fuse_is_resent(req), &entry),
-			&entry);
+		cow_ops_reply_entry(req, cow_link(cow_ops_union(req), ino, parent, name, &attempt, &entry),
+				    &entry);
 }
 
 void cow_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	const struct cow_attempt attempt = attempt_of(req);
+
 	if (!is_too_long(req, name))
-		cow_ops_reply_err(req, cow_unlink(cow_ops_union(req), parent, name, vfs_fuse_is_resent(req)));
+		cow_ops_reply_err(req, cow_unlink(cow_ops_union(req), parent, name, &attempt));
 }
 
 void cow_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	const struct cow_attempt attempt = attempt_of(req);
+
 	if (!is_too_long(req, name))
-		cow_ops_reply_err(req, cow_rmdir(cow_ops_union(req), parent, name, vfs_fuse_is_resent(req)));
+		cow_ops_reply_err(req, cow_rmdir(cow_ops_union(req), parent, name, &attempt));
 }
 
 static bool is_exchanged(struct cow_union *u, uint64_t unique)
 {
-	const enum cow_note note = cow_nodes_noted(u->nodes, unique);
+	const uint64_t note = cow_nodes_noted(u->nodes, unique);
 
-	return note == COW_NOTE_DONE || (note == COW_NOTE_BEGUN && atomic_load(&u->exchanges_kept) > 0);
+	return note == COW_EXCHANGE_DONE ||
+	       (note == COW_EXCHANGE_BEGUN && atomic_load(&u->exchanges_kept) > 0);
 }
 
 void cow_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		   const char *new_name, unsigned flags)
 {
 	struct cow_union *u = cow_ops_union(req);
-	const uint64_t unique = vfs_fuse_unique(req);
+	const struct cow_attempt attempt = attempt_of(req);
 	int sys;
 
 	if (is_too_long(req, name) || is_too_long(req, new_name))
 		return;
 	/* An exchange that is carried out twice is none, and looks like one that has yet to be. */
-	if ((flags & RENAME_EXCHANGE) && vfs_fuse_is_resent(req) && is_exchanged(u, unique)) {
+	if ((flags & RENAME_EXCHANGE) && attempt.again && is_exchanged(u, attempt.unique)) {
 		cow_ops_reply_err(req, 0);
 		return;
 	}
-	sys = cow_rename(u, parent, name, new_parent, new_name, flags, unique, vfs_fuse_is_resent(req));
+	sys = cow_rename(u, parent, name, new_parent, new_name, flags, &attempt);
 	cow_ops_reply_err(req, sys);
 }
 

@@ -50,13 +50,23 @@ void cow_op_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_fil
 	cow_ops_reply_err(req, cow_fsync(cow_ops_union(req), ino, data_only != 0));
 }
 
+/* Only for writing does the kernel say whether the caller may leave them. */
+static int kill_suid(fuse_req_t req, fuse_ino_t ino)
+{
+	return fuse_req_ctx(req)->uid == 0 ? 0 : cow_kill_suid(cow_ops_union(req), ino);
+}
+
 void cow_op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
 		      struct fuse_file_info *fi)
 {
+	int sys = EINVAL;
+
 	(void)fi;
-	cow_ops_reply_err(req, off < 0 || len <= 0 ? EINVAL
-						   : cow_allocate(cow_ops_union(req), ino, mode,
-								  (uint64_t)off, (uint64_t)len));
+	if (off >= 0 && len > 0)
+		sys = cow_allocate(cow_ops_union(req), ino, mode, (uint64_t)off, (uint64_t)len);
+	if (!sys)
+		sys = kill_suid(req, ino);
+	cow_ops_reply_err(req, sys);
 }
 
 void cow_op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
@@ -86,6 +96,8 @@ void cow_op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in, struct 
 	else
 		sys = cow_copy_range(cow_ops_union(req), in, (uint64_t)off_in, out, (uint64_t)off_out,
 				     len < len_max ? len : len_max, &copied);
+	if (!sys && copied)
+		sys = kill_suid(req, out);
 	if (sys)
 		cow_ops_reply_err(req, sys);
 	else

@@ -88,6 +88,15 @@ static int in_upper(struct cow_union *u, const struct cow_dir *dir, const char *
 	return 0;
 }
 
+/* The links index is in a directory of the upper that nobody has asked for. */
+static bool is_only_index(struct cow_union *u, const struct cow_dir *dir, const char *name)
+{
+	struct cow_spot lower;
+
+	return dir->node == COW_ROOT && strcmp(name, ".floe") == 0 && cow_links_is_alone(u->upper) &&
+	       below(u, dir, name, &lower) == ENOENT;
+}
+
 int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
 {
 	bool is_hidden;
@@ -96,6 +105,8 @@ int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *na
 	if (strlen(name) > NAME_MAX)
 		return ENAMETOOLONG;
 	sys = in_upper(u, dir, name, ret, &is_hidden);
+	if (!sys && is_only_index(u, dir, name))
+		return ENOENT;
 	if (sys != ENOENT || is_hidden || dir->count == 0)
 		return sys;
 	sys = below(u, dir, name, ret);

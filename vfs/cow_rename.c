@@ -34,7 +34,7 @@ struct end { /* one of the two places */
 
 struct renaming {
 	struct end from, to;
-	uint64_t unique;
+	const struct cow_attempt *attempt;
 	bool is_exchange;
 };
 
@@ -162,17 +162,6 @@ static void after_target_went(struct cow_union *u, const struct renaming *r)
 	cow_name_gone(u, to->node.id, to->dir->node, to->name, to->spot.place.layer == COW_UPPER);
 }
 
-static void count_down(struct cow_union *u, const struct renaming *r)
-{
-	const struct cow_place *p = &r->to.spot.place;
-	unsigned count;
-
-	if (!r->is_exchange && r->to.is_there && !is_dir(&r->to) && p->layer == COW_UPPER &&
-	    cow_upper_has(u->upper, COW_FEATURE_LINKS) &&
-	    cow_links_count(u->upper, p->upper_dir, p->name, &count) == 0 && count)
-		(void)!cow_links_set_count(u->upper, p->upper_dir, p->name, count - 1);
-}
-
 static int move(struct cow_union *u, const struct renaming *r)
 {
 	struct cow_rename noted = { r->from.dir->node, r->to.dir->node, r->from.name, r->to.name,
@@ -195,13 +184,14 @@ static int move(struct cow_union *u, const struct renaming *r)
 	if (sys)
 		return sys;
 	if (r->is_exchange)
-		cow_nodes_note(u->nodes, r->unique, COW_NOTE_BEGUN);
-	count_down(u, r);
+		cow_nodes_note(u->nodes, r->attempt->unique, COW_EXCHANGE_BEGUN);
+	if (!r->is_exchange && r->to.is_there && !is_dir(&r->to))
+		cow_count_links(u, r->attempt, &r->to.spot.place, -1);
 	sys = cow_upper_move(u->upper, &m);
 	if (!sys)
 		after_target_went(u, r);
 	if (!sys && r->is_exchange)
-		cow_nodes_note(u->nodes, r->unique, COW_NOTE_DONE);
+		cow_nodes_note(u->nodes, r->attempt->unique, COW_EXCHANGE_DONE);
 	cow_nodes_rename_end(u->nodes, &noted, sys == 0);
 	return sys;
 }
@@ -273,13 +263,13 @@ static int finish_again(struct cow_union *u, const struct renaming *r)
 	return 0;
 }
 
-static int run(struct cow_union *u, struct renaming *r, unsigned flags, bool again)
+static int run(struct cow_union *u, struct renaming *r, unsigned flags)
 {
 	const uint64_t from = r->from.dir->node, to = r->to.dir->node;
 	int sys = prepare(u, from, r->from.name);
 	uint64_t a, b;
 
-	if (sys == ENOENT && again && cow_spot_find(u, r->to.dir, r->to.name, &r->to.spot) == 0)
+	if (sys == ENOENT && r->attempt->again && cow_spot_find(u, r->to.dir, r->to.name, &r->to.spot) == 0)
 		return finish_again(u, r);
 	if (!sys && r->is_exchange)
 		sys = prepare(u, to, r->to.name);
@@ -298,7 +288,7 @@ static int run(struct cow_union *u, struct renaming *r, unsigned flags, bool aga
 }
 
 int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, uint64_t new_parent,
-	       const char *new_name, unsigned flags, uint64_t unique, bool again)
+	       const char *new_name, unsigned flags, const struct cow_attempt *a)
 {
 	enum { TRIES = 20 };
 	int sys = EAGAIN;
@@ -308,7 +298,7 @@ int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, u
 	for (int i = 0; i < TRIES && sys == EAGAIN; i++) {
 		struct renaming r = { .from.name = old_name,
 				      .to.name = new_name,
-				      .unique = unique,
+				      .attempt = a,
 				      .is_exchange = flags & RENAME_EXCHANGE };
 
 		sys = cow_change_begin(u, old_parent, &r.from.dir);
@@ -316,7 +306,7 @@ int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, u
 			return sys;
 		sys = cow_change_begin(u, new_parent, &r.to.dir);
 		if (!sys)
-			sys = run(u, &r, flags, again);
+			sys = run(u, &r, flags);
 		cow_dir_unref(u, r.to.dir);
 		cow_dir_unref(u, r.from.dir);
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vfs/cow_copy_up.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_place.h"
@@ -220,9 +221,23 @@ int cow_tree_seen_upper(struct cow_union *u, const struct cow_dir *dir, const ch
 	return seen(u, dir->node, name, &t, ret);
 }
 
+/* A lower object that is being copied up must not be seen where it no longer is: its node's lock is what
+ * copy-up holds from there to here. 0: no node to wait for. */
+static uint64_t lock_known(struct cow_union *u, uint64_t parent, const char *name, const struct cow_thing *t)
+{
+	struct cow_node n;
+
+	if (!u->upper || t->is_dir || t->identity.layer == COW_UPPER ||
+	    cow_nodes_child(u->nodes, parent, name, &n) != 0)
+		return 0;
+	cow_lock(u, n.id);
+	return n.id;
+}
+
 int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret,
 		    bool *ret_volatile)
 {
+	uint64_t locked = 0;
 	struct cow_thing t;
 	struct cow_dir *dir;
 	int sys = cow_dir_ref(u, parent, &dir);
@@ -231,10 +246,21 @@ int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, stru
 	if (sys)
 		return sys;
 	sys = cow_tree_find(u, dir, name, &t);
+	if (!sys)
+		locked = lock_known(u, parent, name, &t);
+	if (locked) { /* again, and not in a directory as it was before a copy-up */
+		cow_dir_unref(u, dir);
+		dir = NULL;
+		sys = cow_dir_ref(u, parent, &dir);
+		if (!sys)
+			sys = cow_tree_find(u, dir, name, &t);
+	}
 	if (sys == ENOENT)
-		*ret_volatile = cow_dir_is_volatile(u, dir);
+		*ret_volatile = dir && cow_dir_is_volatile(u, dir);
 	else if (!sys)
 		sys = seen(u, parent, name, &t, ret);
+	if (locked)
+		cow_unlock(u, locked);
 	cow_dir_unref(u, dir);
 	return sys;
 }

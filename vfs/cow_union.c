@@ -2,9 +2,11 @@
 /* The copy-on-write union's life; see cow_union.h. Requests are in cow_ops*.c. */
 #include "vfs/cow_union.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -130,6 +132,58 @@ static void end_renames(struct cow_union *u)
 	}
 }
 
+/* ---- orphans of a predecessor ------------------------------------------------------------------ */
+
+/* A file that still has its name is no orphan: the step that would have taken the name did not happen. */
+static bool is_in_place(struct cow_union *u, const struct cow_node *n, const struct stat *orphan)
+{
+	struct cow_thing thing;
+	struct cow_dir *dir;
+	int sys = cow_dir_ref(u, n->parent, &dir);
+
+	if (sys)
+		return false;
+	sys = cow_tree_find(u, dir, n->name, &thing);
+	cow_dir_unref(u, dir);
+	return !sys && thing.identity.layer == COW_UPPER && thing.identity.dev == orphan->st_dev &&
+	       thing.identity.ino == orphan->st_ino;
+}
+
+static void tidy_orphan(struct cow_union *u, const char *text)
+{
+	struct cow_node n;
+	struct stat st;
+	char *end;
+	uint64_t id = strtoull(text, &end, 10);
+
+	if (*end || fstatat(cow_orphans_dir(u->upper), text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (cow_nodes_get(u->nodes, id, &n) != 0) {
+		cow_orphan_remove(u->upper, id);
+	} else if (n.parent == 0) {
+		(void)!cow_nodes_set_flags(u->nodes, id, COW_NODE_ORPHAN, 0);
+	} else if (is_in_place(u, &n, &st)) {
+		cow_orphan_remove(u->upper, id);
+		(void)!cow_nodes_set_flags(u->nodes, id, 0, COW_NODE_ORPHAN);
+	}
+}
+
+static void tidy_orphans(struct cow_union *u)
+{
+	int fd = openat(cow_orphans_dir(u->upper), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *de;
+
+	if (!d) {
+		fd_close(fd);
+		return;
+	}
+	while ((de = readdir(d)))
+		if (de->d_name[0] != '.')
+			tidy_orphan(u, de->d_name);
+	(void)closedir(d);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static int take_layers(struct cow_union *u, struct err *e)
@@ -200,6 +254,8 @@ static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, 
 	cow_nodes_on_end(u->nodes, end_node, u);
 	if (takeover)
 		end_renames(u);
+	if (takeover && u->upper)
+		tidy_orphans(u);
 	return 0;
 }
 

@@ -162,6 +162,8 @@ int cow_links_count(const struct cow_upper *u, int dir, const char *name, unsign
 /* 0: the file leaves the index. */
 int cow_links_set_count(struct cow_upper *u, int dir, const char *name, unsigned count) FLOE_MUST_USE;
 int cow_links_dir(const struct cow_upper *u); /* borrowed; -1 = the index is empty */
+/* /.floe holds the index and nothing else: then it does not show, unless a layer below has one, too. */
+bool cow_links_is_alone(const struct cow_upper *u);
 
 /* ---- freezing (snapshots): the upper becomes a read-only layer below a new, empty one */
 /* UPPER gets the name FROZEN (same file system, must not exist), a new, empty UPPER takes its place with the

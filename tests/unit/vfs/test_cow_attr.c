@@ -18,6 +18,8 @@
 #include "vfs/cow_dir.h"
 #include "vfs/cow_file.h"
 
+static const struct cow_attempt once = { .again = false };
+
 /* ---- a union without a mount --------------------------------------------------------------------- */
 
 struct fixture {
@@ -294,7 +296,7 @@ static void deleted_files_keep_theirs(void **state)
 	struct fixture *f = *state;
 	uint64_t file = look_up(f, "file");
 
-	assert_int_equal(cow_unlink(&f->u, COW_ROOT, "file", false), 0);
+	assert_int_equal(cow_unlink(&f->u, COW_ROOT, "file", &once), 0);
 	expect(f, file, "user.a", "one");
 	expect_list(f, file, LIST("user.a", "user.overlay.opaque"));
 	assert_int_equal(set(f, file, "user.b", "late", 0, false), 0);

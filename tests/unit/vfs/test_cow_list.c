@@ -22,6 +22,8 @@
 #include "vfs/cow_file.h"
 #include "vfs/cow_notice.h"
 
+static const struct cow_attempt once = { .again = false };
+
 /* ---- a union without a mount */
 
 struct fixture {
@@ -447,7 +449,7 @@ static void delete_while_reading(struct fixture *f, uint64_t id, unsigned batch)
 	while (read_some(r))
 		for (; done < r->count; done++)
 			if (r->names[done][0] != '.')
-				assert_int_equal(cow_unlink(&f->u, id, r->names[done], false), 0);
+				assert_int_equal(cow_unlink(&f->u, id, r->names[done], &once), 0);
 	free(r);
 	assert_int_equal(cow_list_is_empty(&f->u, id), 0);
 	expect(f, id, 5, NULL, 0);
@@ -468,7 +470,7 @@ static void deleting_while_reading_leaves_nothing(void **state)
 	delete_while_reading(f, look_up(f, COW_ROOT, "low").id, 60);
 	delete_while_reading(f, look_up(f, COW_ROOT, "up").id, 60);
 	delete_while_reading(f, look_up(f, COW_ROOT, "merged").id, 60);
-	assert_int_equal(cow_rmdir(&f->u, COW_ROOT, "merged", false), 0);
+	assert_int_equal(cow_rmdir(&f->u, COW_ROOT, "merged", &once), 0);
 }
 
 /* Those of the beginning that nobody touches come once each, whatever comes and goes beside them. */
@@ -484,7 +486,7 @@ static void what_stays_is_listed_once(struct fixture *f, const char *name, bool 
 		(void)snprintf(text, sizeof(text), "new%u", round);
 		assert_int_equal(cow_make_dir(&f->u, &maker, id, text, 0755, &entry), 0);
 		(void)snprintf(text, sizeof(text), "n%u", 100 + round);
-		assert_int_equal(cow_unlink(&f->u, id, text, false), 0);
+		assert_int_equal(cow_unlink(&f->u, id, text, &once), 0);
 		for (unsigned i = 0; evict && i < 70; i++) {
 			(void)snprintf(text, sizeof(text), "e%u", i);
 			other = read_all(f, look_up(f, COW_ROOT, text).id, 100);
@@ -547,11 +549,11 @@ static void change_names_ahead(struct fixture *f, const char *name)
 	name_ahead(r, 1, again);
 	name_ahead(r, 2, moved);
 	name_ahead(r, 3, over);
-	assert_int_equal(cow_unlink(&f->u, id, gone, false), 0);
-	assert_int_equal(cow_unlink(&f->u, id, again, false), 0);
+	assert_int_equal(cow_unlink(&f->u, id, gone, &once), 0);
+	assert_int_equal(cow_unlink(&f->u, id, again, &once), 0);
 	assert_int_equal(cow_make_dir(&f->u, &maker, id, again, 0755, &made), 0);
 	replaced = look_up(f, id, moved);
-	assert_int_equal(cow_rename(&f->u, id, moved, id, over, 0, 0, false), 0);
+	assert_int_equal(cow_rename(&f->u, id, moved, id, over, 0, &once), 0);
 	while (read_some(r))
 		;
 	assert_false(is_in(r, gone));
