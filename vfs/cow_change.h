@@ -65,8 +65,6 @@ int cow_write(struct cow_union *u, uint64_t id, const void *buf, size_t size, ui
 	      size_t *ret_put) FLOE_MUST_USE;
 /* What a write by an ordinary user does to set-user-ID and set-group-ID bits, for the calls below. */
 int cow_kill_suid(struct cow_union *u, uint64_t id) FLOE_MUST_USE;
-/* What a write by an ordinary user does to set-user-ID and set-group-ID bits, for the calls below. */
-int cow_kill_suid(struct cow_union *u, uint64_t id) FLOE_MUST_USE;
 int cow_allocate(struct cow_union *u, uint64_t id, int mode, uint64_t off, uint64_t len) FLOE_MUST_USE;
 int cow_seek(struct cow_union *u, uint64_t id, uint64_t off, int whence, uint64_t *ret) FLOE_MUST_USE;
 int cow_copy_range(struct cow_union *u, uint64_t in, uint64_t off_in, uint64_t out, uint64_t off_out,
