@@ -120,7 +120,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	(void)userdata;
 	conn->want = conn->capable & want;
 	conn->max_readahead = UINT32_MAX; /* the kernel takes the smaller of its own and this */
-	conn->max_write = COW_REPLY_MAX;
+	conn->max_write = COW_WRITE_MAX;
 	/* Fewer than the threads: readahead that waits for the network must leave room for others. */
 	conn->max_background = 48;
 	conn->congestion_threshold = 36;

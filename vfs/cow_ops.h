@@ -22,7 +22,10 @@ extern const struct fuse_lowlevel_ops cow_ops;
 bool cow_ops_raw(struct vfs_fuse_session *s, void *owner, const struct vfs_fuse_raw *r);
 
 /* ---- for all of them */
-enum { COW_REPLY_MAX = 1 << 20 };
+enum {
+	COW_REPLY_MAX = 1 << 20,
+	COW_WRITE_MAX = 256 << 10, /* each thread keeps room for one */
+};
 
 static inline struct cow_union *cow_ops_union(struct fuse_req *req)
 {

@@ -273,6 +273,7 @@ int cow_union_open(int fuse_fd, const struct cow_union_opt *opt, struct cow_unio
 		.on_serving_arg = opt->on_serving_arg,
 		.init_flags = FUSE_HANDLE_KILLPRIV_V2,
 		.on_raw = cow_ops_raw,
+		.request_max = COW_WRITE_MAX + 4096,
 		.own_umask = true,
 	};
 

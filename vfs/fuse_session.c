@@ -23,7 +23,8 @@
 enum {
 	THREADS_DEFAULT = 64,
 	THREADS_MAX = 256,
-	OPCODES = 64, /* higher ones are counted together as number 0 */
+	REQUEST_DEFAULT = 16 * 1024, /* names, and attributes' values as a rule */
+	OPCODES = 64,                /* higher ones are counted together as number 0 */
 	INIT_MAX = 1024,
 	NOTIFY_RESEND = 7, /* FUSE_NOTIFY_RESEND; newer than some kernel headers */
 	LINGER_NS = 30 * 1000,
@@ -111,10 +112,25 @@ static ssize_t read_init(struct vfs_fuse_session *s, int fd, void *buf, size_t c
 	return n;
 }
 
+/* A server that is killed while the kernel copies a request to it would make that request fail with EIO, were
+ * a page of the buffer not there yet: getting one fails once a process is being killed. What is there is
+ * written to without asking. */
+static void have_pages(const struct vfs_fuse_session *s, void *buf, size_t cap)
+{
+	static _Thread_local void *known;
+
+	if (known == buf)
+		return;
+	memset(buf, 0, cap < s->opt.request_max ? cap : s->opt.request_max);
+	known = buf;
+}
+
 static ssize_t io_read(int fd, void *buf, size_t cap, void *userdata)
 {
 	struct vfs_fuse_session *s = userdata;
 	ssize_t n;
+
+	have_pages(s, buf, cap);
 
 	if (!s->is_init_read)
 		return read_init(s, fd, buf, cap);
@@ -467,6 +483,8 @@ int vfs_fuse_session_open(int fuse_fd, const struct vfs_fuse_session_opt *opt, s
 	sync_mutex_init(&s->lock);
 	sync_cond_init(&s->changed);
 	s->opt = *opt;
+	if (s->opt.request_max == 0)
+		s->opt.request_max = REQUEST_DEFAULT;
 	if (s->opt.threads == 0)
 		s->opt.threads = THREADS_DEFAULT;
 	if (s->opt.threads > THREADS_MAX)

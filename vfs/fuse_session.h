@@ -44,7 +44,9 @@ struct vfs_fuse_session_opt {
 	/* Asked first for requests that libfuse 3.14 does not know (FUSE_TMPFILE and later). True: it has
 	 * answered with vfs_fuse_raw_reply. May be NULL. */
 	bool (*on_raw)(struct vfs_fuse_session *s, void *owner, const struct vfs_fuse_raw *r);
-	bool own_umask; /* umask(2) and the working directory are each serving thread's own */
+	size_t request_max; /* bytes of the largest usual request: memory that each thread keeps; 0 = 16 KiB
+			     */
+	bool own_umask;     /* umask(2) and the working directory are each serving thread's own */
 	/* Threads look for the next request for some microseconds before they sleep, as long as that pays. */
 	bool linger;
 };
