@@ -101,35 +101,34 @@ static int need_fill(struct cow_lazy *z, uint64_t at, struct need *ret)
 }
 
 /* Before the file is made to end at `end`, or something is allocated up to there. File systems touch the
- * partial block at a file's end then, the old end or the new one: btrfs makes data of it. */
+ * partial block at the end of a file that grows: btrfs makes data of it. */
 static int find_size_need(struct cow_lazy *z, uint64_t end, struct need *ret)
 {
-	uint64_t size;
-	int error = cow_lazy_size(z, &size);
+	uint64_t limit = atomic_load(&z->limit), size;
+	int error;
 
 	*ret = (struct need){ .what = NEED_NOTHING };
-	if (error)
+	if (end <= limit)
+		return 0;
+	error = cow_lazy_size(z, &size);
+	if (error || end <= size)
 		return error;
-	if (end > size && atomic_load(&z->noted) > atomic_load(&z->limit)) {
+	if (atomic_load(&z->noted) > limit) {
 		ret->what = NEED_SETTLE;
 		return 0;
 	}
-	end = min_of(end, size);
-	return cow_lazy_block(z, end) < end ? need_fill(z, cow_lazy_block(z, end), ret) : 0;
+	return cow_lazy_block(z, size) < size ? need_fill(z, cow_lazy_block(z, size), ret) : 0;
 }
 
 /* Before [off, end) may be written. A block of which all bytes below the limit are, needs no filling. */
 static int find_write_need(struct cow_lazy *z, uint64_t off, uint64_t end, struct need *ret)
 {
-	uint64_t limit = atomic_load(&z->limit), size = end;
-	int error = end > limit ? cow_lazy_size(z, &size) : 0;
+	int error = find_size_need(z, end, ret);
 
-	*ret = (struct need){ .what = NEED_NOTHING };
-	if (!error && end > size)
-		error = find_size_need(z, end, ret);
 	if (!error && ret->what == NEED_NOTHING && cow_lazy_block(z, off) < off)
 		error = need_fill(z, cow_lazy_block(z, off), ret);
-	if (!error && ret->what == NEED_NOTHING && cow_lazy_block(z, end) < end && end < limit)
+	if (!error && ret->what == NEED_NOTHING && cow_lazy_block(z, end) < end &&
+	    end < atomic_load(&z->limit))
 		error = need_fill(z, cow_lazy_block(z, end), ret);
 	return error;
 }

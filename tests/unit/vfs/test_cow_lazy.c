@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "vfs/cow_ranges.h"
+#include "vfs/cow_lazy.h"
 
 static unsigned from_environment(const char *name, unsigned otherwise)
 {
@@ -592,13 +592,113 @@ static void test_ranges(void **state)
 	cow_ranges_fini(&ranges);
 }
 
+/* ---- who waits for whom ----------------------------------------------------------------- */
+
+struct meeting {
+	int fd;
+	struct cow_lazy *z;
+	uint8_t bytes[4096];
+	atomic_bool is_done;
+};
+
+static void *read_block(void *arg)
+{
+	struct meeting *m = arg;
+	size_t got;
+
+	if (cow_content_read(m->fd, m->z, m->bytes, 4096, 4096, &got, NULL, NULL) != 0 || got != 4096)
+		abort();
+	atomic_store(&m->is_done, true);
+	return NULL;
+}
+
+static void *write_block(void *arg)
+{
+	struct meeting *m = arg;
+	size_t put;
+
+	memset(m->bytes, 200, sizeof(m->bytes));
+	if (cow_content_write(m->fd, m->z, m->bytes, 4096, 4096, &put) != 0 || put != 4096)
+		abort();
+	atomic_store(&m->is_done, true);
+	return NULL;
+}
+
+/* We are filling the second block: the file system calls it data, the bytes are not there yet. */
+static void meet(const struct place *p, void *(*other)(void *arg), uint8_t expected)
+{
+	struct fake_layer layer = fake_layer_of(16384);
+	struct meeting m = { .fd = new_file(p) };
+	static const uint8_t zeros[4096];
+	struct cow_range range;
+	uint8_t bytes[4096];
+	pthread_t thread;
+	size_t got;
+
+	m.z = make_lazy(m.fd, &layer);
+	memset(bytes, 100, sizeof(bytes));
+	cow_ranges_lock(&m.z->ranges, &range, 4096, 8192);
+	assert_int_equal(pwrite(m.fd, zeros, 4096, 4096), 4096);
+	assert_int_equal(pthread_create(&thread, NULL, other, &m), 0);
+	(void)usleep(30000);
+	assert_false(atomic_load(&m.is_done));
+	assert_int_equal(pwrite(m.fd, bytes, 4096, 4096), 4096);
+	cow_ranges_unlock(&m.z->ranges, &range);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(m.bytes[7], expected);
+	assert_int_equal(cow_content_read(m.fd, m.z, bytes, 4096, 4096, &got, NULL, NULL), 0);
+	assert_int_equal(bytes[7], expected);
+	assert_int_equal(cow_content_read(m.fd, m.z, bytes, 1, 9000, &got, NULL, NULL), 0);
+	assert_int_equal(bytes[0], old_byte(9000));
+	cow_lazy_close(m.z);
+	fd_close(m.fd);
+}
+
+static void test_meetings(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < place_count; i++) {
+		meet(&places[i], read_block, 100);
+		meet(&places[i], write_block, 200);
+	}
+}
+
+/* Of a file that is written to there is one state; it outlives the descriptor that it was opened by. */
+static void test_one_state(void **state)
+{
+	struct fake_layer layer = fake_layer_of(16384);
+	int fd = new_file(&places[0]);
+	struct cow_lazy *z = make_lazy(fd, &layer), *again, *reader;
+	auto_fd int second = -1, third = -1;
+	char path[64];
+	uint8_t byte;
+	size_t got;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	second = open(path, O_RDWR | O_CLOEXEC);
+	third = open(path, O_RDONLY | O_CLOEXEC);
+	again = open_lazy(second, &layer);
+	reader = open_lazy(third, &layer);
+	assert_ptr_equal(again, z);
+	assert_ptr_not_equal(reader, z);
+	cow_lazy_close(z);
+	fd_close(fd);
+	assert_int_equal(cow_content_write(second, again, "x", 1, 5000, &got), 0);
+	assert_int_equal(cow_content_read(third, reader, &byte, 1, 5000, &got, NULL, NULL), 0);
+	assert_int_equal(byte, 'x');
+	assert_int_equal(cow_content_read(third, reader, &byte, 1, 5001, &got, NULL, NULL), 0);
+	assert_int_equal(byte, old_byte(5001));
+	cow_lazy_close(reader);
+	cow_lazy_close(again);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_crowd),
-		cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_model),    cmocka_unit_test(test_crowd),
+		cmocka_unit_test(test_killed),   cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_meetings), cmocka_unit_test(test_one_state),
 	};
 
 	return cmocka_run_group_tests(tests, make_places, remove_places);
