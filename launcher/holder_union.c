@@ -190,6 +190,12 @@ static int start_server(struct holder *h, struct holder_environment *env, struct
 
 static int start_serving(struct holder *h, struct holder_environment *env, struct err *e)
 {
+	/* Where floe's own things will be mounted. A /.floe with nothing but the index of links in it is not
+	 * shown (vfs/cow_upper.h). */
+	auto_free char *own = path_join(env->disk->upper, ".floe/run", e);
+
+	if (!own || path_make_dirs(own, 0755, e) < 0)
+		return -1;
 	env->served.point = mem_strdup(env->tree, e);
 	if (!env->served.point || holder_mount_make(&env->served, env->name, true, true, e) < 0)
 		return -1;
