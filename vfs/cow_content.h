@@ -10,8 +10,8 @@
  * cut. When no hole is left below LIMIT, the attribute goes and the file is ordinary. A crash leaves each
  * block old or new: a block that was not written to disk is a hole, which is the old content.
  *
- * Results are errno values, 0 = success. Any thread; concurrent reads and writes of
- * distinct blocks are let through, all else is ordered inside. Blocks on the disk, and on the layer. */
+ * Results are errno values, 0 = success. Any thread; concurrent reads and writes of distinct blocks are let
+ * through, all else is ordered inside. Blocks on the disk, and on the layer. */
 #ifndef FLOE_VFS_COW_CONTENT_H
 #define FLOE_VFS_COW_CONTENT_H
 
@@ -34,8 +34,8 @@ int cow_lazy_read_origin(int fd, struct cow_lazy_origin *ret) FLOE_MUST_USE;
  * file system does not keep data and holes apart exactly. */
 int cow_lazy_make(int fd, const struct cow_lazy_origin *o) FLOE_MUST_USE;
 
-/* layer is borrowed; origin (open in that layer) is owned on success. A file that may be written (O_RDWR) has
- * one struct, however often it is opened at a time. Uses one descriptor more. */
+/* fd is not kept, layer is borrowed; origin (open in that layer) is owned on success. A file that may be
+ * written (O_RDWR) has one struct, however often it is opened at a time. Uses one descriptor more. */
 int cow_lazy_open(int fd, struct cow_layer *layer, struct cow_handle *origin,
 		  struct cow_lazy **ret) FLOE_MUST_USE;
 void cow_lazy_close(struct cow_lazy *z);   /* NULL ok */

@@ -10,8 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,9 +23,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/fd.h"
+#include "tests/unit/cmocka_all.h"
 #include "vfs/cow_content.h"
 
 /* ---- the layer -------------------------------------------------------------------------- */

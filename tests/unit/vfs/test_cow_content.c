@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lazy files one step at a time, what their attribute may say, and copying. Each test runs on every file
  * system there is. test_cow_lazy.c is where many things happen at once. */
-#include "lazy_fixture.h"
+#include "tests/unit/vfs/lazy_fixture.h"
 
 static void each_place(void (*fn)(const struct place *p))
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lazy files under load: random operations against a buffer in memory, threads in the same blocks, and
  * processes killed in the midst of it. FLOE_TEST_SEED=N repeats a run, FLOE_TEST_RUNS=N makes more. */
-#include "lazy_fixture.h"
+#include "tests/unit/vfs/lazy_fixture.h"
 
 #include <pthread.h>
 #include <signal.h>
