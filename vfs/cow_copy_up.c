@@ -355,7 +355,9 @@ static int enter_index(struct cow_union *u, const struct source *s, struct cow_t
 	if (sys)
 		return sys;
 	cow_links_key(s->layer->key, s->st.st_dev, s->st.st_ino, key);
-	return cow_links_add(u->upper, key, cow_temp_dir_fd(u->upper), t->name, (unsigned)s->st.st_nlink);
+	sys = cow_links_add(u->upper, key, cow_temp_dir_fd(u->upper), t->name, (unsigned)s->st.st_nlink);
+	/* What can have no attributes cannot be counted: the copy is a file of its own. */
+	return sys == EPERM && !S_ISREG(s->st.st_mode) ? 0 : sys;
 }
 
 /* The table, and what is open, follow. The descriptor is taken. */
