@@ -53,6 +53,7 @@ static void links_count_down(void)
 {
 	int fd = OK(open("hard1", O_RDWR));
 
+	OK(chmod("hard2", 0644)); /* copied up; else see links_deleted_below */
 	OK(unlink("hard2"));
 	EQUAL(stat_of("hard1").st_nlink, 2);
 	EQUAL(stat_of("sub/hard3").st_nlink, 2);
@@ -76,6 +77,7 @@ static void links_count_down_after(void)
 
 static void links_count_after_remount(void)
 {
+	OK(chmod("hard1", 0644));
 	OK(unlink("hard2"));
 	OK(link("sub/hard3", "merged/four"));
 	OK(link("hard1", "five"));
@@ -93,6 +95,23 @@ static void links_count_after_remount_after(void)
 		expect_text(names[i], "hard\nmore\n");
 	OK(unlink("five"));
 	EQUAL(stat_of("hard1").st_nlink, 3);
+}
+
+/* Before anything was copied up. */
+static void links_deleted_below(void)
+{
+	OK(unlink("hard2"));
+	case_expect(stat_of("hard1").st_nlink == 2, "%d links after one was deleted",
+		    (int)stat_of("hard1").st_nlink);
+	write_text("new", "new\n");
+	OK(rename("new", "hard1"));
+	case_expect(stat_of("sub/hard3").st_nlink == 1, "%d links after one was replaced",
+		    (int)stat_of("sub/hard3").st_nlink);
+	append_text("sub/hard3", "more\n");
+	case_expect(stat_of("sub/hard3").st_nlink == 1, "%d links after the copy-up",
+		    (int)stat_of("sub/hard3").st_nlink);
+	expect_text("sub/hard3", "hard\nmore\n");
+	expect_text("hard1", "new\n");
 }
 
 static void link_to_lower(void)
@@ -206,6 +225,28 @@ static void links_of_symlinks_after(void)
 	EQUAL(stat_of("fifo").st_nlink, 2);
 }
 
+/* Whether or not they stay one object: each name can be changed and deleted. */
+static void links_of_special_files_below(void)
+{
+	EQUAL(stat_of("special/link1").st_nlink, 2);
+	OK(lchown("special/link1", geteuid(), getegid()));
+	expect_text("special/link2", "lower file\n");
+	OK(unlink("special/link2"));
+	expect_text("special/link1", "lower file\n");
+	OK(chmod("special/fifo1", 0600));
+	OK(rename("special/fifo2", "special/fifo3"));
+	CHECK(S_ISFIFO(stat_of("special/fifo3").st_mode));
+	OK(unlink("special/fifo3"));
+	OK(unlink("special/fifo1"));
+	EQUAL(count_entries("special"), 1);
+}
+
+static void links_of_special_files_below_after(void)
+{
+	EQUAL(count_entries("special"), 1);
+	expect_text("special/link1", "lower file\n");
+}
+
 static void link_of_open_file(void)
 {
 	int fd = OK(open("file", O_RDWR));
@@ -223,6 +264,7 @@ static void link_of_open_file(void)
 static void links_are_replaced(void)
 {
 	write_text("new", "new\n");
+	OK(chmod("hard1", 0644));
 	OK(rename("new", "hard1"));
 	EQUAL(stat_of("hard2").st_nlink, 2);
 	expect_text("hard2", "hard\n");
@@ -261,11 +303,13 @@ const struct test_case cases_links[] = {
 	{ "links_survive_copy_up", links_survive_copy_up, links_survive_copy_up_after },
 	{ "links_count_down", links_count_down, links_count_down_after },
 	{ "links_count_after_remount", links_count_after_remount, links_count_after_remount_after },
+	{ "links_deleted_below", links_deleted_below, NULL },
 	{ "link_to_lower", link_to_lower, link_to_lower_after },
 	{ "links_are_renamed", links_are_renamed, links_are_renamed_after },
 	{ "links_made_new", links_made_new, links_made_new_after },
 	{ "link_failures", link_failures, NULL },
 	{ "links_of_symlinks", links_of_symlinks, links_of_symlinks_after },
+	{ "links_of_special_files_below", links_of_special_files_below, links_of_special_files_below_after },
 	{ "link_of_open_file", link_of_open_file, NULL },
 	{ "links_are_replaced", links_are_replaced, links_are_replaced_after },
 	{ "links_of_directories", links_of_directories, NULL },

@@ -5,6 +5,7 @@
  *   file (0644), exe (0755, a program: cat), suid (6755), data (200,001 bytes), sparse (1 MiB, 4 KiB of it
  * data) hard1 hard2 sub/hard3 (one file), link -> file, dangling, dirlink -> sub, fifo sub/{a,b,c},
  * sub/deep/{x,y/z}, empty/, sgid/ (2775), sticky/ (1777), attrs (user.one, user.two), acl, acldir/
+ *   special/{link1,link2} and special/{fifo1,fifo2} (one symbolic link, one FIFO)
  *   names/{.wh.low, bytes that are no UTF-8, KIT_LONG_NAME}
  *   merged/{low1,low2,both} of the bottom, merged/{top1,both,dir} of the top
  *   fileoverdir, diroverfile/in: of the top, over something of the other kind */
@@ -125,6 +126,11 @@ static void make_bottom(bool is_all)
 	OK(symlinkat("nowhere", at, "dangling"));
 	OK(symlinkat("sub", at, "dirlink"));
 	OK(mkfifoat(at, "fifo", 0644));
+	dir_at("special", 0755);
+	OK(symlinkat("../file", at, "special/link1"));
+	OK(linkat(at, "special/link1", at, "special/link2", 0));
+	OK(mkfifoat(at, "special/fifo1", 0644));
+	OK(linkat(at, "special/fifo1", at, "special/fifo2", 0));
 	file_at("sub/a", "a\n", 0644);
 	file_at("sub/b", "b\n", 0600);
 	file_at("sub/c", "c\n", 0444);
