@@ -65,7 +65,7 @@ static uint8_t big_byte(uint64_t off)
 static void make_lower(const struct fixture *f)
 {
 	static uint8_t big[BIG];
-	auto_fd int fd = -1, holes = -1;
+	auto_fd int holes = -1;
 	struct err e;
 
 	for (size_t i = 0; i < BIG; i++)
