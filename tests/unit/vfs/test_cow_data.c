@@ -277,6 +277,7 @@ static void test_suid_that_is_noted(void **state)
 	owner.uid = f->u.opt.uid + 5;
 	assert_int_equal(cow_setattr(&f->u, id, &owner, &entry), 0);
 	assert_int_equal(shown_mode(f, id), 04755);
+	assert_int_equal(fchmodat(f->upper, "file", 0755, 0), 0); /* only the note has it */
 	write_text(f, id, "x", 0, true);
 	assert_int_equal(shown_mode(f, id), 0755);
 	assert_int_equal(cow_tree_getattr(&f->u, id, &entry), 0);
