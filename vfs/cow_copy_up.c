@@ -343,13 +343,14 @@ static int make_copy(struct cow_union *u, uint64_t id, const struct source *s, e
 	return dress(u, ret, s->layer, s->dir ? s->dir : s->self, s->dir ? s->name : "", &s->st);
 }
 
-/* Its other names below will find it by the index. */
+/* Its other names below will find it by the index. What can have no attributes, in which links are counted,
+ * becomes an object of its own: that is no loss to a symbolic link. */
 static int enter_index(struct cow_union *u, const struct source *s, struct cow_temp *t)
 {
 	char key[96];
 	int sys;
 
-	if (s->st.st_nlink < 2 || s->layer->is_frozen_upper || !s->dir)
+	if (!S_ISREG(s->st.st_mode) || s->st.st_nlink < 2 || s->layer->is_frozen_upper || !s->dir)
 		return 0;
 	sys = cow_upper_use(u->upper, COW_FEATURE_LINKS);
 	if (sys)
