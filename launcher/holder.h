@@ -88,9 +88,8 @@ struct holder {
 	struct holder_package *packages;
 	struct holder_environment *environments;
 	struct holder_client *clients;
-	struct launch_server host_view;
-	char *host_view_mount; /* NULL until mounted */
-	void *filter;          /* seccomp program for applications */
+	struct holder_mount host_view; /* point NULL: not needed */
+	void *filter;                  /* seccomp program for applications */
 	size_t filter_len;
 	uint64_t idle_ms, idle_since_ms;
 	bool leaving;
@@ -142,6 +141,11 @@ int holder_host_view_want(struct holder *h, struct err *e) FLOE_MUST_USE;
 int holder_host_prepare(struct holder *h, struct holder_environment *env, struct err *e) FLOE_MUST_USE;
 /* True when something was mounted in `ret` ("/home") since, which the union may not show. */
 bool holder_host_has_new(const struct holder *h, const struct holder_environment *env, char ret[256]);
+
+/* ---- holder_host_view.c */
+int holder_host_view_start(struct holder *h, struct err *e) FLOE_MUST_USE; /* waits for its server */
+void holder_host_view_message(struct holder *h);
+void holder_host_view_server_died(struct holder *h);
 
 /* ---- holder_client.c is the other side; requests are in holder_request.c */
 void holder_client_message(struct holder *h, struct holder_client *c);

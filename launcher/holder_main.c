@@ -137,7 +137,7 @@ static void finish(struct holder *h)
 		holder_environment_drop(h, h->environments);
 	while (h->packages)
 		holder_package_drop(h, h->packages);
-	launch_server_release(&h->host_view);
+	holder_mount_fini(&h->host_view);
 	(void)umount2(h->address.stage, MNT_DETACH);
 	(void)rmdir(h->address.stage);
 	if (path_remove_tree(AT_FDCWD, h->address.envs, &e) < 0)
@@ -209,11 +209,8 @@ static void on_child(struct holder *h, pid_t pid)
 			holder_union_server_died(h, env);
 			return;
 		}
-	if (h->host_view.pid == pid) {
-		/* Unions that stand on it are broken: no new ones until there is another holder. */
-		launch_server_release(&h->host_view);
-		h->leaving = h->environments == NULL;
-	}
+	if (h->host_view.server.pid == pid)
+		holder_host_view_server_died(h);
 }
 
 static void on_signals(struct holder *h)
@@ -250,7 +247,14 @@ static int poll_timeout(struct holder *h)
 
 /* What one entry of the poll set stands for. */
 struct watch {
-	enum { WATCH_PACKAGE, WATCH_ENV_SERVER, WATCH_ENV_REPORT, WATCH_UNION, WATCH_CLIENT } kind;
+	enum {
+		WATCH_PACKAGE,
+		WATCH_ENV_SERVER,
+		WATCH_ENV_REPORT,
+		WATCH_UNION,
+		WATCH_HOST_VIEW,
+		WATCH_CLIENT
+	} kind;
 	void *of;
 };
 
@@ -275,6 +279,7 @@ static void fill(const struct holder *h, struct poll_set *s)
 	s->count = 0;
 	watch(s, h->signal_fd, 0, NULL);
 	watch(s, h->listen_fd, 0, NULL);
+	watch(s, h->host_view.server.sock, WATCH_HOST_VIEW, NULL);
 	for (struct holder_package *p = h->packages; p; p = p->next)
 		watch(s, p->mount.server.sock, WATCH_PACKAGE, p);
 	for (struct holder_environment *env = h->environments; env; env = env->next) {
@@ -301,6 +306,9 @@ static void dispatch(struct holder *h, const struct watch *w)
 		return;
 	case WATCH_UNION:
 		holder_union_message(h, w->of);
+		return;
+	case WATCH_HOST_VIEW:
+		holder_host_view_message(h);
 		return;
 	case WATCH_CLIENT:
 		holder_client_message(h, w->of);
@@ -349,7 +357,7 @@ int main(int argc, char **argv)
 			    .signal_fd = -1,
 			    .mnt_ns = -1,
 			    .user_ns = -1,
-			    .host_view = { .sock = -1 } };
+			    .host_view = HOLDER_MOUNT_NONE };
 	struct err e;
 	int rc;
 

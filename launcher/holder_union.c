@@ -274,7 +274,7 @@ static int assemble(const struct holder *h, const struct holder_environment *env
 		.work = env->disk->work,
 		.target = env->tree,
 		.home = env->home,
-		.host_view = h->host_view_mount,
+		.host_view = h->host_view.point,
 		.own_mounts = h->address.stage,
 	};
 

@@ -46,7 +46,8 @@
  *   holder: type=harvest                        an application has ended
  *   server: type=harvested  changes
  *
- * Host view: floe-host-view --root PATH
+ * Host view, as the sequencer uses it (the holder's is a union server with only --host):
+ *                                     floe-host-view --root PATH
  *   holder: type=serve      uid gid; fd 0: /dev/fuse, mounted
  *   server: type=serving */
 #ifndef FLOE_LAUNCH_SERVER_PROTOCOL_H

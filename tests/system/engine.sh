@@ -6,7 +6,7 @@
 . "$(dirname "$0")/setup.sh"
 
 make_box
-union_servers() { floe_pids floe-union-server; }
+union_servers() { floe_pids 'floe-union-server --upper'; } # and not the host view's
 foreign_mounts() { grep -cE 'floe|/opt/box' /proc/self/mountinfo; }
 mounts_before=$(foreign_mounts)
 
@@ -174,3 +174,37 @@ until_true 15 no_servers || { ps -u "$(id -u)" -o pid,ppid,args; fail "servers o
 expect 0 -- in_box killed sh -c 'ls /opt/box/share/loop | wc -l'
 [ "$(cat "$out")" = 267 ] || fail "after a killed holder"
 let_go
+
+note "the host view's server is replaced, too"
+host_views() { floe_pids 'floe-union-server --host'; }
+mkdir "$home/some" "$home/mounted"
+for i in $(seq 200); do echo "file $i" >"$home/some/$i"; done
+cat >"$home/read.sh" <<'EOS'
+cd "$HOME/some" || exit 1
+for i in $(seq 200); do
+	[ "$(cat "$i")" = "file $i" ] || exit 2
+	echo more >>"$i" || exit 3
+	sleep 0.02
+done
+cat ./* | wc -l
+EOS
+# A mount below /home, where there may be one, is what makes the holder need the view.
+[ "$(id -u)" -ne 0 ] || mount -t tmpfs none "$home/mounted" || fail "cannot mount"
+expect 0 -- with overlay viewed true
+if [ -n "$(host_views)" ]; then
+	in_box viewed sh "$home/read.sh" >"$scratch/read" 2>&1 &
+	reading=$!
+	kills=0
+	while kill -0 "$reading" 2>/dev/null && [ "$kills" -lt 20 ]; do
+		for pid in $(host_views); do kill -KILL "$pid" 2>/dev/null && kills=$((kills + 1)); done
+		sleep 0.2
+	done
+	wait "$reading" || { cat "$scratch/read"; fail "reading failed after $kills kills"; }
+	note "$kills kills"
+	[ "$(cat "$scratch/read")" = 400 ] || { cat "$scratch/read"; fail "something was lost"; }
+	[ "$(cat "$home/some/7")" = "file 7" ] || fail "written to the host"
+else
+	note "this machine needs no host view"
+fi
+let_go
+[ "$(id -u)" -ne 0 ] || umount "$home/mounted" || fail "something still uses a mount"
