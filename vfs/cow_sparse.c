@@ -98,11 +98,26 @@ static int find_unwritten(int fd, uint64_t start, uint64_t end, uint64_t *ret_of
 	return 0;
 }
 
+/* Where blocks are shared with another file (the upper was copied), xfs makes room for the 32 blocks around
+ * one that is overwritten, and calls the holes among them data as soon as they have been read. */
+static void keep_copies_small(int fd, uint64_t block)
+{
+	struct fsxattr x;
+
+	if (ioctl(fd, FS_IOC_FSGETXATTR, &x) < 0 ||
+	    ((x.fsx_xflags & FS_XFLAG_COWEXTSIZE) && x.fsx_cowextsize == block))
+		return;
+	x.fsx_xflags |= FS_XFLAG_COWEXTSIZE;
+	x.fsx_cowextsize = (uint32_t)block;
+	(void)ioctl(fd, FS_IOC_FSSETXATTR, &x); /* no other file system knows it */
+}
+
 int cow_sparse_heal(int fd, uint64_t end, uint64_t block)
 {
 	uint64_t off, len, stop, at = 0;
 	int error = find_unwritten(fd, 0, end, &off, &len);
 
+	keep_copies_small(fd, block);
 	if (error || !len)
 		return error;
 	/* What is still in memory gets written; what is unwritten thereafter never was. */

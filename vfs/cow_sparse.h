@@ -21,8 +21,9 @@ int cow_sparse_block(int fd, uint64_t *ret) FLOE_MUST_USE;
 int cow_sparse_probe(int fd, uint64_t block) FLOE_MUST_USE;
 
 /* Makes allocated blocks that were never written holes again, below `end`. After a power cut there may be
- * such, and as soon as one of their neighbours is read, the kernel calls them data. Costs one look at the
- * file's extents where there are none. */
+ * such, and as soon as one of their neighbours is read, the kernel calls them data. From then on writes make
+ * data of nothing around them. Nobody may write meanwhile. Costs one look at the file's extents where there
+ * is nothing to do. */
 int cow_sparse_heal(int fd, uint64_t end, uint64_t block) FLOE_MUST_USE;
 
 #endif

@@ -299,6 +299,32 @@ static void allocated_but_not_written(const struct place *p)
 	cow_lazy_close(z);
 }
 
+/* An upper that was copied with shared blocks. */
+static void blocks_shared(const struct place *p)
+{
+	struct fake_layer layer = fake_layer_of(1 << 20);
+	auto_fd int fd = new_file(p), other = new_file(p);
+	static char bytes[1 << 20];
+	off_t from = 0, to = 65536;
+
+	cow_lazy_close(make_lazy(fd, &layer));
+	assert_int_equal(pwrite(other, bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_int_equal(fsync(other), 0);
+	assert_int_equal(copy_file_range(other, &from, fd, &to, 4096, 0), 4096);
+	for (int i = 0; i < 3; i++) {
+		struct cow_lazy *z = open_lazy(fd, &layer);
+
+		assert_int_equal(pread(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+		put(fd, z, "", 1, 65536);
+		assert_int_equal(pread(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
+		expect_bytes(fd, z, 0, 65536, old);
+		expect_bytes(fd, z, 65536, 4096, zero);
+		expect_bytes(fd, z, 69632, (1 << 20) - 69632, old);
+		assert_int_equal(fsync(fd), 0);
+		cow_lazy_close(z);
+	}
+}
+
 static void allocation(const struct place *p)
 {
 	struct fake_layer layer = fake_layer_of(200001);
@@ -398,10 +424,11 @@ static void test_end_of_laziness(void **state)
 	each_place(found_whole);
 }
 
-static void test_power_cut(void **state)
+static void test_unwritten_and_shared(void **state)
 {
 	(void)state;
 	each_place(allocated_but_not_written);
+	each_place(blocks_shared);
 }
 
 static void test_calls(void **state)
@@ -551,11 +578,16 @@ static void test_copying(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_origin),    cmocka_unit_test(test_long_path),
-		cmocka_unit_test(test_refusals),  cmocka_unit_test(test_one_byte),
-		cmocka_unit_test(test_sizes),     cmocka_unit_test(test_end_of_laziness),
-		cmocka_unit_test(test_power_cut), cmocka_unit_test(test_calls),
-		cmocka_unit_test(test_disk_full), cmocka_unit_test(test_copying),
+		cmocka_unit_test(test_origin),
+		cmocka_unit_test(test_long_path),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_one_byte),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_end_of_laziness),
+		cmocka_unit_test(test_unwritten_and_shared),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_disk_full),
+		cmocka_unit_test(test_copying),
 	};
 
 	return cmocka_run_group_tests(tests, make_places, remove_places);
