@@ -35,11 +35,9 @@ on() {
 			return
 		fi
 		grep -a -v '^PASS' "$dir/out"
-		[ "$status" = 0 ] && continue
 		cat "$dir/err"
-		failed+=" $label/$program$phase($status)"
+		[ "$status" = 0 ] || failed+=" $label/$program$phase($status)"
 	done
-	cat "$dir/err"
 	chmod -R u+rwX "$dir" 2>/dev/null
 	rm -rf --one-file-system "$dir"
 }
