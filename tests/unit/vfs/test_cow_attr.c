@@ -17,6 +17,7 @@
 #include "vfs/cow_change.h"
 #include "vfs/cow_dir.h"
 #include "vfs/cow_file.h"
+#include "vfs/cow_list.h"
 
 static const struct cow_attempt once = { .again = false };
 
@@ -114,6 +115,8 @@ static int set_up(void **state)
 		rc = cow_dirs_open(64, &f->u.dirs, &e);
 	if (rc == 0)
 		rc = cow_files_open(64, &f->u.files, &e);
+	if (rc == 0)
+		rc = cow_lists_open(&f->u.lists, &e);
 	if (rc < 0)
 		fail_msg("%s", e.msg);
 	*state = f;
@@ -125,6 +128,7 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 	struct err e;
 
+	cow_lists_close(f->u.lists);
 	cow_files_close(f->u.files);
 	cow_dirs_close(f->u.dirs);
 	cow_nodes_close(f->u.nodes);
