@@ -34,6 +34,11 @@ int cow_lazy_read_origin(int fd, struct cow_lazy_origin *ret) FLOE_MUST_USE;
  * file system does not keep data and holes apart exactly. */
 int cow_lazy_make(int fd, const struct cow_lazy_origin *o) FLOE_MUST_USE;
 
+/* The lazy file `fd`, which nobody writes to, with what it has of its own, into an empty one (O_RDWR) of the
+ * same file system; `size`: of both. On failure that one is empty again. EOPNOTSUPP: as above, or `fd` is not
+ * lazy. */
+int cow_lazy_copy(int fd, uint64_t size, int fd_out) FLOE_MUST_USE;
+
 /* fd is not kept, layer is borrowed; origin (open in that layer) is owned on success. A file that may be
  * written (O_RDWR) has one struct, however often it is opened at a time. Uses one descriptor more. */
 int cow_lazy_open(int fd, struct cow_layer *layer, struct cow_handle *origin,

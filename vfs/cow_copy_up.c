@@ -39,10 +39,9 @@ static bool stored_name(const struct cow_layer *l, const char *name, char ret[XA
 	const bool is_overlay = !strncmp(name, "user.overlay.", 13);
 
 	if (l->is_frozen_upper) {
-		/* Escaped ones stay so; what says how directories are stacked is said anew. */
+		/* Escaped ones stay so, and owners; what else is noted is noted anew. */
 		if ((is_overlay && strncmp(name, "user.overlay.overlay.", 21) != 0) ||
-		    !strcmp(name, "user.floe.redirect") || !strcmp(name, "user.floe.links") ||
-		    !strcmp(name, "user.floe.lazy"))
+		    !strncmp(name, "user.floe.", 10))
 			return false;
 	} else if (is_overlay) {
 		return snprintf(ret, XATTR_NAME_MAX + 1, "user.overlay.overlay.%s", name + 13) <=
@@ -55,8 +54,8 @@ static bool stored_name(const struct cow_layer *l, const char *name, char ret[XA
 }
 
 /* An attribute that the upper's file system has no place for is lost only if it is one of the system's. */
-static int copy_attribute(struct cow_layer *l, const struct cow_handle *dir, const char *from,
-			  const char *name, const char *path, char *value)
+static int copy_attribute(struct cow_union *u, struct cow_layer *l, const struct cow_handle *dir,
+			  const char *from, const char *name, const char *path, char *value)
 {
 	char stored[XATTR_NAME_MAX + 1];
 	size_t len;
@@ -67,6 +66,9 @@ static int copy_attribute(struct cow_layer *l, const struct cow_handle *dir, con
 	sys = l->ops->getxattr(l, dir, from, name, value, VALUE_MAX, &len);
 	if (sys)
 		return sys == ENODATA ? 0 : sys;
+	sys = cow_attr_is_private(stored) ? cow_upper_use(u->upper, COW_FEATURE_OWNER) : 0;
+	if (sys)
+		return sys;
 	if (setxattr(path, stored, value, len, 0) == 0)
 		return 0;
 	return strncmp(name, "user.", 5) != 0 && (errno == EPERM || errno == ENOTSUP || errno == EINVAL)
@@ -74,8 +76,8 @@ static int copy_attribute(struct cow_layer *l, const struct cow_handle *dir, con
 		       : errno;
 }
 
-static int copy_attributes(struct cow_layer *l, const struct cow_handle *dir, const char *from,
-			   const char *path)
+static int copy_attributes(struct cow_union *u, struct cow_layer *l, const struct cow_handle *dir,
+			   const char *from, const char *path)
 {
 	char *names = malloc(NAMES_MAX), *value = malloc(VALUE_MAX);
 	size_t len = 0;
@@ -84,7 +86,7 @@ static int copy_attributes(struct cow_layer *l, const struct cow_handle *dir, co
 	if (!sys)
 		sys = l->ops->listxattr(l, dir, from, names, NAMES_MAX, &len);
 	for (const char *p = names; !sys && p < names + len; p += strlen(p) + 1)
-		sys = copy_attribute(l, dir, from, p, path, value);
+		sys = copy_attribute(u, l, dir, from, p, path, value);
 	free(names);
 	free(value);
 	return sys == ENOTSUP ? 0 : sys;
@@ -110,7 +112,7 @@ static int dress(struct cow_union *u, struct cow_temp *t, struct cow_layer *l, c
 
 	if (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) {
 		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", t->fd);
-		sys = copy_attributes(l, dir, from, path);
+		sys = copy_attributes(u, l, dir, from, path);
 	}
 	return sys ? sys : copy_stat(u, cow_temp_dir_fd(u->upper), t->name, st);
 }
@@ -257,6 +259,7 @@ struct source {
 	struct stat st;
 	bool is_empty;
 	const struct cow_handle *self; /* without a name: it, open */
+	unsigned links;                /* names that the union shows; 0 = nobody asks */
 };
 
 static bool wants_lazy(const struct cow_union *u, const struct source *s)
@@ -279,6 +282,17 @@ static int make_lazy(struct cow_union *u, const struct source *s, int fd)
 	}
 	free(o);
 	return sys;
+}
+
+/* What a frozen upper has not changed of a streamed file stays where it is. */
+static int copy_lazily(struct cow_union *u, const struct cow_file *f, uint64_t size, int fd)
+{
+	int sys;
+
+	if (!cow_upper_can_be_lazy(u->upper))
+		return EOPNOTSUPP;
+	sys = cow_upper_use(u->upper, COW_FEATURE_LAZY);
+	return sys ? sys : cow_lazy_copy(f->handle.fd, size, fd);
 }
 
 static int copy_content(struct cow_union *u, uint64_t id, const struct source *s, int fd)
@@ -304,10 +318,15 @@ static int copy_content(struct cow_union *u, uint64_t id, const struct source *s
 		from.layer = s->layer;
 		from.handle = &f->handle;
 	}
-	sys = f->layer == COW_UPPER ? EAGAIN : cow_content_copy_whole(&from, (uint64_t)s->st.st_size, fd);
+	if (f->layer == COW_UPPER)
+		sys = EAGAIN;
+	else
+		sys = f->lazy ? copy_lazily(u, f, (uint64_t)s->st.st_size, fd) : EOPNOTSUPP;
+	if (sys == EOPNOTSUPP) {
+		sys = cow_content_copy_whole(&from, (uint64_t)s->st.st_size, fd);
+		atomic_fetch_add(&u->bytes_copied_up, sys ? 0 : (uint64_t)s->st.st_size);
+	}
 	cow_file_unref(u, f);
-	if (!sys)
-		atomic_fetch_add(&u->bytes_copied_up, (uint64_t)s->st.st_size);
 	/* A crash must not leave a name in the upper that hides the lower's content behind nothing. */
 	return !sys && fdatasync(fd) < 0 ? errno : sys;
 }
@@ -343,20 +362,19 @@ static int make_copy(struct cow_union *u, uint64_t id, const struct source *s, e
 	return dress(u, ret, s->layer, s->dir ? s->dir : s->self, s->dir ? s->name : "", &s->st);
 }
 
-/* Its other names below will find it by the index. What can have no attributes, in which links are counted,
- * becomes an object of its own: that is no loss to a symbolic link. */
+/* Its other names below will find it by the index. */
 static int enter_index(struct cow_union *u, const struct source *s, struct cow_temp *t)
 {
 	char key[96];
 	int sys;
 
-	if (!S_ISREG(s->st.st_mode) || s->st.st_nlink < 2 || s->layer->is_frozen_upper || !s->dir)
+	if (s->links < 2)
 		return 0;
 	sys = cow_upper_use(u->upper, COW_FEATURE_LINKS);
 	if (sys)
 		return sys;
 	cow_links_key(s->layer->key, s->st.st_dev, s->st.st_ino, key);
-	sys = cow_links_add(u->upper, key, cow_temp_dir_fd(u->upper), t->name, (unsigned)s->st.st_nlink);
+	sys = cow_links_add(u->upper, key, cow_temp_dir_fd(u->upper), t->name, s->links);
 	/* What can have no attributes cannot be counted: the copy is a file of its own. */
 	return sys == EPERM && !S_ISREG(s->st.st_mode) ? 0 : sys;
 }
@@ -429,7 +447,12 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 		sys = EAGAIN;
 	if (!sys) {
 		s = (struct source){
-			u->layers[spot.place.layer], spot.place.lower, n->name, spot.st, spot.is_empty, NULL
+			.layer = u->layers[spot.place.layer],
+			.dir = spot.place.lower,
+			.name = spot.place.name,
+			.st = spot.st,
+			.is_empty = spot.is_empty,
+			.links = cow_spot_links(u, &spot),
 		};
 		sys = make_copy(u, n->id, &s, content, &t);
 		if (!sys)

@@ -12,8 +12,6 @@
 #include "base/mem.h"
 #include "vfs/cow_cache.h"
 
-enum { REDIRECT_MAX = 4096 };
-
 struct cow_dirs {
 	struct cow_cache *cache;
 	/* Grows with every _forget, before it drops: what was put together across one is not believed. */
@@ -87,20 +85,17 @@ static void stack_end(struct stack *s)
 
 #define auto_stack __attribute__((cleanup(stack_end)))
 
-/* A directory of a frozen upper: what it says about the layers below it. */
-static int frozen_info(struct cow_layer *l, const struct cow_handle *dir, bool *ret_opaque,
-		       char redirect[REDIRECT_MAX])
+/* What a directory says about the layers below its own. */
+static int info_of(struct cow_layer *l, struct cow_dir_layer *d, struct cow_upper_dir_info *ret)
 {
-	size_t len;
-	char mark[8];
+	int sys;
 
-	*redirect = 0;
-	*ret_opaque = l->ops->getxattr(l, dir, "", "user.overlay.opaque", mark, sizeof(mark), &len) == 0 &&
-		      len == 1 && *mark == 'y';
-	if (*ret_opaque &&
-	    l->ops->getxattr(l, dir, "", "user.floe.redirect", redirect, REDIRECT_MAX - 1, &len) == 0)
-		redirect[len] = 0;
-	return 0;
+	*ret = (struct cow_upper_dir_info){ .redirect = NULL };
+	if (!l->is_frozen_upper)
+		return 0;
+	sys = cow_upper_dir_info(NULL, d->handle.fd, ret);
+	d->is_impure = !sys && ret->is_impure;
+	return sys;
 }
 
 static int resolve(struct cow_union *u, unsigned first, const char *path, struct stack *ret);
@@ -111,9 +106,8 @@ static int descend_one(struct cow_union *u, const struct cow_dir_layer *from, co
 {
 	struct cow_layer *l = u->layers[from->number];
 	struct cow_dir_layer *to = &ret->at[ret->count];
-	char redirect[REDIRECT_MAX];
+	struct cow_upper_dir_info info;
 	struct cow_found found;
-	bool is_opaque;
 	int sys = l->ops->lookup(l, &from->handle, name, &found);
 
 	if (sys == ENOENT)
@@ -128,12 +122,16 @@ static int descend_one(struct cow_union *u, const struct cow_dir_layer *from, co
 	if (sys)
 		return sys == ENOENT ? 0 : sys;
 	to->number = from->number;
+	to->is_impure = false;
 	ret->count++;
-	if (!l->is_frozen_upper)
-		return 0;
-	sys = frozen_info(l, &to->handle, &is_opaque, redirect);
-	*ret_end = is_opaque;
-	return !sys && *redirect ? resolve(u, from->number + 1u, redirect, ret) : sys;
+	sys = info_of(l, to, &info);
+	if (sys)
+		return sys;
+	*ret_end = info.is_opaque || info.redirect;
+	if (info.redirect)
+		sys = resolve(u, from->number + 1u, info.redirect, ret);
+	free(info.redirect);
+	return sys;
 }
 
 static int descend(struct cow_union *u, const struct cow_dir_layer *from, unsigned count, const char *name,
@@ -151,12 +149,18 @@ static int open_roots(struct cow_union *u, unsigned first, struct stack *ret)
 {
 	for (unsigned n = first; n <= u->layer_count; n++) {
 		struct cow_dir_layer *to = &ret->at[ret->count];
+		struct cow_upper_dir_info info = { .redirect = NULL };
 		int sys = u->layers[n]->ops->open_root(u->layers[n], &to->handle);
 
 		if (sys)
 			return sys;
 		to->number = (uint8_t)n;
+		to->is_impure = false;
 		ret->count++;
+		sys = info_of(u->layers[n], to, &info);
+		free(info.redirect); /* a root has none */
+		if (sys)
+			return sys;
 	}
 	return 0;
 }
@@ -191,6 +195,21 @@ static int resolve(struct cow_union *u, unsigned first, const char *path, struct
 	ret->count += here.count;
 	here.count = 0;
 	return 0;
+}
+
+int cow_dir_find_lower(struct cow_union *u, uint8_t layer, const char *path, struct cow_handle *ret)
+{
+	auto_stack struct stack s = { .count = 0 };
+	int sys = resolve(u, 1, path, &s);
+
+	for (unsigned i = 0; !sys && i < s.count; i++) {
+		if (s.at[i].number != layer)
+			continue;
+		*ret = s.at[i].handle;
+		s.at[i].handle = (struct cow_handle)COW_HANDLE_NONE;
+		return 0;
+	}
+	return sys ? sys : ENOENT;
 }
 
 /* ---- making one ------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 
 struct cow_dir_layer {
 	uint8_t number;
+	bool is_impure; /* as in the upper: of a frozen one */
 	struct cow_handle handle;
 };
 struct cow_dir { /* immutable once made; the descriptors are the cache's */
@@ -31,6 +32,9 @@ size_t cow_dirs_fds(struct cow_dirs *c); /* descriptors open now */
 /* ESTALE: it is not there any more (a deleted directory is an empty one: count 0, upper -1, no error). */
 int cow_dir_ref(struct cow_union *u, uint64_t node, struct cow_dir **ret) FLOE_MUST_USE;
 void cow_dir_unref(struct cow_union *u, struct cow_dir *d); /* NULL ok */
+/* Directory `path` of the union of the lower layers, as `layer` has it. ENOENT: it has none there. */
+int cow_dir_find_lower(struct cow_union *u, uint8_t layer, const char *path,
+		       struct cow_handle *ret) FLOE_MUST_USE;
 /* The next _ref makes it anew: something about its layers has changed (copy-up, opacity). */
 void cow_dir_forget(struct cow_union *u, uint64_t node);
 /* The node has ended; unlike _forget: nobody can be about to open it. */

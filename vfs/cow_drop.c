@@ -92,7 +92,7 @@ static int drop_spot(struct cow_union *u, const struct cow_attempt *a, const str
 	if (s->place.layer == COW_UPPER && !s->is_linked)
 		return sys ? cow_upper_remove(u->upper, dir->upper, name, id)
 			   : cow_upper_whiteout(u->upper, dir->upper, name, id);
-	if (id && s->is_linked) {
+	if (id && s->is_linked && s->place.layer == COW_UPPER) {
 		/* It has no name in the upper yet by which it could become an orphan. That comes before the
 		 * count: with 0 it leaves the index. */
 		sys = cow_make_upper_name(u, dir, name);
@@ -104,7 +104,8 @@ static int drop_spot(struct cow_union *u, const struct cow_attempt *a, const str
 	return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, 0);
 }
 
-/* A frozen upper's file could not be found again by its path: it becomes one of the upper first. */
+/* A frozen upper's file may have other names, which are counted in the upper, or may be found only by an
+ * index; what is no regular file is not kept open: they become the upper's first. */
 static int prepare(struct cow_union *u, uint64_t parent, const char *name, uint64_t *ret_id)
 {
 	struct cow_node n;

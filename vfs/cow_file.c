@@ -93,6 +93,24 @@ static int open_upper(struct cow_file *f, int dir, const char *name)
 	return f->fd < 0 ? errno : 0;
 }
 
+/* The path is one of the layers together: frozen ones may have renamed directories. */
+static int open_by_path(struct cow_union *u, const struct cow_node *n, char *path, struct cow_file *f)
+{
+	struct cow_layer *l = u->layers[n->identity.layer];
+	struct cow_handle dir = COW_HANDLE_NONE;
+	char *name = strrchr(path, '/');
+	int sys;
+
+	if (name)
+		*name++ = 0;
+	sys = cow_dir_find_lower(u, n->identity.layer, name ? path : "", &dir);
+	if (!sys)
+		sys = l->ops->open_file(l, &dir, name ? name : path, n->identity.dev, n->identity.ino,
+					&f->handle);
+	cow_handle_close(&dir);
+	return sys;
+}
+
 static int open_lost(struct cow_union *u, const struct cow_node *n, struct cow_file *f)
 {
 	struct cow_layer *l = u->layers[n->identity.layer];
@@ -101,11 +119,14 @@ static int open_lost(struct cow_union *u, const struct cow_node *n, struct cow_f
 
 	if (!(n->flags & COW_NODE_LOST) || !l)
 		return ESTALE;
-	if (cow_nodes_lost_path(u->nodes, n->id, path) != 0)
-		*path = 0; /* a package finds it by its number */
 	f->layer = n->identity.layer;
-	sys = l->ops->open_lost(l, path, n->identity.dev, n->identity.ino, &f->handle);
-	return sys == ENOENT ? ESTALE : sys;
+	if (l->is_streamed) /* which finds it by its number */
+		sys = l->ops->open_lost(l, "", n->identity.dev, n->identity.ino, &f->handle);
+	else if (cow_nodes_lost_path(u->nodes, n->id, path) == 0)
+		sys = open_by_path(u, n, path, f);
+	else
+		sys = ESTALE;
+	return sys == ENOENT || sys == ENOTDIR ? ESTALE : sys;
 }
 
 static int open_named(struct cow_union *u, const struct cow_node *n, struct cow_file *f)

@@ -43,6 +43,14 @@ struct cow_found {
  * DT_WHT. "." and ".." never come. */
 typedef bool cow_list_fn(void *arg, const char *name, uint64_t dev, uint64_t ino, unsigned char type);
 
+/* Where a frozen upper has its index of links (cow_upper.h). It shows nowhere; nor does "/.floe" when nothing
+ * else is in it. */
+struct cow_layer_index {
+	bool is_there, is_alone;
+	uint64_t root_ino, own_ino; /* of "/" and of "/.floe" */
+	struct cow_handle links;    /* "/.floe/links" */
+};
+
 struct cow_layer_ops {
 	void (*close)(struct cow_layer *l);
 	int (*open_root)(struct cow_layer *l, struct cow_handle *ret);
@@ -86,6 +94,8 @@ struct cow_layer {
 	bool is_immutable;
 	/* In the upper's format: whiteouts, opaque directories, redirects, lazy files. */
 	bool is_frozen_upper;
+	unsigned features; /* of a frozen upper: those in use, enum cow_feature */
+	struct cow_layer_index index;
 	/* Reading may wait for the network: worth a lazy copy-up. Implies is_immutable. */
 	bool is_streamed;
 	/* What lazy files and links of the upper remember this layer by: for a package "package:ROOTHEX",
@@ -94,8 +104,8 @@ struct cow_layer {
 };
 
 /* A directory tree. root_fd (O_PATH or O_RDONLY) is owned on success. `frozen`: in the upper's format,
- * immutable. Otherwise the host's: submounts are part of it, except floe's own FUSE mounts; what may not be
- * read is shown empty. `key` is copied. */
+ * immutable; one of a newer floe is ERR_UNSUPPORTED. Otherwise the host's: submounts are part of it, except
+ * floe's own FUSE mounts; what may not be read is shown empty. `key` is copied. */
 int cow_layer_dir_open(int root_fd, bool frozen, const char *key, struct cow_layer **ret,
 		       struct err *e) FLOE_MUST_USE;
 
@@ -104,6 +114,11 @@ struct stream_package;
  * directories above made up when the package has none. "@home" itself does not show. */
 int cow_layer_package_open(struct stream_package *p, const char *home, struct cow_layer **ret,
 			   struct err *e) FLOE_MUST_USE;
+
+/* That name in that directory is bookkeeping of a frozen upper, which the operations above do not show. */
+bool cow_layer_hides(const struct cow_layer *l, const struct cow_handle *dir, const char *name);
+/* Finds the index of links of a frozen upper. */
+int cow_layer_index_open(int root_fd, struct cow_layer_index *ret, struct err *e) FLOE_MUST_USE;
 
 void cow_layer_close(struct cow_layer *l);   /* NULL ok */
 void cow_handle_close(struct cow_handle *h); /* closes fd if any; safe twice */

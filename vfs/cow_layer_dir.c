@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "vfs/cow_layer.h"
+#include "vfs/cow_upper.h"
 #include "vfs/cow_xattr_at.h"
 #include "vfs/host_devices.h"
 #include "vfs/upper_content.h"
@@ -123,6 +124,8 @@ static int dir_lookup(struct cow_layer *l, const struct cow_handle *dir, const c
 
 	if (sys)
 		return sys;
+	if (cow_layer_hides(l, dir, name))
+		return ENOENT;
 	sys = stat_at(d, dir->fd, (dev_t)dir->dev, name, &f.st);
 	if (sys)
 		return name_errno(sys);
@@ -171,6 +174,8 @@ static int dir_open_dir(struct cow_layer *l, const struct cow_handle *dir, const
 
 	if (sys)
 		return sys;
+	if (cow_layer_hides(l, dir, name))
+		return ENOENT;
 	fd = openat(dir->fd, name, DIR_FLAGS);
 	if (fd < 0)
 		return errno == ELOOP ? ENOTDIR : name_errno(errno);
@@ -303,7 +308,7 @@ static bool tell(struct cow_layer *l, const struct cow_handle *dir, const struct
 	struct stat st;
 	int sys;
 
-	if (is_dot(de->d_name))
+	if (is_dot(de->d_name) || cow_layer_hides(l, dir, de->d_name))
 		return true;
 	if (must_ask(l, type)) {
 		sys = stat_at(dir_of(l), dir->fd, (dev_t)dir->dev, de->d_name, &st);
@@ -404,6 +409,8 @@ static void dir_close(struct cow_layer *l)
 	struct dir_layer *d = (struct dir_layer *)l;
 
 	host_devices_close(d->devices);
+	if (l->index.is_there)
+		cow_handle_close(&l->index.links);
 	fd_close(d->root);
 	free(l->key);
 	free(d);
@@ -445,6 +452,17 @@ static bool is_local(int fd)
 	}
 }
 
+/* root_fd may be O_PATH, which has no attributes. */
+static int open_frozen(struct cow_layer *l, int root_fd, struct err *e)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", root_fd);
+	if (cow_upper_features(path, &l->features, e) < 0 || cow_layer_index_open(root_fd, &l->index, e) < 0)
+		return err_wrap(e, "%s", l->key);
+	return 0;
+}
+
 int cow_layer_dir_open(int root_fd, bool frozen, const char *key, struct cow_layer **ret, struct err *e)
 {
 	struct dir_layer *d;
@@ -464,7 +482,8 @@ int cow_layer_dir_open(int root_fd, bool frozen, const char *key, struct cow_lay
 		.euid = geteuid(),
 	};
 	d->base.key = mem_strdup(key, e);
-	if (!d->base.key || (!frozen && host_devices_open(&d->devices, e) < 0)) {
+	if (!d->base.key ||
+	    (frozen ? open_frozen(&d->base, root_fd, e) : host_devices_open(&d->devices, e)) < 0) {
 		dir_close(&d->base);
 		return -1;
 	}

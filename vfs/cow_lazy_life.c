@@ -2,6 +2,7 @@
 /* How lazy files begin and end; cow_lazy.c has the rules. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,6 +85,18 @@ int cow_lazy_note_filled(struct cow_lazy *z, uint64_t start, uint64_t end)
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
+/* A power cut may have left a frozen upper's file in need of it, too. Who may not open it for writing reads
+ * it as it is. */
+static int heal_frozen(struct cow_lazy *z)
+{
+	auto_fd int fd = -1;
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", z->fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? 0 : cow_sparse_heal(fd, atomic_load(&z->limit), z->block);
+}
+
 static int begin(struct cow_lazy *z, bool is_writable)
 {
 	uint64_t size, missing;
@@ -100,7 +113,7 @@ static int begin(struct cow_lazy *z, bool is_writable)
 	atomic_store(&z->noted, z->attr->limit);
 	atomic_store(&z->limit, z->attr->limit < size ? z->attr->limit : size);
 	if (!is_writable)
-		return 0;
+		return heal_frozen(z);
 	error = cow_sparse_heal(z->fd, atomic_load(&z->limit), z->block);
 	if (!error)
 		error = find_missing(z, 0, &missing);

@@ -18,8 +18,8 @@ struct merge {
 	size_t names_cap, text_len, text_cap;
 	size_t *seats; /* a hash of the names: 1 + number; as many as a power of two */
 	size_t seat_count;
-	uint8_t layer;  /* being read */
-	bool any, only; /* a name shows; that is all that is asked */
+	const struct cow_dir_layer *layer; /* being read */
+	bool any, only;                    /* a name shows; that is all that is asked */
 	int sys;
 };
 
@@ -126,8 +126,11 @@ static bool take_upper(void *arg, const struct cow_walked *w)
 static bool take_lower(void *arg, const char *name, uint64_t dev, uint64_t ino, unsigned char type)
 {
 	struct merge *g = arg;
+	uint64_t noted = g->layer->is_impure && type != DT_WHT
+				 ? cow_upper_noted_ino(g->u->upper, g->layer->handle.fd, name)
+				 : 0;
 
-	return take(g, name, cow_tree_ino(g->u, g->layer, dev, ino), type);
+	return take(g, name, noted ? noted : cow_tree_ino(g->u, g->layer->number, dev, ino), type);
 }
 
 static int collect(struct merge *g, const struct cow_dir *dir, bool has_index)
@@ -140,7 +143,7 @@ static int collect(struct merge *g, const struct cow_dir *dir, bool has_index)
 	for (unsigned i = 0; !sys && !g->sys && !(g->only && g->any) && i < dir->count; i++) {
 		struct cow_layer *l = g->u->layers[dir->lower[i].number];
 
-		g->layer = dir->lower[i].number;
+		g->layer = &dir->lower[i];
 		sys = l->ops->list(l, &dir->lower[i].handle, take_lower, g);
 	}
 	return sys ? sys : g->sys;

@@ -80,8 +80,11 @@ static int fill_lower(const struct reading *r, const struct dirent64 *de, struct
 	uint64_t dev = r->dev, ino = de->d_ino;
 	struct cow_found found;
 	bool must_ask = de->d_type == DT_UNKNOWN;
+	uint64_t noted = 0;
 	int sys;
 
+	if (cow_layer_hides(l, &r->w->lower->handle, de->d_name))
+		return ENOENT;
 	if (l->is_frozen_upper)
 		must_ask |= de->d_type == DT_CHR || (de->d_type == DT_REG && r->asks_regular);
 	else
@@ -96,7 +99,9 @@ static int fill_lower(const struct reading *r, const struct dirent64 *de, struct
 			ret->type = found.is_whiteout ? DT_WHT : IFTODT(found.st.st_mode);
 		}
 	}
-	ret->ino = cow_tree_ino(r->w->u, r->w->lower->number, dev, ino);
+	if (r->w->lower->is_impure && ret->type != DT_WHT)
+		noted = cow_upper_noted_ino(r->w->u->upper, r->w->lower->handle.fd, de->d_name);
+	ret->ino = noted ? noted : cow_tree_ino(r->w->u, r->w->lower->number, dev, ino);
 	return 0;
 }
 

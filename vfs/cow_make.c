@@ -329,14 +329,12 @@ int cow_make_unnamed(struct cow_union *u, const struct cow_maker *m, uint64_t pa
 
 int cow_make_upper_name(struct cow_union *u, const struct cow_dir *dir, const char *name)
 {
-	struct cow_spot below;
-	char key[96];
-	int sys = cow_spot_below(u, dir, name, &below);
+	struct cow_spot s;
+	int sys = cow_spot_find(u, dir, name, &s);
 
-	if (sys)
-		return sys;
-	cow_links_key(u->layers[below.place.layer]->key, below.st.st_dev, below.st.st_ino, key);
-	return cow_links_place(u->upper, key, dir->upper, name);
+	if (!sys && (s.place.layer != COW_UPPER || !s.is_linked))
+		sys = EAGAIN;
+	return sys ? sys : cow_links_place(u->upper, s.place.name, dir->upper, name);
 }
 
 static int link_in_upper(struct cow_union *u, const struct cow_place *from, int dir, const char *name)

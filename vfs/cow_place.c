@@ -2,7 +2,8 @@
 /* Finding objects in the layers; see cow_place.h.
  *
  * A lower file with several names that was copied up under one of them is found under the others through
- * the index of links: in the upper, or in a frozen upper above the layer that has the name. */
+ * the index of links: in the upper, or in a frozen upper above the layer that has the name. There the copy
+ * is an object of that layer, which may have been copied up again, so that it goes on from layer to layer. */
 #include "vfs/cow_place.h"
 
 #include <errno.h>
@@ -25,19 +26,49 @@ static int find_in_upper_index(struct cow_union *u, const char *key, struct cow_
 	ret->place = (struct cow_place){ .layer = COW_UPPER, .upper_dir = cow_links_dir(u->upper) };
 	(void)strncpy(ret->place.name, key, NAME_MAX);
 	ret->is_empty = false;
-	ret->is_linked = true;
+	ret->is_linked = ret->is_impure = true;
 	return 0;
 }
 
+/* The nearest that has it: what the one above has, it has of that one. */
+static int find_in_frozen_index(struct cow_union *u, const char *key, struct cow_spot *ret)
+{
+	for (uint8_t n = ret->place.layer; n-- > 1;) {
+		struct cow_layer *l = u->layers[n];
+		struct cow_found found;
+		int sys = l->index.is_there ? l->ops->lookup(l, &l->index.links, key, &found) : ENOENT;
+
+		if (sys == ENOENT)
+			continue;
+		if (sys)
+			return sys;
+		*ret = (struct cow_spot){
+			.st = found.st,
+			.is_empty = found.is_empty,
+			.is_linked = true,
+			.is_impure = true,
+			.place = { .layer = n, .upper_dir = -1, .lower = &l->index.links },
+		};
+		(void)strncpy(ret->place.name, key, NAME_MAX);
+		return 0;
+	}
+	return ENOENT;
+}
+
 /* In place of a lower file: what has become of it, if it was copied up by another name. */
-static void follow_link(struct cow_union *u, struct cow_spot *s)
+static int follow_link(struct cow_union *u, struct cow_spot *s)
 {
 	char key[96];
+	int sys = 0;
 
-	if (S_ISDIR(s->st.st_mode) || s->st.st_nlink < 2 || u->layers[s->place.layer]->is_frozen_upper)
-		return;
-	cow_links_key(u->layers[s->place.layer]->key, s->st.st_dev, s->st.st_ino, key);
-	(void)!find_in_upper_index(u, key, s);
+	while (!sys && s->place.layer != COW_UPPER && !S_ISDIR(s->st.st_mode) &&
+	       (s->st.st_nlink > 1 || s->is_linked)) {
+		cow_links_key(u->layers[s->place.layer]->key, s->st.st_dev, s->st.st_ino, key);
+		sys = find_in_frozen_index(u, key, s);
+		if (sys == ENOENT)
+			sys = find_in_upper_index(u, key, s);
+	}
+	return sys == ENOENT ? 0 : sys;
 }
 
 /* ---- names --------------------------------------------------------------------------------------- */
@@ -57,6 +88,7 @@ static int below(struct cow_union *u, const struct cow_dir *dir, const char *nam
 		ret->st = found.st;
 		ret->is_empty = found.is_empty;
 		ret->is_linked = false;
+		ret->is_impure = from->is_impure;
 		ret->place =
 			(struct cow_place){ .layer = from->number, .upper_dir = -1, .lower = &from->handle };
 		(void)strncpy(ret->place.name, name, NAME_MAX);
@@ -83,6 +115,7 @@ static int in_upper(struct cow_union *u, const struct cow_dir *dir, const char *
 	if (sys || *ret_hidden)
 		return sys ? sys : ENOENT;
 	ret->is_empty = ret->is_linked = false;
+	ret->is_impure = dir->is_impure;
 	ret->place = (struct cow_place){ .layer = COW_UPPER, .upper_dir = dir->upper };
 	(void)strncpy(ret->place.name, name, NAME_MAX);
 	return 0;
@@ -110,9 +143,38 @@ int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *na
 	if (sys != ENOENT || is_hidden || dir->count == 0)
 		return sys;
 	sys = below(u, dir, name, ret);
-	if (!sys)
-		follow_link(u, ret);
-	return sys;
+	return sys ? sys : follow_link(u, ret);
+}
+
+/* ---- notes ------------------------------------------------------------------------------------------ */
+
+int cow_place_notes(const struct cow_union *u, const struct cow_place *p, enum cow_feature f)
+{
+	if (p->layer == COW_UPPER)
+		return cow_upper_has(u->upper, f) ? p->upper_dir : -1;
+	return u->layers[p->layer]->is_frozen_upper && (u->layers[p->layer]->features & f) ? p->lower->fd
+											   : -1;
+}
+
+/* Of a file that has lost the name it was copied up by, only the index has a name. */
+unsigned cow_spot_links(const struct cow_union *u, const struct cow_spot *s)
+{
+	int dir = cow_place_notes(u, &s->place, COW_FEATURE_LINKS);
+	unsigned links;
+
+	if (dir >= 0 && !S_ISDIR(s->st.st_mode) && (s->st.st_nlink > 1 || s->is_linked) &&
+	    cow_links_count(u->upper, dir, s->place.name, &links) == 0)
+		return links;
+	return (unsigned)s->st.st_nlink;
+}
+
+uint64_t cow_spot_noted_ino(const struct cow_union *u, const struct cow_spot *s)
+{
+	if (!s->is_impure)
+		return 0;
+	return cow_upper_noted_ino(u->upper,
+				   s->place.layer == COW_UPPER ? s->place.upper_dir : s->place.lower->fd,
+				   s->place.name);
 }
 
 /* ---- objects -------------------------------------------------------------------------------------- */

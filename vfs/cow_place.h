@@ -20,7 +20,16 @@ struct cow_spot {
 	struct stat st;         /* the layer's own */
 	bool is_empty;          /* content that may not be read */
 	bool is_linked;         /* in the links index, under another name */
+	bool is_impure;         /* it may have another number noted than its own */
 };
+
+/* Where the notes are (cow_upper.h) that the upper, or a frozen one, keeps on this object for feature `f`: an
+ * open directory in which it has place.name. -1: there are none. */
+int cow_place_notes(const struct cow_union *u, const struct cow_place *p, enum cow_feature f);
+/* The names that the union shows for this object. */
+unsigned cow_spot_links(const struct cow_union *u, const struct cow_spot *s);
+/* The number that was noted for it at a copy-up; 0 = none. */
+uint64_t cow_spot_noted_ino(const struct cow_union *u, const struct cow_spot *s);
 
 /* ENOENT: nothing of that name, or a whiteout. */
 int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *name,

@@ -110,6 +110,17 @@ static int prepare(struct cow_union *u, uint64_t parent, const char *name)
 	return sys;
 }
 
+/* What is replaced: as cow_drop.c does with what is removed. */
+static int prepare_target(struct cow_union *u, uint64_t parent, struct end *x)
+{
+	int sys = look(u, parent, x);
+
+	if (sys || !x->is_there || is_dir(x) || !x->node.id || x->spot.place.layer == COW_UPPER ||
+	    !(u->layers[x->spot.place.layer]->is_frozen_upper))
+		return sys;
+	return prepare(u, parent, x->name);
+}
+
 /* With the objects locked: they are in the upper, under these names. */
 static int settle(struct cow_union *u, uint64_t parent, struct end *x)
 {
@@ -271,8 +282,8 @@ static int run(struct cow_union *u, struct renaming *r, unsigned flags)
 
 	if (sys == ENOENT && r->attempt->again && cow_spot_find(u, r->to.dir, r->to.name, &r->to.spot) == 0)
 		return finish_again(u, r);
-	if (!sys && r->is_exchange)
-		sys = prepare(u, to, r->to.name);
+	if (!sys)
+		sys = r->is_exchange ? prepare(u, to, r->to.name) : prepare_target(u, to, &r->to);
 	if (!sys)
 		sys = look(u, from, &r->from);
 	if (!sys)

@@ -80,18 +80,11 @@ static bool is_volatile_layer(const struct cow_union *u, uint8_t layer)
 /* Owner, links and so on as shown; st_ino is the caller's. */
 static int show_spot(struct cow_union *u, const struct cow_spot *s, struct stat *st)
 {
-	unsigned links;
-	int sys = 0;
+	int dir = cow_place_notes(u, &s->place, COW_FEATURE_OWNER);
 
 	cow_tree_show(u, s->place.layer, st);
-	if (s->place.layer != COW_UPPER)
-		return 0;
-	if (cow_upper_has(u->upper, COW_FEATURE_OWNER))
-		sys = cow_upper_override(u->upper, s->place.upper_dir, s->place.name, st);
-	if (!sys && !S_ISDIR(st->st_mode) && st->st_nlink > 1 && cow_upper_has(u->upper, COW_FEATURE_LINKS) &&
-	    cow_links_count(u->upper, s->place.upper_dir, s->place.name, &links) == 0)
-		st->st_nlink = links;
-	return sys;
+	st->st_nlink = cow_spot_links(u, s);
+	return dir < 0 ? 0 : cow_upper_override(u->upper, dir, s->place.name, st);
 }
 
 /* A directory of several layers has as many links as nobody wants to count: 1, which means that. */
@@ -143,9 +136,7 @@ int cow_tree_find(struct cow_union *u, const struct cow_dir *dir, const char *na
 		ret->st.st_nlink = 1;
 		ret->is_volatile = cow_dir_is_volatile(u, dir);
 	}
-	noted = s.place.layer == COW_UPPER && (dir->is_impure || s.is_linked)
-			? cow_upper_noted_ino(u->upper, s.place.upper_dir, s.place.name)
-			: 0;
+	noted = cow_spot_noted_ino(u, &s);
 	ret->st.st_ino = noted ? noted : cow_tree_ino(u, s.place.layer, s.st.st_dev, s.st.st_ino);
 	return 0;
 }
@@ -306,7 +297,7 @@ static int stamp_of_directory(struct cow_union *u, const struct cow_dir *d, uint
 static int stat_directory(struct cow_union *u, const struct cow_node *n, struct cow_entry *ret,
 			  uint64_t *ret_stamp)
 {
-	struct cow_spot self = { .place = { .layer = COW_UPPER, .name = "." } };
+	struct cow_spot self = { .place = { .layer = COW_UPPER, .upper_dir = -1, .name = "." } };
 	struct cow_dir *d;
 	int sys = cow_dir_ref(u, n->id, &d);
 
@@ -318,6 +309,7 @@ static int stat_directory(struct cow_union *u, const struct cow_node *n, struct 
 			sys = errno;
 	} else if (d->count) {
 		self.place.layer = d->lower[0].number;
+		self.place.lower = &d->lower[0].handle;
 		sys = stat_layer_object(u, self.place.layer, &d->lower[0].handle, &ret->st);
 	} else {
 		deleted_directory(u, n, &ret->st);
@@ -325,6 +317,7 @@ static int stat_directory(struct cow_union *u, const struct cow_node *n, struct 
 		return 0;
 	}
 	ret->is_volatile = cow_dir_is_volatile(u, d);
+	self.st = ret->st;
 	if (!sys)
 		sys = show_spot(u, &self, &ret->st);
 	if (!sys)
@@ -338,8 +331,9 @@ static int stat_directory(struct cow_union *u, const struct cow_node *n, struct 
 /* A file that has lost its name, or whose name another one has on the host. */
 static int stat_nameless(struct cow_union *u, const struct cow_node *n, struct cow_entry *ret)
 {
+	struct cow_place self = { .name = "" };
 	struct cow_file *f;
-	int sys;
+	int sys, notes;
 
 	if (!S_ISREG(n->type))
 		return ESTALE;
@@ -351,6 +345,12 @@ static int stat_nameless(struct cow_union *u, const struct cow_node *n, struct c
 	else
 		sys = stat_layer_object(u, f->layer, &f->handle, &ret->st);
 	cow_tree_show(u, f->layer, &ret->st);
+	self.layer = f->layer;
+	self.upper_dir = f->fd;
+	self.lower = &f->handle;
+	notes = cow_place_notes(u, &self, COW_FEATURE_OWNER);
+	if (!sys && notes >= 0)
+		sys = cow_upper_override(u->upper, notes, "", &ret->st);
 	if (n->flags & COW_NODE_LOST)
 		ret->st.st_nlink = 0;
 	cow_file_unref(u, f);
@@ -395,6 +395,8 @@ static int stat_orphan(struct cow_union *u, const struct cow_node *n, struct cow
 		return errno == ENOENT ? ESTALE : errno;
 	cow_tree_show(u, COW_UPPER, &ret->st);
 	ret->st.st_nlink -= ret->st.st_nlink > 0;
+	if (cow_upper_has(u->upper, COW_FEATURE_OWNER))
+		return cow_upper_override(u->upper, p.upper_dir, p.name, &ret->st);
 	return 0;
 }
 
