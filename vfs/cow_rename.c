@@ -201,6 +201,8 @@ static int move(struct cow_union *u, const struct renaming *r)
 	sys = cow_upper_move(u->upper, &m);
 	if (!sys)
 		after_target_went(u, r);
+	if (sys && is_dir(&r->to)) /* it may have become opaque, and lost its whiteouts */
+		cow_dir_forget(u, r->to.node.id);
 	if (!sys && r->is_exchange)
 		cow_nodes_note(u->nodes, r->attempt->unique, COW_EXCHANGE_DONE);
 	cow_nodes_rename_end(u->nodes, &noted, sys == 0);
