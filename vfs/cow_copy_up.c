@@ -363,11 +363,12 @@ static int make_copy(struct cow_union *u, uint64_t id, const struct source *s, e
 }
 
 /* Its other names below will find it by the index. */
-static int enter_index(struct cow_union *u, const struct source *s, struct cow_temp *t)
+static int enter_index(struct cow_union *u, const struct source *s, struct cow_temp *t, bool *ret_entered)
 {
 	char key[96];
 	int sys;
 
+	*ret_entered = false;
 	if (s->links < 2)
 		return 0;
 	sys = cow_upper_use(u->upper, COW_FEATURE_LINKS);
@@ -375,6 +376,7 @@ static int enter_index(struct cow_union *u, const struct source *s, struct cow_t
 		return sys;
 	cow_links_key(s->layer->key, s->st.st_dev, s->st.st_ino, key);
 	sys = cow_links_add(u->upper, key, cow_temp_dir_fd(u->upper), t->name, s->links);
+	*ret_entered = !sys;
 	/* What can have no attributes cannot be counted: the copy is a file of its own. */
 	return sys == EPERM && !S_ISREG(s->st.st_mode) ? 0 : sys;
 }
@@ -430,6 +432,7 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 	struct cow_dir *parent;
 	struct source s;
 	struct cow_spot spot;
+	bool is_indexed;
 	int sys = cow_dir_ref(u, n->parent, &parent);
 
 	if (sys)
@@ -456,10 +459,12 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 		};
 		sys = make_copy(u, n->id, &s, content, &t);
 		if (!sys)
-			sys = enter_index(u, &s, &t);
+			sys = enter_index(u, &s, &t, &is_indexed);
+		if (!sys && is_indexed) /* now, for it is found by its other names already */
+			sys = follow(u, n, &t);
 		if (!sys)
 			sys = place(u, &t, parent->upper, n->name, n->shown_ino);
-		if (!sys)
+		if (!sys && !is_indexed)
 			sys = S_ISREG(n->type) ? follow(u, n, &t) : follow_name(u, n, parent->upper, n->name);
 		cow_temp_drop(u->upper, &t);
 		cow_dir_forget(u, n->parent); /* it has become impure */

@@ -63,32 +63,37 @@ void cow_forget(struct cow_union *u, uint64_t id, uint64_t lookups)
 /* ---- files ------------------------------------------------------------------------------------------ */
 
 /* Noted first: who tries again sets what was meant, instead of counting twice. */
-void cow_count_links(struct cow_union *u, const struct cow_attempt *a, const struct cow_place *p, int by)
+int cow_count_links(struct cow_union *u, const struct cow_attempt *a, const struct cow_place *p, int by)
 {
 	uint64_t noted = a->again ? cow_nodes_noted(u->nodes, a->unique) : 0;
 	unsigned count;
+	int sys;
 
-	if (p->layer != COW_UPPER || !cow_upper_has(u->upper, COW_FEATURE_LINKS) ||
-	    cow_links_count(u->upper, p->upper_dir, p->name, &count) != 0)
-		return;
+	if (p->layer != COW_UPPER || !cow_upper_has(u->upper, COW_FEATURE_LINKS))
+		return 0;
+	sys = cow_links_count(u->upper, p->upper_dir, p->name, &count);
+	if (sys)
+		return sys == ENODATA ? 0 : sys;
 	if (noted)
 		count = (unsigned)(noted - 1);
 	else if (by > 0 || count)
 		count += (unsigned)by;
 	cow_nodes_note(u->nodes, a->unique, (uint64_t)count + 1);
-	(void)!cow_links_set_count(u->upper, p->upper_dir, p->name, count);
+	return cow_links_set_count(u->upper, p->upper_dir, p->name, count);
 }
 
+/* *ret_counted: there is one name less in the index of links. */
 static int drop_spot(struct cow_union *u, const struct cow_attempt *a, const struct cow_dir *dir,
-		     const char *name, const struct cow_spot *s, uint64_t id)
+		     const char *name, const struct cow_spot *s, uint64_t id, bool *ret_counted)
 {
 	struct cow_spot below;
 	int sys = cow_spot_below(u, dir, name, &below);
 
+	*ret_counted = false;
 	if (sys && sys != ENOENT)
 		return sys;
 	if (s->place.layer == COW_UPPER && !(id && s->is_linked))
-		cow_count_links(u, a, &s->place, -1);
+		*ret_counted = cow_count_links(u, a, &s->place, -1) == 0;
 	if (s->place.layer == COW_UPPER && !s->is_linked)
 		return sys ? cow_upper_remove(u->upper, dir->upper, name, id)
 			   : cow_upper_whiteout(u->upper, dir->upper, name, id);
@@ -97,7 +102,7 @@ static int drop_spot(struct cow_union *u, const struct cow_attempt *a, const str
 		 * count: with 0 it leaves the index. */
 		sys = cow_make_upper_name(u, dir, name);
 		if (!sys)
-			cow_count_links(u, a, &s->place, -1);
+			*ret_counted = cow_count_links(u, a, &s->place, -1) == 0;
 		return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, id);
 	}
 	sys = id ? cow_note_lost(u, id, dir->node, name) : 0;
@@ -125,7 +130,7 @@ static int prepare(struct cow_union *u, uint64_t parent, const char *name, uint6
 
 int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, const struct cow_attempt *a)
 {
-	bool was_upper = true;
+	bool was_upper = true, is_counted;
 	struct cow_dir *dir;
 	struct cow_spot s;
 	uint64_t id;
@@ -142,7 +147,9 @@ int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, const str
 		sys = EISDIR;
 	if (!sys) {
 		was_upper = s.place.layer == COW_UPPER;
-		sys = drop_spot(u, a, dir, name, &s, id);
+		sys = drop_spot(u, a, dir, name, &s, id, &is_counted);
+		if (sys && is_counted)
+			(void)!cow_count_links(u, a, &s.place, 1);
 	} else if (sys == ENOENT && a->again) {
 		struct cow_node n;
 

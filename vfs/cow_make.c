@@ -374,9 +374,12 @@ static int link_object(struct cow_union *u, const struct cow_node *n, const stru
 	sys = cow_place_of(u, n, &from);
 	if (sys)
 		return sys;
-	sys = link_in_upper(u, &from, dir->upper, name);
-	if (!sys)
-		cow_count_links(u, a, &from, 1);
+	sys = cow_count_links(u, a, &from, 1);
+	if (!sys) {
+		sys = link_in_upper(u, &from, dir->upper, name);
+		if (sys)
+			(void)!cow_count_links(u, a, &from, -1);
+	}
 	cow_place_end(u, &from);
 	return sys;
 }

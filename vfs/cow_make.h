@@ -10,9 +10,11 @@ enum { COW_EXCHANGE_BEGUN = 1, COW_EXCHANGE_DONE = 2 }; /* notes of requests */
 
 /* The directory, present in the upper. EROFS; ENOENT when it has been deleted. */
 int cow_change_begin(struct cow_union *u, uint64_t parent, struct cow_dir **ret) FLOE_MUST_USE;
-/* The number of names that the index of links keeps for that object, if it does, changes by `by` (1, -1). */
+/* The number of names that the index of links keeps for that object, if it does, changes by `by` (1, -1). Too
+ * many is harmless; with too few the last names would lose their file. */
 struct cow_place;
-void cow_count_links(struct cow_union *u, const struct cow_attempt *a, const struct cow_place *p, int by);
+int cow_count_links(struct cow_union *u, const struct cow_attempt *a, const struct cow_place *p,
+		    int by) FLOE_MUST_USE;
 /* A file that was copied up under another name gets this name in the upper, too. */
 int cow_make_upper_name(struct cow_union *u, const struct cow_dir *dir, const char *name) FLOE_MUST_USE;
 /* Of a lower file whose name is about to go: where it can still be found. */

@@ -184,6 +184,7 @@ static int move(struct cow_union *u, const struct renaming *r)
 		.new_name = r->to.name,
 		.exchange = r->is_exchange,
 	};
+	bool is_counted = false;
 	int sys = r->is_exchange ? 0 : shows_below(u, &r->from, &m.whiteout);
 
 	if (!sys && r->to.is_there && !is_dir(&r->to) && r->to.spot.place.layer == COW_UPPER)
@@ -197,10 +198,12 @@ static int move(struct cow_union *u, const struct renaming *r)
 	if (r->is_exchange)
 		cow_nodes_note(u->nodes, r->attempt->unique, COW_EXCHANGE_BEGUN);
 	if (!r->is_exchange && r->to.is_there && !is_dir(&r->to))
-		cow_count_links(u, r->attempt, &r->to.spot.place, -1);
+		is_counted = cow_count_links(u, r->attempt, &r->to.spot.place, -1) == 0;
 	sys = cow_upper_move(u->upper, &m);
 	if (!sys)
 		after_target_went(u, r);
+	else if (is_counted)
+		(void)!cow_count_links(u, r->attempt, &r->to.spot.place, 1);
 	if (sys && is_dir(&r->to)) /* it may have become opaque, and lost its whiteouts */
 		cow_dir_forget(u, r->to.node.id);
 	if (!sys && r->is_exchange)
