@@ -14,7 +14,9 @@
 #include "base/sync.h"
 #include "vfs/fuse_mount.h"
 
-enum { RESTARTS_MAX = 40, RESTART_WINDOW_MS = 10 * 1000, REMAKES_MAX = 3 };
+/* Who kills servers five times a second does not get through to applications; a request that every server
+ * dies of does after a few seconds. */
+enum { RESTARTS_MAX = 80, RESTART_WINDOW_MS = 10 * 1000, REMAKES_MAX = 3 };
 
 int holder_mount_make(struct holder_mount *m, const char *label, bool is_written, bool has_table,
 		      struct err *e)
