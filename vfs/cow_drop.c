@@ -82,28 +82,51 @@ int cow_count_links(struct cow_union *u, const struct cow_attempt *a, const stru
 	return cow_links_set_count(u->upper, p->upper_dir, p->name, count);
 }
 
-/* *ret_counted: there is one name less in the index of links. */
+/* Counted when it has happened, on the orphan that it has become. */
+static void count_dropped(struct cow_union *u, const struct cow_attempt *a, uint64_t id)
+{
+	struct cow_place p = { .layer = COW_UPPER, .upper_dir = cow_orphans_dir(u->upper) };
+
+	cow_orphan_text(id, p.name);
+	(void)!cow_count_links(u, a, &p, -1);
+}
+
+/* What the kernel does not know becomes no orphan: counted while it has its name. */
+static int drop_unknown(struct cow_union *u, const struct cow_attempt *a, const struct cow_dir *dir,
+			const char *name, const struct cow_spot *s, bool shows_below)
+{
+	bool is_counted = cow_count_links(u, a, &s->place, -1) == 0;
+	int sys = shows_below || s->is_linked ? cow_upper_whiteout(u->upper, dir->upper, name, 0)
+					      : cow_upper_remove(u->upper, dir->upper, name, 0);
+
+	if (sys && is_counted)
+		(void)!cow_count_links(u, a, &s->place, 1);
+	return sys;
+}
+
 static int drop_spot(struct cow_union *u, const struct cow_attempt *a, const struct cow_dir *dir,
-		     const char *name, const struct cow_spot *s, uint64_t id, bool *ret_counted)
+		     const char *name, const struct cow_spot *s, uint64_t id)
 {
 	struct cow_spot below;
 	int sys = cow_spot_below(u, dir, name, &below);
 
-	*ret_counted = false;
 	if (sys && sys != ENOENT)
 		return sys;
-	if (s->place.layer == COW_UPPER && !(id && s->is_linked))
-		*ret_counted = cow_count_links(u, a, &s->place, -1) == 0;
-	if (s->place.layer == COW_UPPER && !s->is_linked)
-		return sys ? cow_upper_remove(u->upper, dir->upper, name, id)
-			   : cow_upper_whiteout(u->upper, dir->upper, name, id);
-	if (id && s->is_linked && s->place.layer == COW_UPPER) {
-		/* It has no name in the upper yet by which it could become an orphan. That comes before the
-		 * count: with 0 it leaves the index. */
+	if (s->place.layer == COW_UPPER && !id)
+		return drop_unknown(u, a, dir, name, s, !sys);
+	if (s->place.layer == COW_UPPER && !s->is_linked) {
+		sys = sys ? cow_upper_remove(u->upper, dir->upper, name, id)
+			  : cow_upper_whiteout(u->upper, dir->upper, name, id);
+	} else if (s->place.layer == COW_UPPER) {
+		/* It has no name in the upper yet by which it could become an orphan. */
 		sys = cow_make_upper_name(u, dir, name);
 		if (!sys)
-			*ret_counted = cow_count_links(u, a, &s->place, -1) == 0;
-		return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, id);
+			sys = cow_upper_whiteout(u->upper, dir->upper, name, id);
+	}
+	if (s->place.layer == COW_UPPER) {
+		if (!sys)
+			count_dropped(u, a, id);
+		return sys;
 	}
 	sys = id ? cow_note_lost(u, id, dir->node, name) : 0;
 	return sys ? sys : cow_upper_whiteout(u->upper, dir->upper, name, 0);
@@ -130,7 +153,7 @@ static int prepare(struct cow_union *u, uint64_t parent, const char *name, uint6
 
 int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, const struct cow_attempt *a)
 {
-	bool was_upper = true, is_counted;
+	bool was_upper = true;
 	struct cow_dir *dir;
 	struct cow_spot s;
 	uint64_t id;
@@ -147,13 +170,13 @@ int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, const str
 		sys = EISDIR;
 	if (!sys) {
 		was_upper = s.place.layer == COW_UPPER;
-		sys = drop_spot(u, a, dir, name, &s, id, &is_counted);
-		if (sys && is_counted)
-			(void)!cow_count_links(u, a, &s.place, 1);
+		sys = drop_spot(u, a, dir, name, &s, id);
 	} else if (sys == ENOENT && a->again) {
 		struct cow_node n;
 
 		was_upper = id && cow_nodes_get(u->nodes, id, &n) == 0 && n.identity.layer == COW_UPPER;
+		if (was_upper)
+			count_dropped(u, a, id);
 		sys = 0;
 	}
 	if (!sys)
