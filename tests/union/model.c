@@ -2,14 +2,15 @@
 /* The model test: the same random operations on two trees, one of them the union under test.
  *
  *   model prepare DIR [--seed S]                         makes the content of a lower layer
- *   model run A B [--ops N] [--seed S] [--threads T] [--overlay]
+ *   model run A B [--ops N] [--seed S] [--threads T] [--overlay] [--check-every N]
  *   model compare A B                                    only compares the trees
  *
  * B is a plain directory that began as a copy of the lower. Every result (errno, data read, attributes) must
  * be the same in both, and every so often, and at the end, the trees: names, types, content, modes, owners,
  * extended attributes, link counts of files, times of modification that were set explicitly. Each thread
  * works in a subtree of its own and under names of its own in one they share. --overlay leaves out what
- * kernel overlayfs cannot do in a user namespace: renaming directories of the lower, links of its files. */
+ * kernel overlayfs cannot do in a user namespace: renaming directories of the lower, links of its files.
+ * --frozen: links of what is no regular file, which no engine keeps when they are in a layer below. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +35,10 @@ enum { THREADS_MAX = 16, SLOTS = 12, LOG = 40, SIZE_MAX_ = 40000, MARK_NS = 1234
 
 static struct {
 	int a, b; /* the trees */
-	uint64_t ops, seed;
+	uint64_t ops, seed, check_every;
 	unsigned threads;
-	bool overlay;
-} opt = { .ops = 10000, .seed = 1, .threads = 1 };
+	bool overlay, frozen;
+} opt = { .ops = 10000, .seed = 1, .check_every = 20000, .threads = 1 };
 
 struct pair {
 	int a, b; /* -1 = closed */
@@ -52,6 +53,9 @@ struct worker {
 	char *buf, *other;
 };
 
+/* Whose operations are the last before trees differ; only while they are compared. */
+static _Thread_local const struct worker *say_at_difference;
+
 /* ---- failing ---------------------------------------------------------------------------------------- */
 
 static void say_last(const struct worker *w)
@@ -60,6 +64,12 @@ static void say_last(const struct worker *w)
 
 	for (uint64_t i = from; i < w->logged; i++)
 		fprintf(stderr, "  %llu %s\n", (unsigned long long)i, w->log[i % LOG]);
+}
+
+void model_before_exit(void)
+{
+	if (say_at_difference)
+		say_last(say_at_difference);
 }
 
 __attribute__((format(printf, 2, 3))) static _Noreturn void differ(const struct worker *w, const char *fmt,
@@ -163,9 +173,13 @@ static struct pair open_both(struct worker *w, const char *path, int flags, mode
 {
 	struct pair p = { .a = openat(opt.a, path, flags | O_CLOEXEC, mode) };
 	int ea = errno;
+	struct stat st;
 
 	p.b = openat(opt.b, path, flags | O_CLOEXEC, mode);
 	same(w, "open", p.a < 0 ? -1 : 0, ea, p.b < 0 ? -1 : 0, errno);
+	/* What goes through a FIFO is nobody's business but its readers'. */
+	if (p.b >= 0 && fstat(p.b, &st) == 0 && S_ISFIFO(st.st_mode))
+		close_pair(&p);
 	return p;
 }
 
@@ -338,6 +352,13 @@ static bool is_dir(int tree, const char *path)
 	return fstatat(tree, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
+static bool is_regular(int tree, const char *path)
+{
+	struct stat st;
+
+	return fstatat(tree, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
 static void op_rename(struct worker *w, const char *path)
 {
 	static const unsigned all[] = { 0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE };
@@ -356,7 +377,7 @@ static void op_link(struct worker *w, const char *path)
 	char to[200];
 
 	some_path(w, to);
-	if (opt.overlay)
+	if (opt.overlay || (opt.frozen && !is_regular(opt.b, path)))
 		return;
 	note(w, "link %s -> %s", path, to);
 	BOTH(w, "link", linkat(opt.a, path, opt.a, to, 0), linkat(opt.b, path, opt.b, to, 0));
@@ -449,7 +470,9 @@ static void op_stat(struct worker *w, const char *path)
 static void op_list(struct worker *w, const char *path)
 {
 	note(w, "list %s", path);
+	say_at_difference = w;
 	model_same_listing(opt.a, opt.b, path);
+	say_at_difference = NULL;
 }
 
 static void op_owner(struct worker *w, const char *path)
@@ -566,17 +589,23 @@ static void op_any(struct worker *w)
 	}
 }
 
+static void check(struct worker *w, const char *path)
+{
+	say_at_difference = w;
+	model_same_tree(opt.a, opt.b, path);
+	say_at_difference = NULL;
+}
+
 static void *worker_main(void *arg)
 {
-	enum { COMPARE_EVERY = 20000 };
 	struct worker *w = arg;
 	char mine[32];
 
 	(void)snprintf(mine, sizeof(mine), "t%u", w->number);
 	for (w->done = 0; w->done < opt.ops / opt.threads; w->done++) {
 		op_any(w);
-		if (w->done % COMPARE_EVERY == COMPARE_EVERY - 1)
-			model_same_tree(opt.a, opt.b, mine);
+		if (w->done % opt.check_every == opt.check_every - 1)
+			check(w, mine);
 	}
 	for (unsigned i = 0; i < SLOTS; i++)
 		close_pair(&w->slots[i]);
@@ -613,7 +642,7 @@ static int usage(void)
 {
 	fprintf(stderr,
 		"usage: model prepare DIR [--seed S] | model run A B [--ops N] [--seed S] [--threads T] "
-		"[--overlay] | model compare A B\n");
+		"[--overlay] [--frozen] | model compare A B\n");
 	return 125;
 }
 
@@ -640,12 +669,16 @@ int main(int argc, char **argv)
 	for (; at < argc; at++) {
 		if (!strcmp(argv[at], "--overlay"))
 			opt.overlay = true;
+		else if (!strcmp(argv[at], "--frozen"))
+			opt.frozen = true;
 		else if (at + 1 == argc)
 			return usage();
 		else if (!strcmp(argv[at], "--ops"))
 			opt.ops = strtoull(argv[++at], NULL, 10);
 		else if (!strcmp(argv[at], "--seed"))
 			opt.seed = strtoull(argv[++at], NULL, 10);
+		else if (!strcmp(argv[at], "--check-every"))
+			opt.check_every = strtoull(argv[++at], NULL, 10) | 1;
 		else if (!strcmp(argv[at], "--threads"))
 			opt.threads = (unsigned)strtoul(argv[++at], NULL, 10);
 		else

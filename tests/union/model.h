@@ -10,5 +10,7 @@ int model_prepare(int dir, uint64_t seed);
 void model_same_listing(int a, int b, const char *path);
 /* Everything below. */
 void model_same_tree(int a, int b, const char *path);
+/* Called when they differ. */
+void model_before_exit(void);
 
 #endif

@@ -18,6 +18,7 @@ enum { THREADS = 16, NAMES = 7, LIST_MAX = 4096, MARK_NS = 123456789, BLOCK = 65
 static _Noreturn void differ(const char *path, const char *what)
 {
 	fprintf(stderr, "model: %s: %s\n", path, what);
+	model_before_exit();
 	exit(1);
 }
 
