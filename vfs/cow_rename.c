@@ -279,11 +279,26 @@ static int finish_again(struct cow_union *u, const struct renaming *r)
 	return 0;
 }
 
+/* What cannot be is said before anything is copied up for it. */
+static int refuse(struct cow_union *u, struct renaming *r, unsigned flags)
+{
+	int sys = look(u, r->to.dir->node, &r->to);
+
+	if (sys || r->is_exchange || r->attempt->again || !r->to.is_there)
+		return sys;
+	if (flags & RENAME_NOREPLACE)
+		return EEXIST;
+	return is_dir(&r->to) && r->to.node.id ? cow_list_is_empty(u, r->to.node.id) : 0;
+}
+
 static int run(struct cow_union *u, struct renaming *r, unsigned flags)
 {
 	const uint64_t from = r->from.dir->node, to = r->to.dir->node;
-	int sys = prepare(u, from, r->from.name);
+	int sys = refuse(u, r, flags);
 	uint64_t a, b;
+
+	if (!sys)
+		sys = prepare(u, from, r->from.name);
 
 	if (sys == ENOENT && r->attempt->again && cow_spot_find(u, r->to.dir, r->to.name, &r->to.spot) == 0)
 		return finish_again(u, r);
