@@ -54,6 +54,15 @@ static void say_features(unsigned features, char *ret, size_t cap)
 			len += (size_t)snprintf(ret + len, cap - len, "%s%s", len ? ", " : "", all[i].words);
 }
 
+static int choose_by_wish(enum launch_engine wanted, struct launch_engine_choice *ret)
+{
+	if (wanted == LAUNCH_ENGINE_AUTO)
+		return 0;
+	ret->engine = wanted;
+	(void)snprintf(ret->why, sizeof(ret->why), "asked for");
+	return 1;
+}
+
 /* What the environment itself decides: 1, or 0 when it depends on the machine. */
 static int choose_by_environment(const struct launch_environment *env, enum launch_engine wanted,
 				 struct launch_engine_choice *ret, struct err *e)
@@ -61,11 +70,8 @@ static int choose_by_environment(const struct launch_environment *env, enum laun
 	char words[160];
 	unsigned features;
 
-	ret->engine = LAUNCH_ENGINE_FUSE;
-	if (wanted == LAUNCH_ENGINE_FUSE) {
-		(void)snprintf(ret->why, sizeof(ret->why), "asked for");
-		return 1;
-	}
+	if (wanted == LAUNCH_ENGINE_FUSE)
+		return choose_by_wish(wanted, ret);
 	if (cow_upper_features(env->upper, &features, e) < 0)
 		return err_wrap(e, "environment %s", env->name);
 	say_features(features, words, sizeof(words));
@@ -76,14 +82,11 @@ static int choose_by_environment(const struct launch_environment *env, enum laun
 			"(--engine fuse, or auto), or empty the environment (floe env reset --files %s)",
 			env->name, words, env->name);
 	if (features) {
+		ret->engine = LAUNCH_ENGINE_FUSE;
 		(void)snprintf(ret->why, sizeof(ret->why), "it holds what overlayfs cannot show: %s", words);
 		return 1;
 	}
-	if (wanted != LAUNCH_ENGINE_OVERLAY)
-		return 0;
-	ret->engine = LAUNCH_ENGINE_OVERLAY;
-	(void)snprintf(ret->why, sizeof(ret->why), "asked for");
-	return 1;
+	return choose_by_wish(wanted, ret);
 }
 
 int launch_engine_check(const struct launch_environment *env, enum launch_engine wanted, struct err *e)
@@ -93,7 +96,7 @@ int launch_engine_check(const struct launch_environment *env, enum launch_engine
 	return choose_by_environment(env, wanted, &ignored, e) < 0 ? -1 : 0;
 }
 
-static void choose_by_probe(const struct launch_probe *p, struct launch_engine_choice *ret)
+static void choose_from_probe(const struct launch_probe *p, struct launch_engine_choice *ret)
 {
 	ret->engine = p->works ? LAUNCH_ENGINE_OVERLAY : LAUNCH_ENGINE_FUSE;
 	if (p->works)
@@ -102,20 +105,32 @@ static void choose_by_probe(const struct launch_probe *p, struct launch_engine_c
 		(void)snprintf(ret->why, sizeof(ret->why), "overlayfs does not work: %s", p->why);
 }
 
+static void choose_by_probe(const char *dir, struct launch_engine_choice *ret)
+{
+	struct launch_probe probe;
+
+	if (!launch_probe_recall(dir, &probe))
+		launch_probe_try(dir, &probe);
+	choose_from_probe(&probe, ret);
+}
+
+void launch_engine_choose_in(const char *dir, enum launch_engine wanted, struct launch_engine_choice *ret)
+{
+	*ret = (struct launch_engine_choice){ 0 };
+	if (!choose_by_wish(wanted, ret))
+		choose_by_probe(dir, ret);
+}
+
 int launch_engine_choose(const struct launch_environment *env, enum launch_engine wanted,
 			 struct launch_engine_choice *ret, struct err *e)
 {
 	struct launch_engine_choice choice = { 0 };
-	struct launch_probe probe;
 	int rc = choose_by_environment(env, wanted, &choice, e);
 
 	if (rc < 0)
 		return -1;
-	if (rc == 0) {
-		if (!launch_probe_recall(env->dir, &probe))
-			launch_probe_try(env->dir, &probe);
-		choose_by_probe(&probe, &choice);
-	}
+	if (rc == 0)
+		choose_by_probe(env->dir, &choice);
 	*ret = choice;
 	return 0;
 }
@@ -131,7 +146,7 @@ bool launch_engine_guess(const struct launch_environment *env, struct launch_eng
 		return false;
 	rc = choose_by_environment(env, wanted, ret, &ignored);
 	if (rc == 0 && launch_probe_recall(env->dir, &probe)) {
-		choose_by_probe(&probe, ret);
+		choose_from_probe(&probe, ret);
 		rc = 1;
 	}
 	return rc > 0;

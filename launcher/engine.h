@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which engine makes an environment's union (vfs/union.h): what was asked for, and what that comes to on this
- * machine and for this environment. libc only. One thread; blocks on the disk. */
+/* Which engine makes a union (vfs/union.h), an environment's or the sequencer's: what was asked for, and what
+ * that comes to on this machine and for this environment. libc only. One thread; blocks on the disk. */
 #ifndef FLOE_LAUNCH_ENGINE_H
 #define FLOE_LAUNCH_ENGINE_H
 
@@ -28,6 +28,8 @@ int launch_engine_check(const struct launch_environment *env, enum launch_engine
  * the environment's directory (launcher/engine_probe.h). Fails as _check does. */
 int launch_engine_choose(const struct launch_environment *env, enum launch_engine wanted,
 			 struct launch_engine_choice *ret, struct err *e) FLOE_MUST_USE;
+/* The same for a union that begins empty, with an upper somewhere in `dir`, where it is tried. */
+void launch_engine_choose_in(const char *dir, enum launch_engine wanted, struct launch_engine_choice *ret);
 /* What the environment's noted wish would come to, without trying anything: false when it would have to. Any
  * process. */
 bool launch_engine_guess(const struct launch_environment *env, struct launch_engine_choice *ret);
