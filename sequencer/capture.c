@@ -57,6 +57,40 @@ void seq_capture_sort(struct seq_capture *c)
 		qsort(c->entries, c->count, sizeof(*c->entries), compare_names);
 }
 
+static int compare_files(const void *a, const void *b)
+{
+	const struct stat *l = &(*(struct seq_entry *const *)a)->st,
+			  *r = &(*(struct seq_entry *const *)b)->st;
+
+	if (l->st_dev != r->st_dev)
+		return l->st_dev < r->st_dev ? -1 : 1;
+	return l->st_ino < r->st_ino ? -1 : l->st_ino > r->st_ino;
+}
+
+int seq_capture_link(struct seq_capture *c, struct err *e)
+{
+	auto_free struct seq_entry **list = mem_alloc(c->count, sizeof(struct seq_entry *), e);
+	size_t n = 0;
+
+	if (!list)
+		return -1;
+	for (size_t i = 0; i < c->count; i++) {
+		const struct seq_entry *t = &c->entries[i];
+
+		if (t->change != SEQ_DELETED && !S_ISDIR(t->st.st_mode) && t->st.st_nlink > 1)
+			list[n++] = &c->entries[i];
+	}
+	qsort((void *)list, n, sizeof(struct seq_entry *), compare_files);
+	for (size_t i = 1; i < n; i++) {
+		if (compare_files(&list[i - 1], &list[i]) != 0)
+			continue;
+		if (!list[i - 1]->hard_link)
+			list[i - 1]->hard_link = i;
+		list[i]->hard_link = list[i - 1]->hard_link;
+	}
+	return 0;
+}
+
 const char *seq_capture_name(struct seq_capture *c, const char *path, struct err *e)
 {
 	size_t home = c->home ? strlen(c->home) : 0;

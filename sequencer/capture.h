@@ -38,6 +38,7 @@ struct seq_entry {
 	const char *source;  /* where it is on disk now; NULL for whiteouts      */
 	const char *symlink; /* target, for symbolic links                       */
 	struct stat st;      /* mode, owner, times as the package will say       */
+	uint64_t hard_link;  /* entries with the same number are one file; 0 = none (seq_capture_link) */
 	enum seq_change change;
 	int rule; /* SEQ_TAKEN, or the number of the rule that leaves it out, or SEQ_LEFT_* */
 	const struct seq_xattr *xattrs;
@@ -65,6 +66,8 @@ struct seq_entry *seq_capture_add(struct seq_capture *c, struct err *e) FLOE_MUS
 /* A copy of `s` in the arena. */
 char *seq_capture_string(struct seq_capture *c, const char *s, struct err *e) FLOE_MUST_USE;
 void seq_capture_sort(struct seq_capture *c);
+/* Numbers the entries that are names of one file, by st_dev and st_ino. */
+int seq_capture_link(struct seq_capture *c, struct err *e) FLOE_MUST_USE;
 /* The name in the package of an absolute path: "usr/bin/mc", "@home/.profile". In the arena. */
 const char *seq_capture_name(struct seq_capture *c, const char *path, struct err *e) FLOE_MUST_USE;
 

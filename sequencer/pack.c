@@ -47,8 +47,7 @@ static int add_entry(struct pkg_writer *w, const struct seq_entry *t, struct err
 		entry.content_path = t->source;
 		entry.size = (uint64_t)t->st.st_size;
 	}
-	if (!S_ISDIR(t->st.st_mode) && t->st.st_nlink > 1)
-		entry.hard_link = t->st.st_ino;
+	entry.hard_link = t->hard_link;
 	for (size_t i = 0; i < t->xattr_count && i < ARRAY_LEN(xattrs); i++)
 		xattrs[entry.xattr_count++] = (struct pkg_writer_xattr){ .name = t->xattrs[i].name,
 									 .value = t->xattrs[i].value,

@@ -142,6 +142,152 @@ static void session_files_are_marked(void **state)
 	assert_int_equal(get_entry(&c, "/usr/sbin/policy-rc.d2")->rule, SEQ_TAKEN);
 }
 
+static void note(const char *path, const char *name, const char *value)
+{
+	if (setxattr(in_scratch(path), name, value, strlen(value), 0) < 0)
+		skip(); /* this file system has no such attributes */
+}
+
+static void below_opaque_everything_is_opaque(void **state)
+{
+	auto_capture struct seq_capture c = SEQ_CAPTURE_INIT;
+
+	(void)state;
+	put_file("host/usr/lib/sub/a", "a", 0644);
+	put_file("upper/usr/lib/sub/b", "b", 0644);
+	note("upper/usr/lib", "user.overlay.opaque", "y");
+	scan_upper(&c, NULL);
+	assert_int_equal(get_entry(&c, "/usr/lib/sub/a")->change, SEQ_DELETED);
+	assert_int_equal(get_entry(&c, "/usr/lib/sub/b")->change, SEQ_ADDED);
+}
+
+/* /usr/old became /opt/new; in it, something was changed, deleted, added, and replaced. */
+static void renamed_directories_bring_their_content(void **state)
+{
+	auto_capture struct seq_capture c = SEQ_CAPTURE_INIT;
+	struct stat st;
+
+	(void)state;
+	put_file("host/usr/old/plain", "plain", 0640);
+	put_file("host/usr/old/changed", "before", 0644);
+	put_file("host/usr/old/deleted", "deleted", 0644);
+	put_file("host/usr/old/sub/deep/x", "deep", 0644);
+	put_file("host/usr/old/sub/gone", "gone", 0644);
+	put_file("host/usr/old/again/hidden", "hidden", 0644);
+	put_file("host/opt/new/covered", "covered", 0644);
+	put_file("host/opt/new/sub/deep/y", "covered", 0644);
+	put_file("upper/opt/new/changed", "after", 0644);
+	put_file("upper/opt/new/added", "added", 0644);
+	put_file("upper/opt/new/sub/added", "added", 0644);
+	put_file("upper/opt/new/again/mine", "mine", 0644);
+	put_dir("upper/usr");
+	put_whiteout("upper/usr/old");
+	put_whiteout("upper/opt/new/deleted");
+	put_whiteout("upper/opt/new/sub/gone");
+	note("upper/opt/new", "user.overlay.opaque", "y");
+	note("upper/opt/new", "user.floe.redirect", "/usr/old");
+	note("upper/opt/new/again", "user.overlay.opaque", "y");
+	scan_upper(&c, NULL);
+	assert_int_equal(get_entry(&c, "/usr/old")->change, SEQ_DELETED);
+	assert_string_equal(get_entry(&c, "/opt/new/plain")->source, in_scratch("host/usr/old/plain"));
+	assert_int_equal(get_entry(&c, "/opt/new/plain")->st.st_mode, S_IFREG | 0640);
+	assert_int_equal(get_entry(&c, "/opt/new/plain")->change, SEQ_ADDED);
+	assert_string_equal(get_entry(&c, "/opt/new/changed")->source, in_scratch("upper/opt/new/changed"));
+	assert_int_equal(get_entry(&c, "/opt/new/added")->change, SEQ_ADDED);
+	assert_string_equal(get_entry(&c, "/opt/new/sub/deep/x")->source,
+			    in_scratch("host/usr/old/sub/deep/x"));
+	assert_int_equal(get_entry(&c, "/opt/new/sub/added")->change, SEQ_ADDED);
+	assert_int_equal(get_entry(&c, "/opt/new/covered")->change, SEQ_DELETED);
+	assert_int_equal(get_entry(&c, "/opt/new/sub/deep/y")->change, SEQ_DELETED);
+	assert_false(has_entry(&c, "/opt/new/deleted"));
+	assert_false(has_entry(&c, "/opt/new/sub/gone"));
+	assert_false(has_entry(&c, "/opt/new/again/hidden"));
+	assert_int_equal(get_entry(&c, "/opt/new/again/mine")->change, SEQ_ADDED);
+	assert_int_equal(get_entry(&c, "/opt/new")->xattr_count, 0);
+	assert_int_equal(stat(in_scratch("host/usr/old/plain"), &st), 0);
+	assert_int_equal(st.st_mode, S_IFREG | 0640);
+}
+
+/* One more name of a file. */
+static void put_name(const char *file, const char *path)
+{
+	char dir[1024];
+
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
+	put_dir(dir);
+	assert_int_equal(link(in_scratch(file), in_scratch(path)), 0);
+}
+
+static void put_index(const char *host_file, const char *changed, const char *count)
+{
+	char key[128], place[256];
+	struct stat st;
+
+	assert_int_equal(stat(in_scratch(host_file), &st), 0);
+	(void)snprintf(key, sizeof(key), "host.0123456789abcdef.%lx.%lx", (unsigned long)st.st_dev,
+		       (unsigned long)st.st_ino);
+	(void)snprintf(place, sizeof(place), "upper/.floe/links/%s", key);
+	note(changed, "user.floe.links", count);
+	note(changed, "user.floe.links.key", key);
+	put_name(changed, place);
+}
+
+/* Three names of one file, two of them used in the session, one after its directory was renamed. */
+static void changed_files_keep_all_their_names(void **state)
+{
+	auto_capture struct seq_capture c = SEQ_CAPTURE_INIT;
+	uint64_t link;
+
+	(void)state;
+	put_file("host/usr/bin/a", "before", 0755);
+	put_name("host/usr/bin/a", "host/usr/bin/b");
+	put_name("host/usr/bin/a", "host/usr/share/c");
+	put_name("host/usr/bin/a", "host/usr/gone/d");
+	put_file("host/usr/bin/other", "other", 0755);
+	put_name("host/usr/bin/other", "host/usr/bin/other2");
+	put_file("upper/usr/bin/a", "after", 0755);
+	put_dir("upper/.floe/links");
+	put_index("host/usr/bin/a", "upper/usr/bin/a", "3");
+	put_dir("upper/opt/share");
+	put_whiteout("upper/usr/share");
+	put_whiteout("upper/usr/gone");
+	note("upper/opt/share", "user.overlay.opaque", "y");
+	note("upper/opt/share", "user.floe.redirect", "/usr/share");
+	scan_upper(&c, NULL);
+	link = get_entry(&c, "/usr/bin/a")->hard_link;
+	assert_int_not_equal(link, 0);
+	assert_int_equal(get_entry(&c, "/usr/bin/b")->hard_link, link);
+	assert_int_equal(get_entry(&c, "/usr/bin/b")->st.st_size, 5);
+	assert_int_equal(get_entry(&c, "/usr/bin/b")->change, SEQ_REPLACED);
+	assert_int_equal(get_entry(&c, "/opt/share/c")->hard_link, link);
+	assert_int_equal(get_entry(&c, "/usr/share")->change, SEQ_DELETED);
+	assert_int_equal(get_entry(&c, "/usr/gone")->change, SEQ_DELETED);
+	assert_false(has_entry(&c, "/usr/gone/d"));
+	assert_false(has_entry(&c, "/usr/bin/other"));
+	assert_false(has_entry(&c, "/.floe"));
+	assert_false(has_entry(&c, "/.floe/links"));
+	assert_int_equal(get_entry(&c, "/usr/bin/a")->xattr_count, 0);
+}
+
+static void noted_owners_and_modes_count(void **state)
+{
+	auto_capture struct seq_capture c = SEQ_CAPTURE_INIT;
+	const struct seq_entry *t;
+
+	(void)state;
+	put_dir("host");
+	put_file("upper/opt/x", "x", 0600);
+	note("upper/opt/x", "user.containers.override_stat", "12:34:0104755");
+	note("upper/opt/x", "user.kept", "1");
+	scan_upper(&c, NULL);
+	t = get_entry(&c, "/opt/x");
+	assert_int_equal(t->st.st_uid, 12);
+	assert_int_equal(t->st.st_gid, 34);
+	assert_int_equal(t->st.st_mode, S_IFREG | 04755);
+	assert_int_equal(t->xattr_count, 1);
+	assert_string_equal(t->xattrs[0].name, "user.kept");
+}
+
 static void trees_stand_at_their_prefix(void **state)
 {
 	auto_capture struct seq_capture c = SEQ_CAPTURE_INIT;
@@ -210,6 +356,10 @@ int main(void)
 		TEST(changes_are_told_apart),
 		TEST(deletions_become_whiteouts),
 		TEST(opaque_directories_hide_each_entry),
+		TEST(below_opaque_everything_is_opaque),
+		TEST(renamed_directories_bring_their_content),
+		TEST(changed_files_keep_all_their_names),
+		TEST(noted_owners_and_modes_count),
 		TEST(home_gets_its_token),
 		TEST(closed_files_are_opened_but_recorded_as_closed),
 		TEST(session_files_are_marked),
