@@ -39,8 +39,8 @@ _floe() {
 	case $verb in
 	run) options="--env --ephemeral --command --share --private --hide --net --engine --offline --on-loss --trust-once
 		--dry-run --help -q -v" ;;
-	sequence) options="-o --name --version --summary --command --launch --launch-seconds --config --env --path --rules
-		--print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;
+	sequence) options="-o --name --version --summary --command --launch --launch-seconds --engine --config --env --path
+		--rules --print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;
 	info | ps | doctor) options="--json --help" ;;
 	ls) options="-l -R --recursive --json --help" ;;
 	verify) options="--no-trust --help" ;;

@@ -36,7 +36,7 @@ complete -c floe -n '__fish_seen_subcommand_from run' -r -l share -d "Show the h
 complete -c floe -n '__fish_seen_subcommand_from run' -r -l private -d 'Keep writes in the environment'
 complete -c floe -n '__fish_seen_subcommand_from run' -r -l hide -d 'Do not show'
 complete -c floe -n '__fish_seen_subcommand_from run' -x -l net -a 'host none' -d Network
-complete -c floe -n '__fish_seen_subcommand_from run env' -x -l engine -a 'auto overlay fuse' -d 'How the union is made'
+complete -c floe -n '__fish_seen_subcommand_from run env sequence' -x -l engine -a 'auto overlay fuse' -d 'How the union is made'
 complete -c floe -n '__fish_seen_subcommand_from run' -l offline -d 'Never ask the network'
 complete -c floe -n '__fish_seen_subcommand_from run' -x -l on-loss -a 'wait fail:30' -d 'When the network goes'
 complete -c floe -n '__fish_seen_subcommand_from run' -l trust-once -d 'Accept an unknown signer this time'

@@ -32,6 +32,7 @@ static const char usage[] =
 	"      --command NAME=PATH  a command that it offers; repeatable (default: found out)\n"
 	"      --launch COMMAND     run this once, to learn what starting it needs; repeatable\n"
 	"      --launch-seconds N   at most so long (default: 30)\n"
+	"      --engine ENGINE      auto, overlay or fuse: what makes the session's union (default: auto)\n"
 	"      --config PATH[:LENS] a configuration file to keep as keys; repeatable\n"
 	"      --env NAME=VALUE     an environment variable for its programs; repeatable\n"
 	"      --path POLICY:PATH   private, direct or hidden: how its programs see the host's PATH; "
@@ -59,6 +60,7 @@ enum option_id {
 	OPT_COMMAND,
 	OPT_LAUNCH,
 	OPT_LAUNCH_SECONDS,
+	OPT_ENGINE,
 	OPT_CONFIG,
 	OPT_ENV,
 	OPT_PATH,
@@ -83,6 +85,7 @@ static const struct option options[] = {
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "launch", required_argument, NULL, OPT_LAUNCH },
 	{ "launch-seconds", required_argument, NULL, OPT_LAUNCH_SECONDS },
+	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "env", required_argument, NULL, OPT_ENV },
 	{ "path", required_argument, NULL, OPT_PATH },
@@ -191,6 +194,8 @@ static int take_option(int id, char *value, struct seq_request *q, struct lists 
 			return -1;
 		q->level = (int)n;
 		return 0;
+	case OPT_ENGINE:
+		return launch_engine_parse(value, &q->engine, e);
 	case OPT_RULES:
 		q->rules_path = value;
 		return 0;

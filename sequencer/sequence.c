@@ -126,6 +126,7 @@ static int capture_session(struct run *r, struct launch_status *status, struct e
 	const struct seq_request *q = r->request;
 	struct seq_session session = { .workspace = &r->workspace,
 				       .installer = q->installer,
+				       .engine = q->engine,
 				       .cancel = q->cancel };
 	auto_free char *upper = path_join(r->workspace.dir, "upper", e);
 	struct seq_scan scan = { .dir = upper,

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/mem.h"
+#include "launcher/engine.h"
 #include "launcher/sandbox.h"
 
 /* All borrowed. */
@@ -16,11 +17,12 @@ struct seq_request {
 	const char *name, *version, *summary; /* NULL = find out */
 	char **commands, **launches, **configs, **envs, **paths;
 	size_t command_count, launch_count, config_count, env_count, path_count;
-	unsigned launch_seconds; /* 0 = 30 */
-	const char *rules_path;  /* NULL = the rules that come with floe; for a directory: none */
-	const char *report_path; /* NULL = none */
-	const char *key_name;    /* NULL = "default" */
-	const char *keep_dir;    /* NULL = the working directory is removed */
+	enum launch_engine engine; /* of the session's union and the launches' */
+	unsigned launch_seconds;   /* 0 = 30 */
+	const char *rules_path;    /* NULL = the rules that come with floe; for a directory: none */
+	const char *report_path;   /* NULL = none */
+	const char *key_name;      /* NULL = "default" */
+	const char *keep_dir;      /* NULL = the working directory is removed */
 	int level;
 	bool json, keep_going;
 	char **installer; /* NULL = from_dir */

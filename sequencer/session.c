@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sessions; see session.h.
  *
- *   parent: waits on a pipe ── child: namespaces, host view, union ── sandbox init ── installer
+ *   parent: waits on a pipe ── child: namespaces, server, union ── sandbox init ── installer
  *
  * The child does everything that changes a process for ever, and sends one `outcome`. When either dies
  * the sandbox's init notices (its lease closes) and takes everything inside along; the mounts go with the
@@ -20,12 +20,13 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
+#include "launcher/engine_probe.h"
 #include "sequencer/child.h"
 #include "sequencer/pretend.h"
 #include "sequencer/server.h"
 #include "sequencer/session_env.h"
-#include "vfs/fuse_mount.h"
 #include "vfs/union.h"
 
 struct outcome {
@@ -38,7 +39,8 @@ struct outcome {
 struct stage {
 	const struct seq_session *session;
 	char *view, *tree, *upper, *work;
-	struct launch_server host_view;
+	struct launch_server server; /* of the host view, or of the whole union */
+	struct launch_engine_choice engine;
 	bool is_real_root;
 };
 
@@ -46,9 +48,7 @@ static int make_stage(const struct seq_session *s, struct stage *ret, struct err
 {
 	const struct seq_workspace *w = s->workspace;
 
-	*ret = (struct stage){ .session = s,
-			       .host_view = LAUNCH_SERVER_NONE,
-			       .is_real_root = geteuid() == 0 };
+	*ret = (struct stage){ .session = s, .server = LAUNCH_SERVER_NONE, .is_real_root = geteuid() == 0 };
 	ret->view = seq_workspace_subdir(w, "view", e);
 	ret->tree = ret->view ? seq_workspace_subdir(w, "tree", e) : NULL;
 	ret->upper = ret->tree ? seq_workspace_subdir(w, "upper", e) : NULL;
@@ -59,25 +59,31 @@ static int make_stage(const struct seq_session *s, struct stage *ret, struct err
 	return chmod(ret->upper, 0755) < 0 ? err_sys(e, errno, "%s", ret->upper) : 0;
 }
 
-static int mount_view(struct stage *st, struct err *e)
+static int serve_union(struct stage *st, struct err *e)
 {
-	const char *const argv[] = { "floe-host-view", "--root", "/", NULL };
-	int fuse_fd;
+	const struct launch_server_opt opt = { .writes_all = true };
+	const char *const argv[] = { "floe-union-server",
+				     "--upper",
+				     st->upper,
+				     "--work",
+				     st->work,
+				     "--host",
+				     "/",
+				     st->is_real_root ? NULL : "--map-owners",
+				     NULL };
+	/* Where floe's own things are mounted. */
+	auto_free char *own = path_join(st->upper, ".floe/run", e);
 
-	if (vfs_fuse_mount(st->view, "floe-host", true, &fuse_fd, e) < 0)
+	if (!own || path_make_dirs(own, 0755, e) < 0 || launch_server_start(argv, &opt, &st->server, e) < 0)
 		return -1;
-	if (launch_server_start(argv, NULL, &st->host_view, e) < 0) {
-		fd_close(fuse_fd);
-		return -1;
-	}
-	if (seq_server_serve(&st->host_view, fuse_fd, 0, 0, e) < 0)
-		return err_wrap(e, "host view");
-	return 0;
+	return seq_server_serve(&st->server, st->tree, "floe", false, e);
 }
 
 static int mount_union(struct stage *st, struct err *e)
 {
+	const bool is_served = st->engine.engine == LAUNCH_ENGINE_FUSE;
 	struct vfs_union_spec spec = {
+		.is_served = is_served,
 		.upper = st->upper,
 		.work = st->work,
 		.target = st->tree,
@@ -87,7 +93,27 @@ static int mount_union(struct stage *st, struct err *e)
 		.all_through_host_view = !st->is_real_root,
 	};
 
-	return vfs_union_mount(&spec, e);
+	struct err why;
+
+	if (is_served)
+		return serve_union(st, e) < 0 ? -1 : vfs_union_mount(&spec, e);
+	if (seq_server_start_view(st->view, !st->is_real_root, &st->server, e) < 0)
+		return -1;
+	if (vfs_union_mount(&spec, &why) == 0)
+		return 0;
+	/* What was said to work does not: the next run tries again. */
+	launch_probe_forget(st->session->workspace->dir);
+	return err_set(e, why.code, "%.400s; --engine fuse does without overlayfs", why.msg);
+}
+
+static void unmount_union(struct stage *st)
+{
+	if (st->engine.engine == LAUNCH_ENGINE_FUSE)
+		seq_server_unmount(st->tree);
+	else
+		(void)umount2(st->tree, MNT_DETACH);
+	(void)umount2(st->view, MNT_DETACH);
+	launch_server_stop(&st->server);
 }
 
 /* A path inside the tree, which nothing has had the chance to fill with links of its own yet. */
@@ -211,7 +237,9 @@ static int run_stage(struct stage *st, pid_t parent, struct launch_status *ret, 
 	/* Identity changes clear this: only now does it hold. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		return err_set(e, ERR_INTERRUPTED, "floe has ended");
-	if (mount_view(st, e) < 0 || mount_union(st, e) < 0 || furnish(st, e) < 0)
+	launch_engine_choose_in(st->session->workspace->dir, st->session->engine, &st->engine);
+	log_detail("engine %s: %s", launch_engine_name(st->engine.engine), st->engine.why);
+	if (mount_union(st, e) < 0 || furnish(st, e) < 0)
 		return -1;
 	return run_inside(st, envp, ret, e);
 }
@@ -219,16 +247,13 @@ static int run_stage(struct stage *st, pid_t parent, struct launch_status *ret, 
 static _Noreturn void perform(struct stage *st, pid_t parent, const struct seq_child *self)
 {
 	struct outcome out = { 0 };
-	struct err ignored;
 
 	/* Until the installer runs, an interrupt simply ends us, and with us every mount. */
 	(void)signal(SIGINT, SIG_DFL);
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGHUP, SIG_DFL);
 	out.failed = run_stage(st, parent, &out.status, &out.err) < 0;
-	(void)!vfs_union_unmount(st->tree, &ignored);
-	(void)umount2(st->view, MNT_DETACH);
-	launch_server_stop(&st->host_view);
+	unmount_union(st);
 	seq_child_report(self, &out, sizeof(out));
 }
 

@@ -19,7 +19,6 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "launcher/sandbox.h"
-#include "vfs/fuse_mount.h"
 #include "vfs/union.h"
 
 enum { TERMINAL_ROWS = 40, TERMINAL_COLUMNS = 120 };
@@ -51,25 +50,12 @@ static int mount_package(struct seq_stage *st, const struct seq_workspace *w, co
 	auto_wire_in struct wire_in opened = WIRE_IN_INIT;
 	const char *const argv[] = { "floe-package-server", "--source", package,
 				     "--trust-once",        "--record", NULL };
-	int fuse_fd;
 
 	if (!cache || path_make_dirs(cache, 0700, e) < 0 ||
 	    launch_server_start(argv, &opt, &st->package, e) < 0 ||
-	    seq_server_receive(&st->package, "opened", &opened, e) < 0 ||
-	    vfs_fuse_mount(st->package_dir, "floe-package", true, &fuse_fd, e) < 0)
+	    seq_server_receive(&st->package, "opened", &opened, e) < 0)
 		return -1;
-	return seq_server_serve(&st->package, fuse_fd, getuid(), getgid(), e);
-}
-
-static int mount_view(struct seq_stage *st, struct err *e)
-{
-	const char *const argv[] = { "floe-host-view", "--root", "/", NULL };
-	int fuse_fd;
-
-	if (launch_server_start(argv, NULL, &st->host_view, e) < 0 ||
-	    vfs_fuse_mount(st->view_dir, "floe-host", true, &fuse_fd, e) < 0)
-		return -1;
-	return seq_server_serve(&st->host_view, fuse_fd, getuid(), getgid(), e);
+	return seq_server_serve(&st->package, st->package_dir, "floe-package", true, e);
 }
 
 int seq_stage_open(const struct seq_workspace *w, const char *run, const char *package, struct seq_stage *ret,
@@ -97,8 +83,8 @@ int seq_stage_open(const struct seq_workspace *w, const char *run, const char *p
 	spec.home = st->home;
 	if (mount_package(st, w, package, e) < 0 || vfs_union_needs_host_view(&spec, &needs_view, e) < 0)
 		return -1;
-	if (needs_view && mount_view(st, e) < 0)
-		return err_wrap(e, "host view");
+	if (needs_view && seq_server_start_view(st->view_dir, geteuid() != 0, &st->host_view, e) < 0)
+		return -1;
 	spec.host_view = needs_view ? st->view_dir : NULL;
 	return vfs_union_mount(&spec, e);
 }

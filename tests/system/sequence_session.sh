@@ -43,28 +43,33 @@ SH
 watched=(/etc/profile /etc/issue /etc/vendor /usr/local/bin/vendor /usr/share/misc /usr/share/applications /opt/vendor /opt/x /opt/t /root/.profile /var/log/vendor.log /var/cache/vendor /lib/systemd)
 manifest "${watched[@]}" >"$scratch/host"
 
-note "sequencing"
-expect 0 -- "$floe" sequence -o "$scratch/v.floe" --name vendor --report "$scratch/v.json" --launch vendor \
-	--config /etc/vendor/vendor.conf -- sh ./install.sh
-same_as_before "$scratch/host" "${watched[@]}"
-! pgrep -u "$(id -u)" -f '^sleep 1000$' >/dev/null || fail "the installer's background process lives on"
-python3 - "$scratch/v.json" <<-'PY' || { cat "$scratch/v.json"; fail "the report"; }
-	import json, os, sys
-	r = json.load(open(sys.argv[1]))
-	m = r["manifest"]
-	assert m["default_command"] == "vendor", m
-	assert {c["name"] for c in m["commands"]} >= {"vendor", "hello", "hello2"}, m
-	assert m["desktop_files"] == ["/usr/share/applications/vendor.desktop"], m
-	assert m["config_files"] == [{"path": "/etc/vendor/vendor.conf", "lens": "ini"}], m
-	left = {p for rule in r["left_out"] for p in rule["paths"]}
-	assert {"/var/log/vendor.log", "/var/cache/vendor/c", "/tmp/vendor.tmp", "/etc/passwd"} <= left, left
-	notes = "\n".join(r["not_virtualised"])
-	for word in ('user "vendor"', "vendor.service", "/opt/vendor/bin/hello runs without its set-user-id"):
-	    assert word in notes, (word, notes)
-	assert "policy-rc.d" not in json.dumps(r)
-	if os.path.exists("/etc/issue"):
-	    assert r["taken"]["deleted"] >= 1, r["taken"]
-PY
+sequence_it() { # ENGINE
+	expect 0 -- "$floe" sequence --engine "$1" -o "$scratch/v.floe" --name vendor --report "$scratch/v.json" --launch vendor \
+		--config /etc/vendor/vendor.conf -- sh ./install.sh
+	same_as_before "$scratch/host" "${watched[@]}"
+	! pgrep -u "$(id -u)" -f '^sleep 1000$' >/dev/null || fail "the installer's background process lives on"
+	python3 - "$scratch/v.json" <<-'PY' || { cat "$scratch/v.json"; fail "the report"; }
+		import json, os, sys
+		r = json.load(open(sys.argv[1]))
+		m = r["manifest"]
+		assert m["default_command"] == "vendor", m
+		assert {c["name"] for c in m["commands"]} >= {"vendor", "hello", "hello2"}, m
+		assert m["desktop_files"] == ["/usr/share/applications/vendor.desktop"], m
+		assert m["config_files"] == [{"path": "/etc/vendor/vendor.conf", "lens": "ini"}], m
+		left = {p for rule in r["left_out"] for p in rule["paths"]}
+		assert {"/var/log/vendor.log", "/var/cache/vendor/c", "/tmp/vendor.tmp", "/etc/passwd"} <= left, left
+		notes = "\n".join(r["not_virtualised"])
+		for word in ('user "vendor"', "vendor.service", "/opt/vendor/bin/hello runs without its set-user-id"):
+		    assert word in notes, (word, notes)
+		assert "policy-rc.d" not in json.dumps(r)
+		if os.path.exists("/etc/issue"):
+		    assert r["taken"]["deleted"] >= 1, r["taken"]
+	PY
+}
+for engine in fuse auto; do
+	note "sequencing, engine $engine"
+	sequence_it "$engine"
+done
 
 note "running"
 status=0
@@ -93,8 +98,10 @@ expect 0 -- "$floe" sequence -q -o "$scratch/f.floe" --keep-going -- sh -c 'echo
 
 note "interrupted at any moment"
 sessions=$home/.cache/floe/sequence
-for delay in 0.02 0.1 0.3 0.6; do
-	"$floe" sequence -q -o "$scratch/i.floe" --launch 'sleep 20' -- sh -c 'cp /bin/true /opt/t; sleep 0.2; cp /bin/true /opt/u' \
+interrupt_after() { # SECONDS ENGINE
+	local delay=$1 engine=$2
+
+	"$floe" sequence -q --engine "$engine" -o "$scratch/i.floe" --launch 'sleep 20' -- sh -c 'cp /bin/true /opt/t; sleep 0.2; cp /bin/true /opt/u' \
 		>/dev/null 2>&1 &
 	pid=$!
 	sleep "$delay"
@@ -104,20 +111,31 @@ for delay in 0.02 0.1 0.3 0.6; do
 	[ "$status" != 0 ] || fail "interrupted after $delay s, and ended with success"
 	[ ! -e "$scratch/i.floe" ] || fail "interrupted after $delay s, and left a package"
 	[ -z "$(ls -A "$sessions" 2>/dev/null)" ] || { ls -A "$sessions"; fail "interrupted after $delay s: leftovers"; }
+}
+for delay in 0.02 0.1 0.3 0.6; do
+	interrupt_after "$delay" auto
+	interrupt_after "$delay" fuse
 done
 
-note "killed: the next run cleans up"
-setsid "$floe" sequence -q -o "$scratch/k.floe" -- sh -c 'echo x >/opt/x; exec sleep 987' >/dev/null 2>&1 &
-pid=$!
-until_true 20 pgrep -u "$(id -u)" -f '^sleep 987$' >/dev/null || fail "the installer does not start"
-kill -KILL "$pid"
 gone() { ! pgrep -u "$(id -u)" -f '^sleep 987$' >/dev/null; }
-until_true 10 gone || fail "the installer outlives floe"
-until_true 10 sh -c "! pgrep -u $(id -u) -f '^[^ ]*$FLOE_BUILD/libexec/floe/floe-host-view' >/dev/null" || fail "a host view stays"
-[ -n "$(ls -A "$sessions")" ] || fail "nothing left to clean: this test tests nothing"
-expect 0 -- "$floe" sequence -q -o "$scratch/k.floe" -- sh -c 'echo x >/opt/x'
-[ -z "$(ls -A "$sessions")" ] || { ls -A "$sessions"; fail "a dead run's directory stayed"; }
-! grep -q "$sessions" /proc/self/mountinfo || fail "mounts stayed"
+same_servers() { [ "$(floe_pids floe-union-server)" = "$servers" ]; } # the holder may have one, too
+kill_it() { # ENGINE
+	servers=$(floe_pids floe-union-server)
+	setsid "$floe" sequence -q --engine "$1" -o "$scratch/k.floe" -- sh -c 'echo x >/opt/x; exec sleep 987' >/dev/null 2>&1 &
+	pid=$!
+	until_true 20 pgrep -u "$(id -u)" -f '^sleep 987$' >/dev/null || fail "the installer does not start"
+	kill -KILL "$pid"
+	until_true 10 gone || fail "the installer outlives floe"
+	until_true 10 same_servers || fail "a server stays"
+	[ -n "$(ls -A "$sessions")" ] || fail "nothing left to clean: this test tests nothing"
+	expect 0 -- "$floe" sequence -q -o "$scratch/k.floe" -- sh -c 'echo x >/opt/x'
+	[ -z "$(ls -A "$sessions")" ] || { ls -A "$sessions"; fail "a dead run's directory stayed"; }
+	! grep -q "$sessions" /proc/self/mountinfo || fail "mounts stayed"
+}
+for engine in auto fuse; do
+	note "killed, engine $engine: the next run cleans up"
+	kill_it "$engine"
+done
 
 note "--keep shows what the installer wrote"
 expect 0 -- "$floe" sequence -q -o "$scratch/k.floe" --keep "$scratch/kept" -- sh -c 'echo x >/opt/x'
