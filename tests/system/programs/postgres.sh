@@ -7,7 +7,7 @@ bin=$(find /usr/lib/postgresql/*/bin -maxdepth 0 | tail -n 1)
 export PGDATA=$PWD/data PGDATABASE=postgres
 PGHOST=$(mktemp -d /tmp/pg.XXXXXX) # a socket's name is short
 export PGHOST
-trap '"$bin/pg_ctl" -m immediate stop >/dev/null 2>&1; rm -rf "$PGHOST"' EXIT
+trap '"$bin/pg_ctl" -m immediate stop >/dev/null 2>&1 || true; rm -rf "$PGHOST"' EXIT
 
 start() { "$bin/pg_ctl" -w -t 120 -o "-k $PGHOST -h ''" -l server.log start >/dev/null || { tail server.log; return 1; }; }
 sql() { "$bin/psql" -XAtc "$1"; }
@@ -37,9 +37,7 @@ if [ "${1:-}" = forever ]; then
 	exit
 fi
 took 'pgbench -i' "$bin/pgbench" -i -q -s 5 >init.log 2>&1
-grep '^took' init.log || true
 took 'pgbench' "$bin/pgbench" -c 4 -j 2 -t 250 >bench.log
-grep '^took' bench.log
 want=$(sql 'select sum(abalance) from pgbench_accounts')
 "$bin/pg_ctl" -m immediate stop >/dev/null # committed is committed: it recovers from its log
 start

@@ -3,15 +3,16 @@
 # What the programs of union_programs.sh stand on. Read by `.`; they run in the directory WORK, with HOST and
 # PACKAGE as read-only places that an environment lets them write to.
 set -e -o pipefail
+exec 9>&1
 
-# took WHAT COMMAND...: runs it and says how long it took.
+# took WHAT COMMAND...: runs it and says how long it took, wherever its output goes.
 took() {
 	local what=$1 began
 
 	shift
 	began=$(date +%s%N)
 	"$@"
-	echo "took|$what|$((($(date +%s%N) - began) / 1000000))"
+	echo "took|$what|$((($(date +%s%N) - began) / 1000000))" >&9
 }
 
 # Something that must be the same wherever the program runs.
