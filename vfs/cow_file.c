@@ -226,6 +226,14 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 	return 0;
 }
 
+void cow_file_hold(struct cow_union *u, uint64_t node)
+{
+	struct cow_file *f;
+
+	if (cow_file_ref(u, node, &f) == 0)
+		cow_file_unref(u, f);
+}
+
 int cow_file_add(struct cow_union *u, uint64_t node, int fd, struct cow_file **ret)
 {
 	struct entry *x = entry_new(node);

@@ -182,6 +182,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 					  : cow_tree_lookup(u, parent, name, &entry, &is_volatile);
 
 	if (sys != ENOENT) {
+		if (!sys && entry.is_volatile && S_ISREG(entry.st.st_mode))
+			cow_file_hold(u, entry.id);
 		cow_ops_reply_entry(req, sys, &entry);
 		return;
 	}
