@@ -98,6 +98,10 @@ struct cow_layer {
 	struct cow_layer_index index;
 	/* Reading may wait for the network: worth a lazy copy-up. Implies is_immutable. */
 	bool is_streamed;
+	/* Asked a few times a second while a wait for the network that brings no such question lasts: of a
+	 * copy-up, of a write. NULL: it lasts. */
+	bool (*is_over)(void *arg);
+	void *is_over_arg;
 	/* What lazy files and links of the upper remember this layer by: for a package "package:ROOTHEX",
 	 * for the host "host", for a frozen upper "frozen:ID". Owned. */
 	char *key;

@@ -215,6 +215,10 @@ static int package_read(struct cow_layer *l, const struct cow_handle *h, uint64_
 		return sys;
 	if (!S_ISREG(inode.mode))
 		return EISDIR;
+	if (!is_over) {
+		is_over = l->is_over;
+		arg = l->is_over_arg;
+	}
 	if (stream_package_read(p->package, &inode, off, size, buf, ret_got, is_over, arg, &why) < 0)
 		return why.code == ERR_NOTFOUND ? EIO : errno_of(&why);
 	return 0;

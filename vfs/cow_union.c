@@ -259,6 +259,22 @@ static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, 
 	return 0;
 }
 
+/* Who is killed does not wait for the network until it is back. */
+static bool is_over(void *arg)
+{
+	struct cow_union *u = arg;
+
+	return atomic_load(&u->is_stopping) || vfs_fuse_current_is_dying(u->session);
+}
+
+static void set_is_over(struct cow_union *u, bool (*fn)(void *arg))
+{
+	for (unsigned i = 1; i <= u->layer_count; i++) {
+		u->layers[i]->is_over = fn;
+		u->layers[i]->is_over_arg = u;
+	}
+}
+
 int cow_union_open(int fuse_fd, const struct cow_union_opt *opt, struct cow_union **ret, struct err *e)
 {
 	struct cow_union *u = mem_alloc(1, sizeof(*u), e);
@@ -289,6 +305,7 @@ int cow_union_open(int fuse_fd, const struct cow_union_opt *opt, struct cow_unio
 		cow_union_close(u);
 		return -1;
 	}
+	set_is_over(u, is_over);
 	/* The caller's memory is not looked at after this call. */
 	u->opt.takeover_init = NULL;
 	u->opt.upper = u->opt.work = NULL;
@@ -314,6 +331,7 @@ void cow_union_close(struct cow_union *u)
 {
 	if (!u)
 		return;
+	set_is_over(u, NULL);
 	cow_notices_close(u->notices);
 	vfs_fuse_session_close(u->session);
 	cow_lists_close(u->lists);

@@ -41,6 +41,7 @@ static const uint64_t unique_resend = UINT64_C(1) << 63; /* FUSE_UNIQUE_RESEND, 
 static _Thread_local struct {
 	uint64_t unique;
 	bool is_resent, kills_suid;
+	pid_t pid; /* who waits; 0 = nobody, or no request */
 } current;
 
 struct vfs_fuse_session {
@@ -260,6 +261,7 @@ static void handle(struct vfs_fuse_session *s, const struct fuse_buf *buf)
 		raw.body_len = buf->size - sizeof(*in);
 		current.unique = in->unique & ~unique_resend;
 		current.is_resent = in->unique & unique_resend;
+		current.pid = (pid_t)in->pid;
 		current.kills_suid = says_kill_suid(in, raw.body, raw.body_len);
 		if (s->opt.on_raw && in->opcode >= FIRST_RAW && in->opcode < CUSE_INIT &&
 		    atomic_load(&s->is_serving) && s->opt.on_raw(s, s->opt.owner, &raw))
@@ -379,6 +381,7 @@ static void *serve_main(void *arg)
 			break;
 		mark_busy(s);
 		handle(s, &buf);
+		current.pid = 0;
 		mark_idle(s);
 		if (s->opt.linger)
 			linger(s);
@@ -437,6 +440,16 @@ int vfs_fuse_session_run(struct vfs_fuse_session *s, struct err *e)
 		return -1;
 	}
 	return 0;
+}
+
+bool vfs_fuse_session_is_stopping(struct vfs_fuse_session *s)
+{
+	return atomic_load(&s->is_stopping);
+}
+
+pid_t vfs_fuse_current_pid(void)
+{
+	return current.pid;
 }
 
 void vfs_fuse_session_stop(struct vfs_fuse_session *s)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -79,8 +80,14 @@ uint64_t vfs_fuse_unique(const struct fuse_req *req);
  * HANDLE_KILLPRIV_V2 flag; libfuse 3.14 drops what the kernel says). */
 bool vfs_fuse_kills_suid(const struct fuse_req *req);
 
-/* True when the process that waits for the answer is being killed. A signal that it survives is no
- * reason to give up: a page fault would become a SIGBUS. Cheap unless the request was interrupted. */
+/* True when the process that waits for the answer is being killed, or the session ends. A signal that it
+ * survives is no reason to give up: a page fault would become a SIGBUS. Cheap unless the request was
+ * interrupted. */
 bool vfs_fuse_is_dying(struct fuse_req *req);
+/* The same of the request that the calling thread is handling, if any, in session `s`; not so cheap. Not for
+ * reads: who else waits for the same page would get an error. */
+bool vfs_fuse_current_is_dying(struct vfs_fuse_session *s);
+bool vfs_fuse_session_is_stopping(struct vfs_fuse_session *s); /* any thread */
+pid_t vfs_fuse_current_pid(void);                              /* 0: none waits */
 
 #endif

@@ -20,16 +20,15 @@ static uint64_t signal_set(const char *status, const char *name)
 	return line ? strtoull(line + strlen(name), NULL, 16) : 0;
 }
 
-bool vfs_fuse_is_dying(struct fuse_req *req)
+static bool is_dying(pid_t pid)
 {
 	const uint64_t kill_bit = UINT64_C(1) << (SIGKILL - 1), quit_bit = UINT64_C(1) << (SIGQUIT - 1);
-	pid_t pid = fuse_req_ctx(req)->pid;
 	char path[64], status[4096];
 	uint64_t pending, held;
 	auto_fd int fd = -1;
 	ssize_t n;
 
-	if (!fuse_req_interrupted(req) || pid <= 0)
+	if (pid <= 0)
 		return false;
 	(void)snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -45,4 +44,16 @@ bool vfs_fuse_is_dying(struct fuse_req *req)
 	held = signal_set(status, "\nSigBlk:") | signal_set(status, "\nSigIgn:") |
 	       signal_set(status, "\nSigCgt:");
 	return (pending & kill_bit) || (pending & quit_bit & ~held);
+}
+
+bool vfs_fuse_is_dying(struct fuse_req *req)
+{
+	if (vfs_fuse_session_is_stopping(fuse_req_userdata(req)))
+		return true;
+	return fuse_req_interrupted(req) && is_dying(fuse_req_ctx(req)->pid);
+}
+
+bool vfs_fuse_current_is_dying(struct vfs_fuse_session *s)
+{
+	return vfs_fuse_session_is_stopping(s) || is_dying(vfs_fuse_current_pid());
 }
