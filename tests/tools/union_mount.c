@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mounts a union without a holder, for tests, and runs a command in it:
  *
- *   union_mount --engine plain|overlay|fuse [--lower DIR]... [--frozen DIR]... [--upper DIR --work DIR]
- *               [--map-owners] [--root] [--kill-every MS] [--fds N] [--threads N] TARGET -- COMMAND...
+ *   union_mount --engine plain|overlay|fuse [--lower DIR]... [--frozen DIR]... [--package SOURCE]...
+ *               [--cache DIR] [--fail-after SECONDS] [--upper DIR --work DIR] [--map-owners] [--root]
+ *               [--kill-every MS] [--fds N] [--threads N] TARGET -- COMMAND...
  *
- * Layers are given topmost first; a frozen one is an upper that nobody writes any more. The command runs with
- * TARGET as its current directory, in a mount namespace (for users other than root also a user namespace,
- * with themselves or, --root, 0 as the only user) and a process namespace that ends with this process. With
- * --kill-every the server gets SIGKILL that often, now and then while it is still starting, and another goes
- * on at the same descriptor, as the holder's would.
+ * Layers are given topmost first; a frozen one is an upper that nobody writes any more. Packages (fuse only)
+ * are opened whoever signed them, and not read ahead; without their server they are waited for, or not for
+ * longer than --fail-after. The command runs with TARGET as its current directory, in a mount namespace (for
+ * users other than root also a user namespace, with themselves or, --root, 0 as the only user) and a process
+ * namespace that ends with this process. With --kill-every the server gets SIGKILL that often, now and then
+ * while it is still starting, and another goes on at the same descriptor, as the holder's would.
  *
  * Exit status: the command's; 125 when something here failed; 126 when a server ended by itself; 77 when this
  * build has no such engine. */
@@ -33,24 +35,26 @@
 #include "vfs/fuse_mount.h"
 #include "vfs/overlay.h"
 #ifdef FLOE_HAS_COW
+#include "streaming/package.h"
 #include "vfs/cow_union.h"
 #endif
 
 enum engine { ENGINE_PLAIN, ENGINE_OVERLAY, ENGINE_FUSE };
 enum { LAYERS_MAX = 8, INIT_MAX = 1024, FAILED = 125, SERVER_DIED = 126, SKIPPED = 77 };
 
+enum layer_kind { LAYER_HOST, LAYER_FROZEN, LAYER_PACKAGE };
 struct layer {
-	char *path;
-	bool is_frozen;
+	char *path; /* of a package: its source */
+	enum layer_kind kind;
 };
 
 static struct {
 	enum engine engine;
 	struct layer layers[LAYERS_MAX];
 	size_t layer_count;
-	char *upper, *work, *target;
+	char *upper, *work, *target, *cache;
 	bool map_owners, is_root;
-	unsigned kill_every_ms, fds, threads;
+	unsigned kill_every_ms, fds, threads, fail_after_s;
 	char **command;
 } opt;
 
@@ -121,21 +125,56 @@ static void tell_serving(void *arg, const uint8_t *init, size_t len)
 		_exit(FAILED);
 }
 
-static void open_layers(struct cow_layer **ret)
+static struct {
+	struct stream_package *at[LAYERS_MAX];
+	size_t count;
+	struct stream_cache *cache;
+} packages;
+
+static struct cow_layer *open_package(const char *source)
 {
+	struct stream_package_opt o = { .no_prefetch = true, .fail_after_s = opt.fail_after_s };
+	struct stream_package **p = &packages.at[packages.count++];
+	struct cow_layer *l = NULL;
+	struct err e;
+
+	if (opt.cache && !packages.cache && stream_cache_open(opt.cache, &packages.cache, &e) < 0)
+		die_of(&e);
+	o.cache = packages.cache;
+	if (stream_package_open(source, &o, p, &e) < 0 || cow_layer_package_open(*p, NULL, &l, &e) < 0)
+		die_of(&e);
+	return l;
+}
+
+static void close_packages(void)
+{
+	for (size_t i = 0; i < packages.count; i++)
+		stream_package_close(packages.at[i]);
+	stream_cache_close(packages.cache);
+}
+
+/* Those of directories are numbered from below, so that they stay the same when one comes on top. */
+static struct cow_layer *open_directory(size_t i)
+{
+	bool is_frozen = opt.layers[i].kind == LAYER_FROZEN;
+	int fd = open(opt.layers[i].path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct cow_layer *l;
 	struct err e;
 	char key[32];
 
-	for (size_t i = 0; i < opt.layer_count; i++) {
-		int fd = open(opt.layers[i].path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		die(opt.layers[i].path);
+	(void)snprintf(key, sizeof(key), is_frozen ? "frozen:%zu" : "host:%zu", opt.layer_count - i);
+	if (cow_layer_dir_open(fd, is_frozen, key, &l, &e) < 0)
+		die_of(&e);
+	return l;
+}
 
-		if (fd < 0)
-			die(opt.layers[i].path);
-		(void)snprintf(key, sizeof(key), opt.layers[i].is_frozen ? "frozen:%zu" : "host:%zu",
-			       opt.layer_count - i);
-		if (cow_layer_dir_open(fd, opt.layers[i].is_frozen, key, &ret[i], &e) < 0)
-			die_of(&e);
-	}
+static void open_layers(struct cow_layer **ret)
+{
+	for (size_t i = 0; i < opt.layer_count; i++)
+		ret[i] = opt.layers[i].kind == LAYER_PACKAGE ? open_package(opt.layers[i].path)
+							     : open_directory(i);
 }
 
 static int serve(void)
@@ -171,6 +210,7 @@ static int serve(void)
 	cow_union_close(u);
 	for (size_t i = 0; i < opt.layer_count; i++)
 		cow_layer_close(layers[i]);
+	close_packages();
 	return 0;
 }
 #else
@@ -212,8 +252,13 @@ static void mount_overlay(void)
 	};
 	struct err e;
 
-	for (size_t i = 0; i < opt.layer_count; i++)
+	for (size_t i = 0; i < opt.layer_count; i++) {
+		if (opt.layers[i].kind == LAYER_PACKAGE) {
+			errno = ENOTSUP;
+			die("a package as a layer of this engine");
+		}
 		l.lower[i] = opt.layers[i].path;
+	}
 	if (vfs_overlay_mount(&l, &e) < 0)
 		die_of(&e);
 }
@@ -373,8 +418,9 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: union_mount --engine plain|overlay|fuse [--lower DIR]... [--frozen DIR]...\n"
-		"       [--upper DIR --work DIR] [--map-owners] [--root] [--kill-every MS] [--fds N]\n"
-		"       [--threads N] TARGET -- COMMAND...\n");
+		"       [--package SOURCE]... [--cache DIR] [--fail-after SECONDS] [--upper DIR --work DIR]\n"
+		"       [--map-owners] [--root] [--kill-every MS] [--fds N] [--threads N] TARGET -- "
+		"COMMAND...\n");
 	exit(FAILED);
 }
 
@@ -399,11 +445,12 @@ static void take_engine(const char *name)
 	usage();
 }
 
-static void add_layer(const char *path, bool is_frozen)
+static void add_layer(char *path, enum layer_kind kind)
 {
-	if (opt.layer_count == LAYERS_MAX)
+	if (opt.layer_count == LAYERS_MAX || !path)
 		usage();
-	opt.layers[opt.layer_count++] = (struct layer){ whole_path(path), is_frozen };
+	opt.layers[opt.layer_count++] =
+		(struct layer){ kind == LAYER_PACKAGE ? path : whole_path(path), kind };
 }
 
 static unsigned number(const char *text)
@@ -423,9 +470,15 @@ static void take_options(char **arg)
 		else if (strcmp(name, "engine") == 0)
 			take_engine(*++arg);
 		else if (strcmp(name, "lower") == 0)
-			add_layer(*++arg, false);
+			add_layer(*++arg, LAYER_HOST);
 		else if (strcmp(name, "frozen") == 0)
-			add_layer(*++arg, true);
+			add_layer(*++arg, LAYER_FROZEN);
+		else if (strcmp(name, "package") == 0)
+			add_layer(*++arg, LAYER_PACKAGE);
+		else if (strcmp(name, "cache") == 0)
+			opt.cache = *++arg;
+		else if (strcmp(name, "fail-after") == 0)
+			opt.fail_after_s = number(*++arg);
 		else if (strcmp(name, "upper") == 0)
 			opt.upper = whole_path(*++arg);
 		else if (strcmp(name, "work") == 0)
