@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -90,30 +89,6 @@ int launch_server_enter(enum launch_server_power power, struct err *e)
 	quieten_signals();
 	crash_listen(NULL);
 	return drop_power(power, e);
-}
-
-static void *watch_main(void *arg)
-{
-	struct err ignored;
-
-	for (;;) {
-		auto_wire_in struct wire_in m = WIRE_IN_INIT;
-
-		if (wire_recv(LAUNCH_SERVER_FD, &m, &ignored) <= 0)
-			_exit(0);
-	}
-	return arg;
-}
-
-int launch_server_exit_with_holder(struct err *e)
-{
-	pthread_t thread;
-	int sys = pthread_create(&thread, NULL, watch_main, NULL);
-
-	if (sys)
-		return err_sys(e, sys, "start a thread");
-	(void)pthread_detach(thread);
-	return 0;
 }
 
 void launch_server_send(const struct wire_out *m)

@@ -21,10 +21,6 @@ enum launch_server_power {
  * no_new_privs, only descriptors 0 to 3 left. ERR_USAGE when descriptor 3 is not a socket. */
 int launch_server_enter(enum launch_server_power power, struct err *e) FLOE_MUST_USE;
 
-/* Ends the process as soon as the holder closes its end; what it says meanwhile is not heard: for
- * servers that have nothing more to be told. Starts a thread. */
-int launch_server_exit_with_holder(struct err *e) FLOE_MUST_USE;
-
 /* Any thread. A holder that cannot be told anything is gone: the process ends. */
 void launch_server_send(const struct wire_out *m);
 /* Sends the error to the holder. Any thread. */

@@ -24,7 +24,7 @@
  *                                     [--source SOURCE --root-digest HEX [--home PATH] [--trust-once]
  *                                      [--offline] [--fail-after SECONDS]] [--host PATH] [--map-owners]
  *   Layers, topmost first: the upper, frozen uppers in the order given, the package, the host. Without an
- *   upper nothing can be written. The package must have the root digest that its server has told. An error
+ *   upper nothing can be written; with only --host it is the host view that overlays stand on. The package must have the root digest that its server has told. An error
  *   can come at any time before "serving".
  *   holder: type=serve      uid gid [init=BYTES]; fd 0: /dev/fuse, mounted; fd 1: the node table, a memfd,
  *                           empty or as a dead server left it (then with init); fd 2 (may be missing): a lock
@@ -46,10 +46,7 @@
  *   holder: type=harvest                        an application has ended
  *   server: type=harvested  changes
  *
- * Host view, as the sequencer uses it (the holder's is a union server with only --host):
- *                                     floe-host-view --root PATH
- *   holder: type=serve      uid gid; fd 0: /dev/fuse, mounted
- *   server: type=serving */
+ * The sequencer speaks as the holder does, and replaces no server. */
 #ifndef FLOE_LAUNCH_SERVER_PROTOCOL_H
 #define FLOE_LAUNCH_SERVER_PROTOCOL_H
 

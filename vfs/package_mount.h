@@ -8,7 +8,7 @@
  * character devices 0:0, as overlayfs expects of a lower layer. The tree is shown exactly as it is in
  * the index: "@home" is an ordinary top-level directory here; the union places it.
  *
- * <fuse_lowlevel.h> is included only in package_mount.c and host_view.c (and their parts). */
+ * <fuse_lowlevel.h> is included only in package_mount.c and its parts. */
 #ifndef FLOE_VFS_PACKAGE_MOUNT_H
 #define FLOE_VFS_PACKAGE_MOUNT_H
 

@@ -20,7 +20,7 @@
  *   TARGET/.floe     tmpfs with what floe itself shows the application
  *
  * With overlay, a host directory with mounts inside it, or on a file system that overlayfs refuses, is shown
- * through the host view (vfs/host_view.h) instead of directly.
+ * through the host view (a union of the host alone, vfs/cow_union.h) instead of directly.
  *
  * Must run in a mount namespace of our own, with CAP_SYS_ADMIN there, single-threaded. On failure
  * everything mounted so far at and below TARGET is detached. libc only. */

@@ -81,11 +81,11 @@ class Server:
             if said["type"].decode() == kind:
                 return said
 
-    def serve(self, fuse_fd, init=None):
+    def serve(self, fuse_fd, init=None, table=None):
         fields = [("type", "serve"), ("uid", os.geteuid()), ("gid", os.getegid())]
         if init:
             fields.append(("init", init))
-        self.send(fields, [fuse_fd])
+        self.send(fields, [fuse_fd] if table is None else [fuse_fd, table])
         return self.hear("serving").get("init")
 
     def stats(self):

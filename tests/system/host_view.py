@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the host view, inside a mount namespace; see mount_host_view.sh. usage: mount_host_view.py SCRATCH"""
+"""Checks of the host view, inside a mount namespace; see host_view.sh. usage: host_view.py SCRATCH"""
 import filecmp
 import os
 import stat
@@ -26,18 +26,26 @@ def write(path, text):
         f.write(text)
 
 
-def start(root):
-    os.makedirs(MOUNT, exist_ok=True)
-    fd = holder.mount_fuse(MOUNT, "host")
-    server = holder.Server("floe-host-view", "--root", root)
-    server.serve(fd)
-    os.close(fd)
-    return server
+class View:
+    """The mounted view of `root`, and what a holder keeps to replace its server."""
 
+    def __init__(self, root):
+        os.makedirs(MOUNT, exist_ok=True)
+        self.args = ["--host", root] + ([] if IS_ROOT_EVERYWHERE else ["--map-owners"])
+        self.fuse = holder.mount_fuse(MOUNT, "host")
+        self.table = os.memfd_create("nodes")
+        self.server = holder.Server("floe-union-server", *self.args)
+        self.init = self.server.serve(self.fuse, table=self.table)
 
-def end(server):
-    check("the mount goes away", holder.LIBC.umount2(MOUNT.encode(), 0) == 0)
-    check("and the server with it", server.process.wait(timeout=10) == 0)
+    def replace(self):
+        self.server.kill()
+        self.server = holder.Server("floe-union-server", *self.args)
+        self.server.serve(self.fuse, self.init, self.table)
+
+    def end(self):
+        os.close(self.fuse)
+        check("the mount goes away", holder.LIBC.umount2(MOUNT.encode(), 0) == 0)
+        check("and the server with it", self.server.process.wait(timeout=10) == 0)
 
 
 def soon(condition):
@@ -79,15 +87,14 @@ def text(path):
         return f.read()
 
 
-def modes():
+def attributes():
     st = os.stat(f"{MOUNT}/read-only")
-    check("owner and mode are usable", (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) ==
-          (os.geteuid(), os.getegid(), 0o644))
+    check("owner and mode", (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) ==
+          (os.geteuid(), os.getegid(), 0o444))
     check("hard links count", os.stat(f"{MOUNT}/plain").st_nlink == 2 and
           os.stat(f"{MOUNT}/plain").st_ino == os.stat(f"{MOUNT}/hard-link").st_ino)
     check("a link is a link", os.readlink(f"{MOUNT}/link") == "plain" and text(f"{MOUNT}/link") == "plain")
     check("a FIFO is a FIFO", stat.S_ISFIFO(os.lstat(f"{MOUNT}/fifo").st_mode))
-    check("modes of directories are usable", stat.S_IMODE(os.stat(f"{MOUNT}/closed").st_mode) == 0o700)
     # Root of a namespace keeps the right to read what is its user's own, whatever the mode.
     check("own files are shown whatever their mode", text(f"{MOUNT}/secret") == "secret" and
           os.listdir(f"{MOUNT}/closed") == ["inside"] and text(f"{MOUNT}/listable/inside") == "inside")
@@ -102,6 +109,33 @@ def forbidden():
     if os.stat("/root").st_uid != os.geteuid() and not os.access("/root", os.R_OK):
         check("an unreadable directory is empty", os.listdir(f"{MOUNT}/root") == [] and
               not os.path.exists(f"{MOUNT}/root/.bashrc"))
+
+
+def foreign():
+    """Who owns it, for root of a user namespace; the true owner for root."""
+    st, host = os.stat(f"{MOUNT}/etc/passwd"), os.stat("/etc/passwd")
+    want = (host.st_uid, host.st_gid) if IS_ROOT_EVERYWHERE else (os.geteuid(), os.getegid())
+    check("owners of what is root's", (st.st_uid, st.st_gid, st.st_mode) == (*want, host.st_mode))
+
+
+def own_mounts():
+    """The view does not show itself, or whoever walked through it would never end."""
+    above, name = os.path.split(MOUNT)
+    check("floe's own mounts are left out", os.path.isdir(f"{MOUNT}{SCRATCH}/tree") and
+          not os.path.lexists(f"{MOUNT}{MOUNT}") and name not in os.listdir(f"{MOUNT}{above}"))
+
+
+def replaced(view):
+    """A server that is killed is replaced, and who has files open notices nothing."""
+    with open(f"{MOUNT}/etc/passwd") as f, open(f"{MOUNT}{TREE}/read-only") as unread:
+        begin = f.read(10)
+        names = os.listdir(f"{MOUNT}/usr")
+        for _ in range(3):
+            view.replace()
+            os.listdir(f"{MOUNT}/usr/share")
+        check("open files outlive the server", begin + f.read() == text("/etc/passwd") and
+              unread.read() == "read-only")
+        check("so do names", os.listdir(f"{MOUNT}/usr") == names)
 
 
 def deep_tree():
@@ -135,8 +169,15 @@ def changes():
     os.unlink(f"{TREE}/new")
     os.mkdir(f"{TREE}/new")
     check("a directory in place of a file", soon(lambda: os.path.isdir(f"{MOUNT}/new")))
+    write(f"{TREE}/leaving", "leaving")
+    check("another new file", soon(lambda: os.path.exists(f"{MOUNT}/leaving")))
+    left = open(f"{MOUNT}/leaving")
     os.unlink(f"{TREE}/changing")
-    check("a deleted file", soon(lambda: not os.path.exists(f"{MOUNT}/changing")))
+    os.unlink(f"{TREE}/leaving")
+    check("a deleted file", soon(lambda: not os.path.exists(f"{MOUNT}/changing") and
+                                 not os.path.exists(f"{MOUNT}/leaving")))
+    check("who has it open reads it, though it never did before", left.read() == "leaving")
+    left.close()
     os.makedirs(f"{TREE}/mounted")
     holder.mount("tmpfs", f"{TREE}/mounted", "tmpfs")
     write(f"{TREE}/mounted/x", "in a mount")
@@ -177,19 +218,21 @@ def same_as_host(top):
 
 
 small_tree()
-view = start(TREE)
-modes()
+view = View(TREE)
+attributes()
 deep_tree()
 changes()
-end(view)
+view.end()
 os.chmod(f"{TREE}/closed", 0o700)
 os.chmod(f"{TREE}/listable", 0o700)
-view = start("/")
+view = View("/")
+foreign()
+own_mounts()
 for part in ("/usr/lib/python3", "/usr/share/perl5"):
     if os.path.isdir(part):
         same_as_host(part)
 forbidden()
 overlay_on_top()
-view.leave()
-
+replaced(view)
+check("without a holder the server leaves", view.server.leave() == 0)
 holder.LIBC.umount2(MOUNT.encode(), 2)
