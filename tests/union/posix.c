@@ -9,8 +9,6 @@ static const struct case_difference differences[] = {
 	  true },
 	{ "overlay", "times_after_failures", "a call that fails may have copied up, which shows in ctime",
 	  true },
-	{ "fuse", "times_after_failures", "a rename that fails may have copied up, which shows in ctime",
-	  true },
 	{ NULL, NULL, NULL, false },
 };
 

@@ -603,6 +603,25 @@ static void renames_that_were_begun_are_told(void **state)
 	close_table(&t);
 }
 
+static void requests_are_noted(void **state)
+{
+	struct table t = open_table();
+
+	(void)state;
+	assert_int_equal(cow_nodes_noted(t.t, 2), 0);
+	cow_nodes_note(t.t, 2, 7);
+	cow_nodes_note(t.t, 4, 9);
+	reopen(&t);
+	assert_int_equal(cow_nodes_noted(t.t, 2), 7);
+	assert_int_equal(cow_nodes_noted(t.t, 4), 9);
+	assert_int_equal(cow_nodes_noted(t.t, 6), 0);
+	for (uint64_t unique = 6; unique < 2000; unique += 2)
+		cow_nodes_note(t.t, unique, 1);
+	assert_int_equal(cow_nodes_noted(t.t, 2), 0); /* long ago: another has its place */
+	assert_int_equal(cow_nodes_noted(t.t, 1998), 1);
+	close_table(&t);
+}
+
 /* ---- all of it */
 
 static void count_node(void *arg, const struct cow_node *n)
@@ -714,6 +733,7 @@ int main(void)
 		cmocka_unit_test(renames_exchange),
 		cmocka_unit_test(renames_meet_lookups),
 		cmocka_unit_test(renames_that_were_begun_are_told),
+		cmocka_unit_test(requests_are_noted),
 		cmocka_unit_test(many_nodes_take_little),
 		cmocka_unit_test(others_tables_are_refused),
 	};
