@@ -485,6 +485,12 @@ static int copy_lost(struct cow_union *u, const struct cow_node *n, enum cow_cop
 
 	if (!S_ISREG(n->type))
 		return ESTALE;
+	cow_orphan_text(n->id, text);
+	if (n->flags & COW_NODE_ORPHAN) { /* copied by a server that died before the table could follow */
+		sys = follow_name(u, n, cow_orphans_dir(u->upper), text);
+		cow_file_forget(u, n->id);
+		return sys;
+	}
 	sys = cow_file_ref(u, n->id, &f);
 	if (sys)
 		return sys;
@@ -500,8 +506,11 @@ static int copy_lost(struct cow_union *u, const struct cow_node *n, enum cow_cop
 		cow_temp_drop(u->upper, &t);
 		return sys;
 	}
-	cow_orphan_text(n->id, text);
 	sys = cow_temp_place(u->upper, &t, cow_orphans_dir(u->upper), text);
+	if (sys == EEXIST) { /* as above, but for the flag: nobody has written to it */
+		cow_orphan_remove(u->upper, n->id);
+		sys = cow_temp_place(u->upper, &t, cow_orphans_dir(u->upper), text);
+	}
 	if (!sys)
 		sys = cow_nodes_set_flags(u->nodes, n->id, COW_NODE_ORPHAN, COW_NODE_LOST);
 	if (!sys)
