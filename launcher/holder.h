@@ -59,6 +59,7 @@ struct holder_environment {
 	bool has_config;
 	struct launch_server server; /* registry broker; none without configuration files */
 	bool server_ready;
+	unsigned server_deaths; /* before it was ready */
 	enum holder_state state;
 	struct err err;
 	unsigned launches;

@@ -11,6 +11,9 @@
 #include "base/sync.h"
 #include "launcher/holder.h"
 
+/* Of one that keeps dying before it is ready. */
+enum { SERVER_DEATHS_MAX = 3 };
+
 static void environment_free(struct holder_environment *env)
 {
 	free(env->name);
@@ -142,12 +145,15 @@ void holder_environment_server_died(struct holder *h, struct holder_environment 
 	launch_server_release(&env->server);
 	if (env->state == HOLDER_FAILED)
 		return;
-	if (!env->server_ready) {
+	if (!env->server_ready && ++env->server_deaths > SERVER_DEATHS_MAX) {
 		(void)err_set(&e, ERR_IO, "the settings server of environment %s died while starting",
 			      env->name);
 		holder_environment_give_up(h, env, &e);
 	} else if (start_registry(env, &e) < 0) {
-		log_detail("%s", e.msg);
+		if (env->server_ready)
+			log_detail("%s", e.msg);
+		else
+			holder_environment_give_up(h, env, &e);
 	}
 }
 

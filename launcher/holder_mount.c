@@ -101,6 +101,8 @@ int holder_mount_remake(struct holder_mount *m, const char *label, struct err *e
 	launch_server_release(&m->server);
 	if (++m->restarts > REMAKES_MAX)
 		return err_set(e, ERR_IO, "the server for %s died while starting", label);
+	if (!m->is_mounted)
+		return 0;
 	fd_close(m->fuse_fd);
 	fd_close(m->table);
 	m->fuse_fd = m->table = -1;

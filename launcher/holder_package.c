@@ -246,10 +246,17 @@ void holder_package_message(struct holder *h, struct holder_package *p)
 void holder_package_server_died(struct holder *h, struct holder_package *p)
 {
 	struct err e;
+	int rc;
 
-	if (p->state == HOLDER_FAILED)
+	if (p->state == HOLDER_FAILED) {
 		launch_server_release(&p->mount.server);
-	else if (holder_mount_outlives(&p->mount, p->source, &e) < 0 || start_server(p, &e) < 0)
+		return;
+	}
+	if (p->state == HOLDER_STARTING)
+		rc = holder_mount_remake(&p->mount, p->name ? p->name : p->source, &e);
+	else
+		rc = holder_mount_outlives(&p->mount, p->source, &e);
+	if (rc < 0 || start_server(p, &e) < 0)
 		give_up(h, p, &e);
 }
 
