@@ -302,6 +302,17 @@ int broker_file_remove(struct broker_file *f, struct reg_hive *h, const struct b
 	return put_in_view(f, dirs, NULL, 0, e);
 }
 
+/* Emptied: replaced in one step, since whoever reads it now must find a file. */
+static int put_back(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs, struct err *e)
+{
+	char *text = NULL;
+	size_t len = 0;
+
+	if (broker_file_render(f, h, &text, &len, e) < 0)
+		return -1;
+	return put_in_view(f, dirs, text, len, e);
+}
+
 int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 			size_t *ret_changed, struct err *e)
 {
@@ -323,7 +334,7 @@ int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct 
 	if (changed < 0)
 		return err_wrap(e, "%s", f->path);
 	if (changed && text.len == 0)
-		return view_remove(dirs->view, f->name, e) < 0 ? -1 : broker_file_show(f, h, dirs, e);
+		return put_back(f, h, dirs, e);
 	if (!changed)
 		return broker_file_show(f, h, dirs, e);
 	return broker_file_take(f, h, dirs, (const char *)text.data, text.len, true, ret_changed, e);

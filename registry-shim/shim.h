@@ -82,6 +82,10 @@ static inline void shim_track_closing(int fd)
 		shim_track_closing_slow(fd);
 }
 
+/* The broker could not be told of a save: when it had just put another file in the place of the one that
+ * `fd` writes, that is put back, for the next broker to find. */
+void shim_keep(int file, int fd);
+
 /* ---- broker --------------------------------------------------------------------------------- */
 
 /* Asks and waits, for 5 s at most. True when the broker has done it; errno is kept. fd -1 = none. */

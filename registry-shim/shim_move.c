@@ -70,6 +70,28 @@ static int copy_to(int from, int dirfd, const char *path)
 	return -1;
 }
 
+void shim_keep(int file, int fd)
+{
+	char path[32] = "/proc/self/fd/", digits[12];
+	size_t n = 0, len = strlen(path);
+	struct stat st;
+	int saved = errno, from;
+
+	if (sys_fstat(fd, &st) == 0 && st.st_nlink == 0) {
+		do
+			digits[n++] = (char)('0' + fd % 10);
+		while ((fd /= 10) > 0);
+		while (n > 0)
+			path[len++] = digits[--n];
+		from = sys_openat(AT_FDCWD, path, O_RDONLY, 0); /* `fd` may be for writing only */
+		if (from >= 0) {
+			(void)copy_to(from, AT_FDCWD, shim_view_path(file));
+			sys_close(from);
+		}
+	}
+	errno = saved;
+}
+
 /* ---- remove --------------------------------------------------------------------------------- */
 
 static int remove_declared(int file)

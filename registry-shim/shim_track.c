@@ -110,6 +110,12 @@ static bool is_last(int fd, uint32_t slot)
 	return true;
 }
 
+static void commit(int file, int fd)
+{
+	if (!shim_ask("commit", file, fd))
+		shim_keep(file, fd);
+}
+
 void shim_track_closing_slow(int fd)
 {
 	uint32_t slot = fd >= 0 && fd < SLOTS ? atomic_load(&slots[fd]) : 0;
@@ -117,7 +123,7 @@ void shim_track_closing_slow(int fd)
 	if (!slot || !is_ours())
 		return;
 	if (is_last(fd, slot))
-		(void)shim_ask("commit", file_of(slot), fd);
+		commit(file_of(slot), fd);
 	set_slot(fd, 0);
 }
 
@@ -156,7 +162,7 @@ void shim_track_exec_slow(void)
 
 		if (slot && (fd > 2 || ((int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC)) &&
 		    is_last(fd, slot))
-			(void)shim_ask("commit", file_of(slot), fd);
+			commit(file_of(slot), fd);
 	}
 	errno = saved;
 }

@@ -296,6 +296,12 @@ static void test_broker_gone(void **state)
 	kill(broker, SIGKILL);
 	waitpid(broker, NULL, 0);
 	close(control);
+	/* The last thing it did was to put another file in the place of one that is being written. */
+	assert_string_equal(
+		sh("exec 3>.config/app/settings.ini; set -- \"$FLOE_SHIM_TEST_RUN\"/view/*-settings.ini; "
+		   "cp \"$1\" \"$1.old\" && mv \"$1.old\" \"$1\"; printf '[s]\\nk=kept\\n' >&3; exec 3>&-; "
+		   "cat .config/app/settings.ini"),
+		"[s]\nk=kept\n");
 	assert_int_equal(helper("rename", file), 128 + SIGKILL);
 	assert_string_equal(sh("cat .config/app/settings.ini"), "[s]\nk=rename\n");
 	sh("rm .otherrc; ! test -e .otherrc");
