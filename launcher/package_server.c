@@ -8,11 +8,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/fd.h"
 #include "base/sync.h"
 #include "base/wire.h"
@@ -43,20 +41,6 @@ struct server {
 };
 
 /* ---- answers ------------------------------------------------------------------------------- */
-
-/* A memfd with these bytes, read from its start; owned by the caller. */
-static int bytes_fd(const char *name, const void *data, size_t len, struct err *e)
-{
-	auto_fd int fd = memfd_create(name, MFD_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(e, errno, "memfd");
-	if (fd_write_all(fd, data, len, e) < 0)
-		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(e, errno, "memfd");
-	return fd_steal(&fd);
-}
 
 static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 {
@@ -106,14 +90,9 @@ static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 	return 0;
 }
 
-struct touch_record {
-	struct le64 ino, off, len;
-};
-
 static int touches_fd(struct server *s, struct err *e)
 {
 	auto_free struct pkg_touch *touches = NULL;
-	auto_free struct touch_record *records = NULL;
 	size_t count = 0;
 	int r = 0;
 
@@ -123,13 +102,7 @@ static int touches_fd(struct server *s, struct err *e)
 	sync_unlock(&s->lock);
 	if (r < 0)
 		return -1;
-	records = mem_alloc(count, sizeof(*records), e);
-	if (!records)
-		return -1;
-	for (size_t i = 0; i < count; i++)
-		records[i] = (struct touch_record){ le64_of(touches[i].ino), le64_of(touches[i].off),
-						    le64_of(touches[i].len) };
-	return bytes_fd("touches", records, count * sizeof(*records), e);
+	return launch_server_touches_fd(touches, count, e);
 }
 
 static void answer(struct server *s, const struct wire_in *question)
@@ -221,7 +194,7 @@ static int say_opened(struct server *s, struct err *e)
 	launch_server_package_root(&s->open, root);
 	if (pkg_index_defaults(index, add_default, &defaults, e) < 0)
 		return -1;
-	fd = bytes_fd("defaults", defaults.data, defaults.len, e);
+	fd = launch_server_bytes_fd("defaults", defaults.data, defaults.len, e);
 	if (fd < 0 || wire_put_str(&m, "type", "opened", e) < 0 || wire_put_str(&m, "root", root, e) < 0 ||
 	    wire_put_str(&m, "source", stream_package_source(s->open.package), e) < 0 ||
 	    wire_put_u64(&m, "is-offline", stream_package_is_offline(s->open.package), e) < 0 ||

@@ -2,9 +2,13 @@
 /* See server_package.h. */
 #include "launcher/server_package.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/fd.h"
 #include "base/path.h"
 #include "base/wire.h"
 #include "launcher/server_process.h"
@@ -89,4 +93,35 @@ void launch_server_package_close(struct launch_server_package *p)
 void launch_server_package_root(const struct launch_server_package *p, char ret[2 * PKG_DIGEST_LEN + 1])
 {
 	bytes_to_hex(&stream_package_header(p->package)->root, PKG_DIGEST_LEN, ret);
+}
+
+/* ---- what is handed to the holder ------------------------------------------------------------ */
+
+int launch_server_bytes_fd(const char *name, const void *data, size_t len, struct err *e)
+{
+	auto_fd int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(e, errno, "memfd");
+	if (fd_write_all(fd, data, len, e) < 0)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, errno, "memfd");
+	return fd_steal(&fd);
+}
+
+struct touch_record {
+	struct le64 ino, off, len;
+};
+
+int launch_server_touches_fd(const struct pkg_touch *list, size_t count, struct err *e)
+{
+	auto_free struct touch_record *records = mem_alloc(count, sizeof(*records), e);
+
+	if (!records)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		records[i] = (struct touch_record){ le64_of(list[i].ino), le64_of(list[i].off),
+						    le64_of(list[i].len) };
+	return launch_server_bytes_fd("touches", records, count * sizeof(*records), e);
 }

@@ -38,6 +38,10 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 			       struct err *e) FLOE_MUST_USE;
 /* Safe twice; the cache writes what it has. */
 void launch_server_package_close(struct launch_server_package *p);
+/* A memfd with these bytes, read from its start; the caller's. */
+int launch_server_bytes_fd(const char *name, const void *data, size_t len, struct err *e) FLOE_MUST_USE;
+/* The same with first touches, as "touches" carries them (server_protocol.h). */
+int launch_server_touches_fd(const struct pkg_touch *list, size_t count, struct err *e) FLOE_MUST_USE;
 /* The root digest as text. */
 void launch_server_package_root(const struct launch_server_package *p, char ret[2 * PKG_DIGEST_LEN + 1]);
 

@@ -22,7 +22,8 @@
  *
  * Union server (the `fuse` engine): floe-union-server [--upper DIR --work DIR] [--frozen DIR]...
  *                                     [--source SOURCE --root-digest HEX [--home PATH] [--trust-once]
- *                                      [--offline] [--fail-after SECONDS]] [--host PATH] [--map-owners]
+ *                                      [--offline] [--fail-after SECONDS] [--record]]
+ *                                     [--host PATH] [--map-owners]
  *   Layers, topmost first: the upper, frozen uppers in the order given, the package, the host. Without an
  *   upper nothing can be written; with only --host it is the host view that overlays stand on. The package
  * must have the root digest that its server has told. An error can come at any time before "serving". holder:
@@ -32,7 +33,8 @@
  *   server: type=stall      is-stalled text
  *   holder: type=stats
  *   server: type=stats      operations lookups reads writes copy-ups bytes-copied-up nodes table-bytes
- *                           open-fds
+ *                           open-fds, and with --record noted: reads of the package so far
+ *   holder: type=touches, server: type=touches  with --record, as above
  *   When the holder closes its end, it serves on until it is unmounted, for a few seconds.
  *
  * Environment server (the registry's broker): floe-environment-server --registry DB --run DIR

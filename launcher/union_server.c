@@ -22,6 +22,7 @@
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
 #include "vfs/cow_union.h"
+#include "vfs/package_touches.h"
 
 enum { LINGER_US = 3000 * 1000, LAST_WORDS_US = 500 * 1000 };
 
@@ -30,7 +31,7 @@ struct options {
 	const char *root_digest, *home, *host, *upper, *work;
 	const char *frozen[COW_LAYERS_MAX];
 	size_t frozen_count;
-	bool map_owners;
+	bool map_owners, record;
 };
 
 struct server {
@@ -39,6 +40,7 @@ struct server {
 	struct launch_server_package open;
 	struct cow_layer *layers[COW_LAYERS_MAX];
 	size_t layer_count;
+	struct package_touches *touches; /* NULL = not recording; there before others ask */
 
 	struct sync_mutex lock;
 	struct sync_cond changed;
@@ -75,19 +77,36 @@ static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
 		if (wire_put_u64(m, figures[i].name, figures[i].value, e) < 0)
 			return -1;
-	return 0;
+	return s->touches ? wire_put_u64(m, "noted", package_touches_noted(s->touches), e) : 0;
+}
+
+static int touches_fd(struct server *s, struct err *e)
+{
+	auto_free struct pkg_touch *touches = NULL;
+	size_t count = 0;
+
+	if (s->touches && package_touches_copy(s->touches, &touches, &count, e) < 0)
+		return -1;
+	return launch_server_touches_fd(touches, count, e);
 }
 
 static void answer(struct server *s, const struct wire_in *question)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	auto_fd int fd = -1;
 	struct err why;
 	int r;
 
-	if (wire_is(question, "type", "stats"))
+	if (wire_is(question, "type", "stats")) {
 		r = put_stats(s, &m, &why);
-	else
+	} else if (wire_is(question, "type", "touches")) {
+		fd = touches_fd(s, &why);
+		r = fd < 0 ? -1 : wire_put_fd(&m, fd, &why);
+		if (r == 0)
+			r = wire_put_str(&m, "type", "touches", &why);
+	} else {
 		r = err_set(&why, ERR_FORMAT, "a message that the union server does not understand");
+	}
 	if (r < 0)
 		launch_server_report(&why);
 	else
@@ -183,6 +202,8 @@ static int add_package(struct server *s, struct err *e)
 	if (launch_server_package_open(&s->opt.package, &s->open, e) < 0 ||
 	    cow_layer_package_open(s->open.package, s->opt.home, &l, e) < 0)
 		return -1;
+	if (s->touches)
+		cow_layer_package_record(l, s->touches);
 	return add_layer(s, l, e);
 }
 
@@ -278,7 +299,7 @@ static void finish(struct server *s)
 
 static const char usage[] = "floe-union-server [--upper DIR --work DIR] [--frozen DIR]... [--source SOURCE "
 			    "--root-digest HEX [--home PATH] [--trust-once] [--offline] [--fail-after "
-			    "SECONDS]] [--host PATH] [--map-owners]";
+			    "SECONDS] [--record]] [--host PATH] [--map-owners]";
 
 static int take(struct options *o, int c)
 {
@@ -306,6 +327,9 @@ static int take(struct options *o, int c)
 	case 'p':
 		o->map_owners = true;
 		return 0;
+	case 'R':
+		o->record = true;
+		return 0;
 	default:
 		return launch_server_source_take(&o->package, c, optarg) ? 0 : -1;
 	}
@@ -322,6 +346,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "work", required_argument, NULL, 'w' },
 		{ "frozen", required_argument, NULL, 'z' },
 		{ "map-owners", no_argument, NULL, 'p' },
+		{ "record", no_argument, NULL, 'R' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -360,7 +385,8 @@ int main(int argc, char **argv)
 	sync_cond_init(&s.changed);
 	(void)umask(0);
 	allow_descriptors();
-	if (launch_server_enter(s.opt.upper ? LAUNCH_SERVER_WRITES_ALL : LAUNCH_SERVER_READS_ALL, &why) < 0) {
+	if (launch_server_enter(s.opt.upper ? LAUNCH_SERVER_WRITES_ALL : LAUNCH_SERVER_READS_ALL, &why) < 0 ||
+	    (s.opt.record && package_touches_open(&s.touches, &why) < 0)) {
 		launch_server_report(&why);
 		return 125;
 	}

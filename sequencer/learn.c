@@ -92,14 +92,15 @@ static int fetch_touches(const struct seq_stage *st, struct buf *ret, struct err
 	return fd_read_to_end(fd, ret, e);
 }
 
-/* Everything the server was asked for; grows with every first touch. */
+/* What was asked of the package; grows with every first touch. A server of the whole union counts that by
+ * itself: much else is asked of it. */
 static int count_work(const struct seq_stage *st, uint64_t *ret, struct err *e)
 {
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
 
 	if (seq_server_ask(&st->package, "stats", &m, e) < 0)
 		return -1;
-	*ret = wire_u64_or(&m, "bytes-read", 0) + wire_u64_or(&m, "operations", 0);
+	*ret = wire_u64_or(&m, "noted", wire_u64_or(&m, "bytes-read", 0) + wire_u64_or(&m, "operations", 0));
 	return 0;
 }
 
@@ -205,8 +206,13 @@ static int perform(const struct seq_learn *l, const char *run, char *const *argv
 {
 	auto_buf struct buf touches = BUF_INIT(SEQ_TOUCHES_BYTES_MAX);
 	auto_free char *path = path_join(run, "touches", e);
+	const struct seq_stage_opt opt = { .workspace = l->workspace,
+					   .run = run,
+					   .package = l->package,
+					   .root = l->root,
+					   .engine = l->engine };
 	struct seq_stage st;
-	int rc = path ? seq_stage_open(l->workspace, run, l->package, &st, e) : -1;
+	int rc = path ? seq_stage_open(&opt, &st, e) : -1;
 
 	if (!path)
 		return -1;

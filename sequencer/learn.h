@@ -2,19 +2,23 @@
 /* The launch phase: runs a command of a freshly built package in an ephemeral union over the host and
  * notes what it touches first, and which configuration files it writes.
  *
- * The package is served by a real package server; nothing the command does lasts. The command runs on a
- * pseudo-terminal, so that programs that want one start. One thread; blocks until the launch has ended. */
+ * The package is served by the servers that its users will have; nothing the command does lasts. The command
+ * runs on a pseudo-terminal, so that programs that want one start. One thread; blocks until the launch has
+ * ended. */
 #ifndef FLOE_SEQ_LEARN_H
 #define FLOE_SEQ_LEARN_H
 
 #include <stdbool.h>
 
+#include "launcher/engine.h"
 #include "package-format/index.h"
 #include "sequencer/workspace.h"
 
 struct seq_learn {
 	const struct seq_workspace *workspace;
-	const char *package; /* path of the package file */
+	const char *package;           /* path of the package file */
+	const struct pkg_digest *root; /* its digest */
+	enum launch_engine engine;
 	const struct pkg_manifest *manifest;
 	unsigned seconds_max; /* 0 = 30 */
 	const volatile bool *cancel;

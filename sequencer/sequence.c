@@ -299,6 +299,8 @@ static int learn(struct run *r, const char *package, struct err *e)
 	struct seq_learn l = {
 		.workspace = &r->workspace,
 		.package = package,
+		.root = &r->report.written.root,
+		.engine = r->request->engine,
 		.manifest = r->manifest,
 		.seconds_max = r->request->launch_seconds,
 		.cancel = r->request->cancel,

@@ -42,51 +42,103 @@ static int make_directories(struct seq_stage *st, const char *run, struct err *e
 }
 
 /* The user's own cache is left alone: what is measured here is of this package file only. */
-static int mount_package(struct seq_stage *st, const struct seq_workspace *w, const char *package,
-			 struct err *e)
+static char *make_cache(const struct seq_stage_opt *o, struct err *e)
 {
-	auto_free char *cache = path_join(w->dir, "cache", e);
+	auto_free char *cache = path_join(o->workspace->dir, "cache", e);
+
+	return cache && path_make_dirs(cache, 0700, e) == 0 ? mem_steal(cache) : NULL;
+}
+
+static int mount_package(struct seq_stage *st, const struct seq_stage_opt *o, struct err *e)
+{
+	auto_free char *cache = make_cache(o, e);
 	const struct launch_server_opt opt = { .cache_home = cache };
 	auto_wire_in struct wire_in opened = WIRE_IN_INIT;
-	const char *const argv[] = { "floe-package-server", "--source", package,
+	const char *const argv[] = { "floe-package-server", "--source", o->package,
 				     "--trust-once",        "--record", NULL };
 
-	if (!cache || path_make_dirs(cache, 0700, e) < 0 ||
-	    launch_server_start(argv, &opt, &st->package, e) < 0 ||
+	if (!cache || launch_server_start(argv, &opt, &st->package, e) < 0 ||
 	    seq_server_receive(&st->package, "opened", &opened, e) < 0)
 		return -1;
 	return seq_server_serve(&st->package, st->package_dir, "floe-package", true, e);
 }
 
-int seq_stage_open(const struct seq_workspace *w, const char *run, const char *package, struct seq_stage *ret,
-		   struct err *e)
+static int mount_overlay(struct seq_stage *st, const struct seq_stage_opt *o, struct vfs_union_spec *spec,
+			 struct err *e)
+{
+	const char *packages[1] = { st->package_dir };
+	bool needs_view;
+	int rc;
+
+	spec->packages = packages;
+	spec->package_count = 1;
+	if (mount_package(st, o, e) < 0 || vfs_union_needs_host_view(spec, &needs_view, e) < 0)
+		return -1;
+	if (needs_view && seq_server_start_view(st->view_dir, geteuid() != 0, &st->host_view, e) < 0)
+		return -1;
+	spec->host_view = needs_view ? st->view_dir : NULL;
+	rc = vfs_union_mount(spec, e);
+	spec->packages = NULL;
+	return rc;
+}
+
+static int mount_served(struct seq_stage *st, const struct seq_stage_opt *o, struct vfs_union_spec *spec,
+			struct err *e)
+{
+	auto_free char *cache = make_cache(o, e), *own = path_join(st->upper, ".floe/run", e);
+	const struct launch_server_opt opt = { .cache_home = cache, .writes_all = true };
+	char root[PKG_DIGEST_HEX];
+	const char *const argv[] = { "floe-union-server",
+				     "--upper",
+				     st->upper,
+				     "--work",
+				     st->work,
+				     "--source",
+				     o->package,
+				     "--root-digest",
+				     root,
+				     "--trust-once",
+				     "--record",
+				     "--home",
+				     st->home,
+				     "--host",
+				     "/",
+				     geteuid() == 0 ? NULL : "--map-owners",
+				     NULL };
+
+	pkg_digest_hex(o->root, root);
+	if (!cache || !own || path_make_dirs(own, 0755, e) < 0 ||
+	    launch_server_start(argv, &opt, &st->package, e) < 0 ||
+	    seq_server_serve(&st->package, st->tree, "floe", false, e) < 0)
+		return -1;
+	spec->is_served = true;
+	return vfs_union_mount(spec, e);
+}
+
+int seq_stage_open(const struct seq_stage_opt *o, struct seq_stage *ret, struct err *e)
 {
 	struct seq_stage *st = ret;
-	const char *packages[1];
-	struct vfs_union_spec spec = { .packages = packages, .package_count = 1, .own_mounts = w->dir };
-	bool needs_view;
+	struct vfs_union_spec spec = { .own_mounts = o->workspace->dir };
+	struct launch_engine_choice choice;
 	pid_t parent = getppid();
 
 	*st = (struct seq_stage){
 		.package = LAUNCH_SERVER_NONE, .host_view = LAUNCH_SERVER_NONE, .terminal = -1, .lease = -1
 	};
 	st->home = path_home(e);
-	if (!st->home || make_directories(st, run, e) < 0 ||
+	if (!st->home || make_directories(st, o->run, e) < 0 ||
 	    launch_namespaces_make(getuid(), getgid(), e) < 0)
 		return -1;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		return err_set(e, ERR_INTERRUPTED, "floe has ended");
-	packages[0] = st->package_dir;
 	spec.upper = st->upper;
 	spec.work = st->work;
 	spec.target = st->tree;
 	spec.home = st->home;
-	if (mount_package(st, w, package, e) < 0 || vfs_union_needs_host_view(&spec, &needs_view, e) < 0)
-		return -1;
-	if (needs_view && seq_server_start_view(st->view_dir, geteuid() != 0, &st->host_view, e) < 0)
-		return -1;
-	spec.host_view = needs_view ? st->view_dir : NULL;
-	return vfs_union_mount(&spec, e);
+	launch_engine_choose_in(o->workspace->dir, o->engine, &choice);
+	st->engine = choice.engine;
+	return st->engine == LAUNCH_ENGINE_FUSE ? mount_served(st, o, &spec, e)
+						: mount_overlay(st, o, &spec, e);
 }
 
 /* ---- the command ----------------------------------------------------------------------------------- */
@@ -276,7 +328,9 @@ void seq_stage_close(struct seq_stage *st)
 	}
 	fd_close(st->lease);
 	fd_close(st->terminal);
-	if (st->tree)
+	if (st->tree && st->engine == LAUNCH_ENGINE_FUSE)
+		seq_server_unmount(st->tree);
+	else if (st->tree)
 		(void)!vfs_union_unmount(st->tree, &ignored);
 	if (st->view_dir)
 		(void)umount2(st->view_dir, MNT_DETACH);

@@ -119,6 +119,11 @@ struct stream_package;
 int cow_layer_package_open(struct stream_package *p, const char *home, struct cow_layer **ret,
 			   struct err *e) FLOE_MUST_USE;
 
+/* From now on what is read of this package is noted in `t`, borrowed until the layer is closed. Before it is
+ * used. */
+struct package_touches;
+void cow_layer_package_record(struct cow_layer *l, struct package_touches *t);
+
 /* That name in that directory is bookkeeping of a frozen upper, which the operations above do not show. */
 bool cow_layer_hides(const struct cow_layer *l, const struct cow_handle *dir, const char *name);
 /* Finds the index of links of a frozen upper. */

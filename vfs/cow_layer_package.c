@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "streaming/package.h"
 #include "vfs/cow_layer.h"
+#include "vfs/package_touches.h"
 
 enum {
 	LIST_BATCH = 64,
@@ -33,6 +34,7 @@ struct package_layer {
 	struct stream_package *package; /* borrowed */
 	struct pkg_index *index;        /* borrowed, the package's */
 	struct pkg_inode root;
+	struct package_touches *touches; /* NULL = not recording; borrowed */
 	bool has_xattrs;
 	char *home; /* owned; its '/' are NUL */
 	struct graft grafts[GRAFTS_MAX];
@@ -221,6 +223,8 @@ static int package_read(struct cow_layer *l, const struct cow_handle *h, uint64_
 	}
 	if (stream_package_read(p->package, &inode, off, size, buf, ret_got, is_over, arg, &why) < 0)
 		return why.code == ERR_NOTFOUND ? EIO : errno_of(&why);
+	if (p->touches)
+		package_touches_add(p->touches, h->ino, off, (uint32_t)*ret_got);
 	return 0;
 }
 
@@ -436,6 +440,11 @@ static int fill(struct package_layer *p, const char *home, struct err *e)
 	if (pkg_index_stat(p->index, PKG_ROOT_INO, &p->root, e) < 0)
 		return -1;
 	return home ? graft_home(p, home, e) : 0;
+}
+
+void cow_layer_package_record(struct cow_layer *l, struct package_touches *t)
+{
+	package_of(l)->touches = t;
 }
 
 int cow_layer_package_open(struct stream_package *package, const char *home, struct cow_layer **ret,

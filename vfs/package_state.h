@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of the package mount share: package_mount.c (life), package_ops.c (requests),
- * package_push.c (page cache ahead of time), package_touches.c (what a launch touches). Private to them. */
+ * package_push.c (page cache ahead of time). Private to them. */
 #ifndef FLOE_VFS_PACKAGE_STATE_H
 #define FLOE_VFS_PACKAGE_STATE_H
 
@@ -11,9 +11,9 @@
 #include "package-format/index.h"
 #include "vfs/fuse_session.h"
 #include "vfs/package_mount.h"
+#include "vfs/package_touches.h"
 
-struct package_push;    /* opaque */
-struct package_touches; /* opaque */
+struct package_push; /* opaque */
 
 struct vfs_package_mount {
 	struct stream_package *package; /* borrowed */
@@ -39,13 +39,5 @@ void package_push_seen(struct package_push *push, uint64_t ino); /* NULL ok */
 uint64_t package_push_bytes(struct package_push *push);          /* NULL ok */
 /* Ends the thread. NULL ok. */
 void package_push_close(struct package_push *push);
-
-/* package_touches.c. Any thread. */
-int package_touches_open(struct package_touches **ret, struct err *e) FLOE_MUST_USE;
-/* Notes a read. Lack of memory is no error of the reader's: the range is left out. */
-void package_touches_add(struct package_touches *t, uint64_t ino, uint64_t off, uint32_t len);
-int package_touches_copy(struct package_touches *t, struct pkg_touch **ret, size_t *ret_count,
-			 struct err *e) FLOE_MUST_USE;
-void package_touches_close(struct package_touches *t); /* NULL ok */
 
 #endif

@@ -4,11 +4,12 @@
  * The kernel asks for a page once and keeps it, so a range rarely comes twice; what does is left out.
  * A range that continues or precedes the newest one of its file is joined to it: sequential readers,
  * and readahead that arrives out of order, become one entry at the place of their first read. */
+#include "vfs/package_touches.h"
+
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/sync.h"
-#include "vfs/package_state.h"
 
 enum { BUCKETS = 4096 };
 static const uint32_t none = UINT32_MAX;
@@ -23,6 +24,7 @@ struct package_touches {
 	struct sync_mutex lock;
 	struct touch *list; /* guarded by lock, like all below */
 	size_t count, cap;
+	uint64_t noted;
 	uint32_t buckets[BUCKETS]; /* newest entry of the inodes that hash here */
 };
 
@@ -106,12 +108,23 @@ void package_touches_add(struct package_touches *t, uint64_t ino, uint64_t off, 
 	if (len == 0 || __builtin_add_overflow(off, len, &end))
 		return;
 	sync_lock(&t->lock);
+	t->noted++;
 	for (uint32_t i = t->buckets[ino % BUCKETS]; i != none && !is_there; i = t->list[i].next)
 		if (t->list[i].range.ino == ino)
 			is_there = absorb(&t->list[i].range, &off, &end);
 	if (!is_there && off < end)
 		(void)append_locked(t, ino, off, end);
 	sync_unlock(&t->lock);
+}
+
+uint64_t package_touches_noted(struct package_touches *t)
+{
+	uint64_t noted;
+
+	sync_lock(&t->lock);
+	noted = t->noted;
+	sync_unlock(&t->lock);
+	return noted;
 }
 
 int package_touches_copy(struct package_touches *t, struct pkg_touch **ret, size_t *ret_count, struct err *e)

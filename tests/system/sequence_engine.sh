@@ -102,5 +102,11 @@ expect 0 -- "$floe" extract "$scratch/names.floe" -C "$scratch/names.d"
 [ "$(tail -n 1 "$scratch/names.d$host/dir/sub/a2")" = changed ] || fail "the other name has not changed"
 [ "$scratch/names.d$host/dir/sub/a2" -ef "$scratch/names.d$host/dir/a" ] || fail "names of one file came apart"
 
+note "a launch that never ends, in a union of the fuse engine's"
+expect 0 -- "$floe" sequence --engine fuse -o "$scratch/launch.floe" --command box=/usr/bin/hv-box --launch 'box sleep 1001' \
+	--launch-seconds 20 -- sh -c "printf '#!/bin/sh\nexec \"\$@\"\n' >/usr/bin/hv-box && chmod 755 /usr/bin/hv-box"
+grep -q 'Launch: box sleep 1001: started, then ended by us' "$out" || { cat "$out"; fail "sleep"; }
+! pgrep -u "$(id -u)" -f '^sleep 1001$' >/dev/null || fail "the launch is still running"
+
 note "an engine that there is not"
 expect 125 'is no engine' -- "$floe" sequence --engine none -o "$scratch/x.floe" -- true

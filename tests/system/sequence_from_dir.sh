@@ -28,17 +28,20 @@ python3 - "$out" <<-'PY' || fail "the JSON summary"
 PY
 unset SOURCE_DATE_EPOCH
 
-note "a launch teaches what starting needs, and where settings are"
-sequence -o "$scratch/three.floe" --launch 'data' --launch 'writes' --report "$scratch/report.json"
-grep -q 'Launch: data: exited with status 0' "$out" || { cat "$out"; fail "the launch failed"; }
-python3 - "$scratch/report.json" <<-'PY' || { cat "$scratch/report.json"; fail "the report"; }
-	import json, sys
-	r = json.load(open(sys.argv[1]))
-	assert r["package"]["feature_block_bytes"] >= 2 << 20, r["package"]
-	assert [l["end"] for l in r["launches"]] == ["exited"] * 2, r["launches"]
-	assert r["manifest"]["config_files"] == [{"path": "@config/box/settings", "lens": "ini"}], r["manifest"]
-PY
-[ ! -e "$home/.config/box" ] || fail "the launch wrote into the real home"
+launch_under() { # ENGINE
+	note "a launch teaches what starting needs, and where settings are: engine $1"
+	sequence --engine "$1" -o "$scratch/three.floe" --launch 'data' --launch 'writes' --report "$scratch/report.json"
+	grep -q 'Launch: data: exited with status 0' "$out" || { cat "$out"; fail "the launch failed"; }
+	python3 - "$scratch/report.json" <<-'PY' || { cat "$scratch/report.json"; fail "the report"; }
+		import json, sys
+		r = json.load(open(sys.argv[1]))
+		assert r["package"]["feature_block_bytes"] >= 2 << 20, r["package"]
+		assert [l["end"] for l in r["launches"]] == ["exited"] * 2, r["launches"]
+		assert r["manifest"]["config_files"] == [{"path": "@config/box/settings", "lens": "ini"}], r["manifest"]
+	PY
+	[ ! -e "$home/.config/box" ] || fail "the launch wrote into the real home"
+}
+for engine in fuse auto; do launch_under "$engine"; done
 
 note "a launch that never ends is ended; one that fails is reported"
 sequence -o "$scratch/four.floe" --launch 'box sleep 1000' --launch 'box false' --launch 'not-there' --launch-seconds 20
