@@ -38,8 +38,8 @@ struct holder_mount {
 /* Makes the directory m->point and mounts on it. `has_table`: servers get memory that outlives them. */
 int holder_mount_make(struct holder_mount *m, const char *label, bool is_written, bool has_table,
 		      struct err *e) FLOE_MUST_USE;
-/* The first server has died before it served: mounts afresh (where it was mounted), for another first one. ERR_IO when that happens
- * again and again. `label` as for _make. */
+/* The first server has died before it served: mounts afresh (where it was mounted), for another first one.
+ * ERR_IO when that happens again and again. `label` as for _make. */
 int holder_mount_remake(struct holder_mount *m, const char *label, struct err *e) FLOE_MUST_USE;
 /* Sends "serve" to the server; one that is dead already is no error here, but heard of. `lock`: a descriptor
  * for it to hold, -1 = none. */

@@ -8,7 +8,7 @@ build_packages="gcc libc6-dev cmake ninja-build pkg-config libfuse3-dev libsqlit
  libcurl4-openssl-dev libssl-dev libjansson-dev libseccomp-dev libmicrohttpd-dev"
 check_packages="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev shellcheck man-db
  nginx-light python3 tmux bubblewrap procps curl sqlite3 attr openssl"
-full_packages="xvfb x11-utils imagemagick"
+full_packages="xvfb x11-utils imagemagick git rsync acl npm nodejs postgresql"
 quickstart_packages="nginx-light tmux procps curl"
 
 machine_made_user=
@@ -25,7 +25,9 @@ machine_packages() {
 	for package in "$@"; do
 		case $package in # another package of the same purpose will do
 		nginx-light) [ -x /usr/sbin/nginx ] && continue ;;
-		pkg-config) command -v pkg-config >/dev/null && continue ;;
+		pkg-config | npm | git | rsync) command -v "$package" >/dev/null && continue ;;
+		nodejs) command -v node >/dev/null && continue ;;
+		postgresql) ls /usr/lib/postgresql/*/bin/pgbench >/dev/null 2>&1 && continue ;;
 		esac
 		[ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ] ||
 			missing+=("$package")

@@ -1,7 +1,7 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # A repository cloned from the package, walked through and packed; the host's own one changed in place.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 export GIT_CONFIG_COUNT=2 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' GIT_CONFIG_KEY_1=gc.auto GIT_CONFIG_VALUE_1=0
 
 is_clean() { test -z "$(git status --porcelain)"; }

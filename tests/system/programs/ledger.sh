@@ -1,8 +1,8 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Three processes that write, wait for the disk and say so: records appended, files replaced, mapped pages.
 # "forever" does not end by itself; "check FILE" looks for all that was said.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 took ledger python3 - "${1:-count}" "${2:-}" <<'PY'
 import mmap, os, sys
 

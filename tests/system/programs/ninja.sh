@@ -1,7 +1,7 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # C sources compiled: all above, below with the objects above, and in the package.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 build() { ninja -C "$1" -j2 >build.log || { tail build.log; return 1; }; }
 
 cp -r "$HOST/source" source

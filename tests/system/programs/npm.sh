@@ -1,7 +1,7 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # npm install and npm ci out of a cache that lies below, which npm writes to.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 options=(--no-audit --no-fund --loglevel=error --prefer-offline --cache "$HOST/npm-cache")
 cp -r "$HOST/npm" npm
 cd npm

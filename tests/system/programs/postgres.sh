@@ -1,8 +1,8 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # PostgreSQL under pgbench, killed and recovered. "forever" commits and says each until it is ended; "check FILE"
 # looks for all that was said.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 bin=$(find /usr/lib/postgresql/*/bin -maxdepth 0 | tail -n 1)
 export PGDATA=$PWD/data PGDATABASE=postgres
 PGHOST=$(mktemp -d /tmp/pg.XXXXXX) # a socket's name is short

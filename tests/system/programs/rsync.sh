@@ -1,7 +1,7 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # rsync -aHAX there and back again, out of the package and into it.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 mkdir from
 cp -r "$PACKAGE/share" from/share
 for i in $(seq 500); do echo "$i" >"from/$i"; done

@@ -1,3 +1,4 @@
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Saves settings in each way that programs have, and reads them back at once.
 set -e

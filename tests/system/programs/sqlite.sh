@@ -1,7 +1,7 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Four processes write one SQLite database in WAL mode, whose index they share through mmap.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 took 'sqlite, 4 writers' python3 - <<'PY'
 import os, sqlite3
 

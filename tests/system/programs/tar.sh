@@ -1,7 +1,7 @@
-# shellcheck shell=bash
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # An archive packed from below, unpacked, compared and packed again; a tree of the host's and the package's removed.
-. "$HOST/steps.sh"
+. "$HOST/setup.sh"
 took 'tar, pack' tar -C "$HOST/repo" --exclude=.git --sort=name -cf all.tar .
 mkdir out
 took 'tar, unpack' tar -C out -xf all.tar
