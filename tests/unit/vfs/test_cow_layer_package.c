@@ -17,6 +17,7 @@
 #include "streaming/package.h"
 #include "tests/net/fault_server.h"
 #include "vfs/cow_layer.h"
+#include "vfs/package_touches.h"
 
 enum { SIZE = 3000000, MANY = 200 };
 
@@ -322,6 +323,40 @@ static void content_is_read_and_known_again(void **state)
 	cow_layer_close(l);
 }
 
+static void reads_are_recorded(void **state)
+{
+	struct cow_layer *l = open_layer(package, NULL);
+	struct cow_handle dir = COW_HANDLE_NONE, h = COW_HANDLE_NONE;
+	auto_free struct pkg_touch *touches = NULL;
+	struct package_touches *record;
+	struct cow_found found;
+	uint8_t got[100];
+	size_t n = 0, count;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(package_touches_open(&record, &e), 0);
+	cow_layer_package_record(l, record);
+	assert_int_equal(look(l, "opt", "big", &found), 0);
+	assert_int_equal(walk(l, "opt", &dir), 0);
+	assert_int_equal(l->ops->open_file(l, &dir, "big", 0, found.st.st_ino, &h), 0);
+	assert_int_equal(package_touches_noted(record), 0);
+	assert_int_equal(l->ops->read(l, &h, 50, sizeof(got), got, &n, NULL, NULL), 0);
+	assert_int_equal(l->ops->read(l, &h, SIZE - 1, sizeof(got), got, &n, NULL, NULL), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(package_touches_noted(record), 2);
+	assert_int_equal(package_touches_copy(record, &touches, &count, &e), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(touches[0].ino, found.st.st_ino);
+	assert_int_equal(touches[0].off, 50);
+	assert_int_equal(touches[0].len, sizeof(got));
+	assert_int_equal(touches[1].off, SIZE - 1);
+	assert_int_equal(touches[1].len, 1);
+	cow_handle_close(&h);
+	cow_layer_close(l);
+	package_touches_close(record);
+}
+
 static void attributes_are_told(void **state)
 {
 	struct cow_layer *l = open_layer(package, NULL);
@@ -515,6 +550,7 @@ int main(void)
 		cmocka_unit_test(objects_are_as_the_package_says),
 		cmocka_unit_test(names_have_their_limits),
 		cmocka_unit_test(content_is_read_and_known_again),
+		cmocka_unit_test(reads_are_recorded),
 		cmocka_unit_test(attributes_are_told),
 		cmocka_unit_test(without_a_home_there_is_none),
 		cmocka_unit_test(home_lies_in_the_packages_own_directories),
