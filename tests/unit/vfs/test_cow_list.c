@@ -398,6 +398,108 @@ static void numbers_stay_over_copy_up(void **state)
 	expect_dots(f, sub.id, id);
 }
 
+/* As copy-ups left them before the freeze. */
+static void numbers_stay_over_a_freeze(void **state)
+{
+	static const char *const names[] = { "noted", "own" };
+	static const char *const dirs[] = { "straight", "merged" };
+	struct fixture *f = *state;
+	char path[64];
+
+	make_dir(f, "host/merged");
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		(void)snprintf(path, sizeof(path), "frozen/%s", dirs[i]);
+		make_dir(f, path);
+		put(f, path, "user.overlay.floe.impure", "y");
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			(void)snprintf(path, sizeof(path), "frozen/%s/%s", dirs[i], names[k]);
+			make_file(f, path);
+		}
+		(void)snprintf(path, sizeof(path), "frozen/%s/noted", dirs[i]);
+		put(f, path, "user.overlay.floe.ino", "4711");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		uint64_t id = look_up(f, COW_ROOT, dirs[i]).id;
+
+		expect(f, id, 100, names, ARRAY_LEN(names));
+		assert_int_equal(look_up(f, id, "noted").st.st_ino, 4711);
+	}
+}
+
+static void reopen_frozen(struct fixture *f)
+{
+	cow_layer_close(f->u.layers[1]);
+	f->u.layers[1] = open_layer(f, "frozen", true);
+}
+
+static void a_frozen_index_does_not_show(void **state)
+{
+	static const char *const nothing[] = { "file" }, *const other[] = { "lib" };
+	struct fixture *f = *state;
+	struct cow_dir *root;
+	struct cow_thing thing;
+	uint64_t id;
+
+	make_dir(f, "frozen/.floe");
+	make_dir(f, "frozen/.floe/links");
+	make_file(f, "frozen/file");
+	reopen_frozen(f);
+	expect(f, COW_ROOT, 100, nothing, ARRAY_LEN(nothing));
+	assert_int_equal(cow_dir_ref(&f->u, COW_ROOT, &root), 0);
+	assert_int_equal(cow_tree_find(&f->u, root, ".floe", &thing), ENOENT);
+	cow_dir_unref(&f->u, root);
+	cow_dir_forget(&f->u, COW_ROOT);
+
+	make_dir(f, "frozen/.floe/lib");
+	reopen_frozen(f);
+	id = look_up(f, COW_ROOT, ".floe").id;
+	expect(f, id, 100, other, ARRAY_LEN(other));
+	make_dir(f, "host/.floe"); /* now it is merged */
+	cow_dir_forget(&f->u, id);
+	expect(f, id, 100, other, ARRAY_LEN(other));
+}
+
+/* Three names of one file: one is copied up and gone again before the freeze, the others are used after it.
+ */
+static void links_go_on_after_a_freeze(void **state)
+{
+	struct fixture *f = *state;
+	struct cow_entry one, two;
+	char key[96], to[256];
+	struct stat st;
+
+	make_file(f, "host/one");
+	assert_int_equal(link(below(f, "host/one"), below(f, "host/two")), 0);
+	assert_int_equal(link(below(f, "host/one"), below(f, "host/gone")), 0);
+	assert_int_equal(stat(below(f, "host/one"), &st), 0);
+	cow_links_key("host", st.st_dev, st.st_ino, key);
+	make_whiteout(f, "frozen/gone");
+	make_dir(f, "frozen/.floe");
+	make_dir(f, "frozen/.floe/links");
+	make_file(f, "frozen/copy");
+	assert_int_equal(rename(below(f, "frozen/copy"), below(f, "frozen/.floe/links/x")), 0);
+	put(f, "frozen/.floe/links/x", "user.floe.links", "2");
+	put(f, "frozen/.floe/links/x", "user.overlay.floe.ino", "4711");
+	put(f, "frozen", "user.floe.features", "links");
+	(void)snprintf(to, sizeof(to), "frozen/.floe/links/%s", key);
+	assert_int_equal(rename(below(f, "frozen/.floe/links/x"), below(f, to)), 0);
+	reopen_frozen(f);
+	one = look_up(f, COW_ROOT, "one");
+	two = look_up(f, COW_ROOT, "two");
+	assert_int_equal(one.id, two.id);
+	assert_int_equal(one.st.st_nlink, 2);
+	assert_int_equal(one.st.st_ino, 4711);
+	assert_int_equal(cow_copy_up(&f->u, one.id, COW_COPY_ALL), 0);
+	two = look_up(f, COW_ROOT, "two");
+	assert_int_equal(one.id, two.id);
+	assert_int_equal(two.st.st_nlink, 2);
+	assert_int_equal(two.st.st_ino, 4711);
+	assert_int_equal(cow_unlink(&f->u, COW_ROOT, "one", &once), 0);
+	two = look_up(f, COW_ROOT, "two");
+	assert_int_equal(two.id, one.id);
+	assert_int_equal(two.st.st_nlink, 1);
+}
+
 static void emptiness_is_seen_through_layers(void **state)
 {
 	struct fixture *f = *state;
@@ -587,6 +689,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(whiteouts_may_be_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_links_index_does_not_show, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(numbers_stay_over_copy_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(numbers_stay_over_a_freeze, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_frozen_index_does_not_show, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(links_go_on_after_a_freeze, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(emptiness_is_seen_through_layers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_directories_are_listed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(deleting_while_reading_leaves_nothing, set_up, tear_down),
