@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Scanning: from a tree on disk to a capture.
  *
- * Two kinds of tree: the upper of a session (overlayfs's userxattr dialect, compared with the host) and
- * an ordinary directory that goes below a prefix. Does not cross file systems and follows no links.
+ * Two kinds of tree: the upper of a session (vfs/upper.h, vfs/cow_upper.h; compared with the host) and an
+ * ordinary directory that goes below a prefix. Does not cross file systems and follows no links.
  * One thread; blocks on the disk. */
 #ifndef FLOE_SEQ_SCAN_H
 #define FLOE_SEQ_SCAN_H
@@ -32,7 +32,10 @@ struct seq_scan_report {
 
 /* Whiteouts become entries; an opaque directory becomes whiteouts for what it hides of the host. Files and
  * directories that this user made unreadable are given to their owner (the upper is ours); their
- * recorded mode stays. The capture is sorted. */
+ * recorded mode stays. A renamed directory has its content from the host, and a changed file all names that
+ * the host has for it, looked for where the upper does not hold them; owners and modes that were only noted
+ * count. floe's own (/.floe, and attributes that are bookkeeping) is left out. What the host has is read
+ * while it is packed: it may change until then. The capture is sorted. */
 int seq_scan_upper(const struct seq_scan *s, struct seq_capture *ret, struct seq_scan_report *ret_report,
 		   struct err *e) FLOE_MUST_USE;
 

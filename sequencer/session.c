@@ -285,7 +285,7 @@ int seq_session_run(const struct seq_session *s, struct launch_status *ret, stru
 
 const char *const *seq_session_paths(void)
 {
-	static const char *const paths[] = { SEQ_SESSION_POLICY, "/.floe", NULL };
+	static const char *const paths[] = { SEQ_SESSION_POLICY, NULL };
 
 	return paths;
 }
