@@ -210,9 +210,12 @@ for name in $programs; do run_native "$name"; done
 for engine in ${FLOE_ENGINES-overlay fuse}; do
 	for name in $programs; do run_program "$engine" "$name" ''; done
 done
-case ${FLOE_ENGINES-fuse} in *fuse*)
-	for name in $programs; do run_program fuse "$name" -kills; done ;;
-esac
+for engine in ${FLOE_ENGINES-overlay fuse}; do
+	for name in $programs; do
+		# overlayfs has no server; what these read of the package has
+		case $engine/$name in fuse/* | overlay/git | overlay/ninja) run_program "$engine" "$name" -kills ;; esac
+	done
+done
 if [ -z "${FLOE_PROGRAMS:-}" ] && command -v python3 >/dev/null; then
 	printf '; vendor\n[look]\nn=0\n' >"$scratch/box.ini"
 	mkdir -p "$scratch/tree/etc" && cp "$scratch/box.ini" "$scratch/tree/etc/"
