@@ -117,7 +117,7 @@ static int open_lost(struct cow_union *u, const struct cow_node *n, struct cow_f
 	char path[PATH_MAX];
 	int sys;
 
-	if (!(n->flags & COW_NODE_LOST) || !l)
+	if (!l)
 		return ESTALE;
 	f->layer = n->identity.layer;
 	if (l->is_streamed) /* which finds it by its number */
@@ -202,8 +202,10 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 		x = entry_new(node);
 		if (!x)
 			return ENOMEM;
-		sys = n.parent || (n.flags & COW_NODE_ORPHAN) ? open_named(u, &n, &x->file)
-							      : open_lost(u, &n, &x->file);
+		sys = n.parent || (n.flags & COW_NODE_ORPHAN) ? open_named(u, &n, &x->file) : ESTALE;
+		/* Also when the table does not say yet that it is lost. */
+		if (sys == ESTALE && n.identity.layer != COW_UPPER)
+			sys = open_lost(u, &n, &x->file);
 		if (!sys)
 			sys = attach_lazy(u, &x->file);
 		x->slot.weight += x->file.lazy != NULL;

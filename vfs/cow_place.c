@@ -7,8 +7,10 @@
 #include "vfs/cow_place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the index of links ------------------------------------------------------------------------- */
 
@@ -203,14 +205,13 @@ static int place_of_directory(struct cow_union *u, const struct cow_node *n, str
 	return 0;
 }
 
-int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
+/* By what the table says. ESTALE: that is not so. */
+static int place_by_table(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
 {
 	struct cow_dir *d;
 	struct cow_spot s;
 	int sys;
 
-	if (S_ISDIR(n->type))
-		return place_of_directory(u, n, ret);
 	if (n->flags & COW_NODE_ORPHAN) {
 		*ret = (struct cow_place){ .layer = COW_UPPER, .upper_dir = cow_orphans_dir(u->upper) };
 		cow_orphan_text(n->id, ret->name);
@@ -231,6 +232,41 @@ int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place
 	*ret = s.place;
 	ret->dir = d;
 	return 0;
+}
+
+/* Its name has gone already, and the table does not say so yet. */
+static bool is_orphan_by_now(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
+{
+	struct stat st;
+
+	*ret = (struct cow_place){ .layer = COW_UPPER, .upper_dir = cow_orphans_dir(u->upper) };
+	cow_orphan_text(n->id, ret->name);
+	return fstatat(ret->upper_dir, ret->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == n->identity.ino && st.st_dev == n->identity.dev;
+}
+
+/* Reading and the like are not kept apart from the renaming or removal of what is read: between the step on
+ * the disk and the one in the table an object is not where the table says. That takes no longer than a
+ * moment, or, when a server was killed just there, until the request has been sent again. */
+int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
+{
+	enum { TRIES = 60, WAIT_US = 500 };
+	struct cow_node now;
+	int sys;
+
+	if (S_ISDIR(n->type))
+		return place_of_directory(u, n, ret);
+	sys = place_by_table(u, n, ret);
+	for (int i = 0; sys == ESTALE && n->identity.layer == COW_UPPER && i < TRIES; i++) {
+		if (is_orphan_by_now(u, n, ret))
+			return 0;
+		if (i)
+			(void)usleep(WAIT_US);
+		sys = cow_nodes_get(u->nodes, n->id, &now);
+		if (!sys)
+			sys = place_by_table(u, &now, ret);
+	}
+	return sys;
 }
 
 void cow_place_end(struct cow_union *u, struct cow_place *p)
