@@ -37,7 +37,8 @@ static int visit_upper(struct scanning *s, const char *path, FTSENT *f, struct e
 	if (seq_note_whiteout(o.source, &o.st))
 		return seq_scan_add_whiteout(s, path, e);
 	make_readable(o.source, &o.st);
-	seq_scan_see_link(s, o.source, &o.st);
+	if (seq_scan_see_link(s, &o, e) < 0)
+		return -1;
 	if (!S_ISLNK(o.st.st_mode))
 		seq_note_override(o.source, &o.st);
 	if (seq_scan_take(s, &o, e) < 0)

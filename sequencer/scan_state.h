@@ -17,6 +17,7 @@ struct scanning {
 	struct seq_capture *capture;
 	struct seq_scan_report report;
 	struct seq_links links; /* of an upper */
+	size_t walked; /* entries of the capture that the walk has found; what follows was searched for */
 };
 
 struct scan_object {
@@ -45,7 +46,7 @@ const struct scan_place *seq_scan_place(struct scanning *s, const struct scan_pl
 int seq_scan_complete(struct scanning *s, const struct scan_place *place, const char *path,
 		      const char *source, struct err *e) FLOE_MUST_USE;
 /* A file with other names below: its content and attributes are one for all of them. */
-void seq_scan_see_link(struct scanning *s, const char *source, const struct stat *st);
+int seq_scan_see_link(struct scanning *s, const struct scan_object *o, struct err *e) FLOE_MUST_USE;
 /* After all: adds the names of changed files that only the host has. */
 int seq_scan_add_names(struct scanning *s, struct err *e) FLOE_MUST_USE;
 

@@ -201,13 +201,18 @@ int seq_scan_complete(struct scanning *s, const struct scan_place *place, const 
 
 /* ---- further names --------------------------------------------------------------------------------- */
 
-void seq_scan_see_link(struct scanning *s, const char *source, const struct stat *st)
+int seq_scan_see_link(struct scanning *s, const struct scan_object *o, struct err *e)
 {
-	struct seq_link *link =
-		S_ISREG(st->st_mode) && st->st_nlink > 1 ? seq_links_of_upper(&s->links, source) : NULL;
+	struct seq_link *link = S_ISREG(o->st.st_mode) && o->st.st_nlink > 1
+					? seq_links_of_upper(&s->links, o->source)
+					: NULL;
 
-	if (link)
-		link->seen++;
+	if (!link)
+		return 0;
+	link->seen++;
+	if (!link->near)
+		link->near = seq_capture_string(s->capture, o->path, e);
+	return link->near ? 0 : -1;
 }
 
 /* The upper has nothing at this path or above it that would hide the host's. */
@@ -241,12 +246,21 @@ static size_t count_missing(const struct scanning *s, dev_t dev)
 	return n;
 }
 
+/* Walks overlap, and what is mounted twice is found twice. */
+static bool is_known(const struct scanning *s, const char *path)
+{
+	for (size_t i = s->walked; i < s->capture->count; i++)
+		if (!strcmp(s->capture->entries[i].path, path))
+			return true;
+	return false;
+}
+
 static int add_name(struct scanning *s, const FTSENT *f, const char *host, struct err *e)
 {
 	struct seq_link *link = seq_links_of_host(&s->links, f->fts_statp);
 	struct scan_object o = { .path = f->fts_path + (strcmp(host, "/") ? strlen(host) : 0) };
 
-	if (!link || link->seen >= link->count || !shows_host(s, o.path))
+	if (!link || link->seen >= link->count || is_known(s, o.path) || !shows_host(s, o.path))
 		return 0;
 	if (lstat(link->source, &o.st) < 0)
 		return err_sys(e, errno, "%s", link->source);
@@ -297,14 +311,41 @@ static int search_mounts(struct scanning *s, struct err *e)
 	return rc;
 }
 
+/* Names of one file are mostly near each other: first in the directory, then around it. */
+static int search_near(struct scanning *s, const struct seq_link *link, const char *host, struct err *e)
+{
+	auto_free char *at = mem_strdup(link->near, e);
+	int rc = at ? 0 : -1;
+
+	while (rc == 0 && link->seen < link->count) {
+		char *slash = strrchr(at, '/');
+		auto_free char *top = NULL;
+
+		if (slash == at)
+			break;
+		*slash = 0;
+		top = mem_printf(e, "%s%s", strcmp(host, "/") ? host : "", at);
+		rc = top ? search(s, top, host, e) : -1;
+	}
+	return rc;
+}
+
 int seq_scan_add_names(struct scanning *s, struct err *e)
 {
+	const char *given = s->opt->host ? s->opt->host : "/";
 	auto_free char *host = NULL;
 
+	s->walked = s->capture->count;
+	for (size_t i = 0; i < s->links.count; i++) {
+		const struct seq_link *link = &s->links.links[i];
+
+		if (link->near && link->seen < link->count && search_near(s, link, given, e) < 0)
+			return -1;
+	}
 	if (!count_missing(s, 0))
 		return 0;
-	if (!s->opt->host || !strcmp(s->opt->host, "/"))
+	if (!strcmp(given, "/"))
 		return search_mounts(s, e);
-	host = mem_strdup(s->opt->host, e);
+	host = mem_strdup(given, e);
 	return host ? search(s, host, host, e) : -1;
 }

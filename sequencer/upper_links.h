@@ -15,6 +15,7 @@ struct seq_link {
 	uint64_t dev, ino; /* of the host's file */
 	char *source;      /* the changed file; owned */
 	unsigned count;    /* names that the union showed */
+	const char *near;  /* a path that is one of them; the owner of the list sets it */
 	unsigned seen;     /* of these, how many have been found so far; the owner of the list counts */
 };
 
