@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=normal users=root,user timeout=900
+# floe-test: class=heavy users=root,user timeout=900
 # The fuse engine when the upper's file system fails: a call that goes wrong at each step of each operation, full
 # disks, exhausted inodes and quotas, uppers that may not be written or become so. The right error at the call that
 # caused it, the old state or the new, nothing lost, and on it goes when the fault is over.

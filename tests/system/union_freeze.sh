@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=normal users=root,user timeout=600
+# floe-test: class=heavy users=root,user timeout=600
 # An upper becomes a read-only layer under a new one, three levels deep, in either engine and in both by turns: the
 # tree stays what it was, random operations go on as on a plain directory, and without the newest layers the older
 # states are back. With floe's own engine also what overlayfs has no notion of: renamed directories, counted links,

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=normal users=root,user timeout=600
+# floe-test: class=heavy users=root,user timeout=600
 # A package served over HTTP as a layer of floe's own union. Opening a large file for writing and changing one byte
 # fetches the block around it; chmod and rename fetch nothing. What is changed, and what is in the cache, is there
 # without the server; the rest is an error, or waited for, as wanted, and never wrong bytes. The same after a freeze.

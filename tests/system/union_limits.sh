@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=normal users=root,user timeout=900
+# floe-test: class=heavy users=root,user timeout=900
 # Limits of the fuse engine: 300,000 files are found and looked at with 1,024 and with 256 descriptors, the server
 # needs less than 200 bytes and the name for each of them, and a directory of 100,000 names is listed.
 . "$(dirname "$0")/setup.sh"
