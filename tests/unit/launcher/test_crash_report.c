@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../sanitized.h"
 #include "base/crash.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -143,9 +144,8 @@ static void test_what_the_dead_leave(void **state)
 	};
 
 	(void)state;
-#ifdef __SANITIZE_ADDRESS__
-	skip(); /* it wants these signals for itself */
-#endif
+	if (IS_SANITIZED)
+		skip(); /* it wants these signals for itself */
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_buf struct buf text = BUF_INIT(1 << 20);
 		auto_fd int area = crash_area_make();

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "tests/unit/cmocka_all.h"
+#include "tests/unit/sanitized.h"
 #include "tests/unit/vfs/nodes_model.h"
 
 enum { OPS_MAX = 200000 };
@@ -429,7 +430,7 @@ static void end_watch(struct watch *w)
 
 static void killed_after_any_instruction(void **state)
 {
-	enum { OPS = 150 };
+	enum { OPS = IS_SANITIZED ? 20 : 150 };
 	struct watch w = new_watch();
 	uint64_t seed = 1;
 	struct model m = model_new();
@@ -486,7 +487,7 @@ static void kill_at_state(void *arg)
 
 static void killed_while_taking_over(void **state)
 {
-	enum { ROUNDS = 8, OPS = 60 };
+	enum { ROUNDS = IS_SANITIZED ? 2 : 8, OPS = 60 };
 
 	(void)state;
 	for (uint64_t round = 1; round <= ROUNDS; round++) {
@@ -536,7 +537,7 @@ static void busy_child(int fd, uint64_t seed, unsigned ops)
 
 static void killed_at_random_moments(void **state)
 {
-	enum { ROUNDS = 300 };
+	enum { ROUNDS = IS_SANITIZED ? 40 : 300 };
 	uint64_t moments = 4711, ops = 0;
 
 	(void)state;
@@ -647,7 +648,7 @@ static void damage(struct copy *c, uint64_t *seed)
 
 static void damage_is_refused_or_survived(void **state)
 {
-	enum { ROUNDS = 6000 };
+	enum { ROUNDS = IS_SANITIZED ? 600 : 6000 };
 	struct watch w = new_watch();
 	uint64_t seed = 99, refused = 0, damages = 20221;
 	struct model m = model_new();
