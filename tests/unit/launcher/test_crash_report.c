@@ -16,12 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../sanitized.h"
 #include "base/crash.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sync.h"
 #include "launcher/crash_report.h"
+#include "tests/unit/sanitized.h"
 
 static char dir[64];
 
