@@ -3,6 +3,7 @@
 #include "tests/net/fault_server.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -124,6 +126,15 @@ static void hang(struct connection *c, bool drips)
 	}
 }
 
+/* Until the peer's kernel has all that was sent: a reset would overtake the rest. */
+static void await_arrival(const struct connection *c)
+{
+	int unacknowledged;
+
+	while (ioctl(c->fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged && !is_stopping(c->s))
+		usleep(1000);
+}
+
 static bool send_body(struct connection *c, const struct answer *a, const uint8_t *data, size_t len)
 {
 	size_t step = a->rate ? a->rate / 50 + 1 : len;
@@ -177,8 +188,9 @@ static bool serve_range(struct connection *c, const struct answer *a, const stru
 	if (a->fault == FAULT_RESET || a->fault == FAULT_SHORT) {
 		struct linger l = { 1, 0 };
 
-		(void)send_body(c, a, a->data + first, (last - first + 1) / 2);
-		usleep(50000); /* a reset would overtake the bytes */
+		if (!send_body(c, a, a->data + first, (last - first + 1) / 2))
+			return false;
+		await_arrival(c);
 		if (a->fault == FAULT_RESET)
 			(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
 		return false;
