@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* floe-package-server: opens one package, streams it and serves its file system; protocol in
- * server_protocol.h.
- *
- * Two threads matter: the main thread opens and serves; the control thread listens to the holder from
- * the first moment on, so that the holder's end is noticed also while the network says nothing. */
+ * server_protocol.h. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -15,6 +12,7 @@
 #include "base/sync.h"
 #include "base/wire.h"
 #include "launcher/launch_info.h"
+#include "launcher/server_control.h"
 #include "launcher/server_package.h"
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
@@ -32,18 +30,16 @@ struct server {
 	struct launch_server_package open;
 
 	struct sync_mutex lock;
-	struct sync_cond changed;
 	struct vfs_package_mount *mount; /* guarded by lock; NULL = not serving */
 	bool is_opened;                  /* guarded by lock: figures can be asked for */
 	bool is_finishing;               /* guarded by lock */
-	bool is_serve_wanted;            /* guarded by lock; the three below belong to it */
-	struct wire_in serve;            /* taken by the main thread */
 };
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
-static int put_stats(struct server *s, struct wire_out *m, struct err *e)
+static int put_stats(void *arg, struct wire_out *m, struct err *e)
 {
+	struct server *s = arg;
 	struct stream_package_stats net = { 0 };
 	struct vfs_package_stats vfs = { 0 };
 	struct pkg_index_counts counts;
@@ -61,10 +57,7 @@ static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 	file_len = stream_package_header(s->open.package)->file_len;
 	sync_unlock(&s->lock);
 
-	const struct {
-		const char *name;
-		uint64_t value;
-	} figures[] = {
+	const struct launch_server_figure figures[] = {
 		{ "operations", vfs.operations },
 		{ "lookups", vfs.lookups },
 		{ "reads", vfs.reads },
@@ -82,93 +75,39 @@ static int put_stats(struct server *s, struct wire_out *m, struct err *e)
 		{ "content-bytes", counts.content_bytes },
 	};
 
-	if (wire_put_str(m, "type", "stats", e) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
-		if (wire_put_u64(m, figures[i].name, figures[i].value, e) < 0)
-			return -1;
-	return 0;
+	return launch_server_put_figures(m, figures, ARRAY_LEN(figures), e);
 }
 
-static int touches_fd(struct server *s, struct err *e)
+static int touches(void *arg, struct pkg_touch **ret, size_t *ret_count, struct err *e)
 {
-	auto_free struct pkg_touch *touches = NULL;
-	size_t count = 0;
+	struct server *s = arg;
 	int r = 0;
 
 	sync_lock(&s->lock);
 	if (s->mount)
-		r = vfs_package_mount_touches(s->mount, &touches, &count, e);
+		r = vfs_package_mount_touches(s->mount, ret, ret_count, e);
 	sync_unlock(&s->lock);
-	if (r < 0)
-		return -1;
-	return launch_server_touches_fd(touches, count, e);
+	return r;
 }
-
-static void answer(struct server *s, const struct wire_in *question)
-{
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	auto_fd int fd = -1;
-	struct err why;
-	int r;
-
-	if (wire_is(question, "type", "stats")) {
-		r = put_stats(s, &m, &why);
-	} else if (wire_is(question, "type", "touches")) {
-		fd = touches_fd(s, &why);
-		r = fd < 0 ? -1 : wire_put_fd(&m, fd, &why);
-		if (r == 0)
-			r = wire_put_str(&m, "type", "touches", &why);
-	} else {
-		r = err_set(&why, ERR_FORMAT, "a message that the package server does not understand");
-	}
-	if (r < 0)
-		launch_server_report(&why);
-	else
-		launch_server_send(&m);
-}
-
-/* ---- control ------------------------------------------------------------------------------- */
 
 /* The cache gets a moment to write what it has; then, whatever still waits, it ends. */
-static void end(struct server *s)
+static void stop(void *arg)
 {
+	struct server *s = arg;
+	bool is_anyone_there;
+
 	sync_lock(&s->lock);
-	if (!s->mount && !s->is_finishing)
-		_exit(0);
+	is_anyone_there = s->mount || s->is_finishing;
 	if (s->mount)
 		vfs_package_mount_stop(s->mount);
 	sync_unlock(&s->lock);
-	(void)usleep(LINGER_US);
-	_exit(0);
+	if (is_anyone_there)
+		(void)usleep(LINGER_US);
 }
 
-static void *control_main(void *arg)
-{
-	struct server *s = arg;
-	struct err why;
-
-	for (;;) {
-		struct wire_in m = WIRE_IN_INIT;
-
-		if (wire_recv(LAUNCH_SERVER_FD, &m, &why) <= 0)
-			end(s);
-		if (wire_is(&m, "type", "serve")) {
-			sync_lock(&s->lock);
-			if (!s->is_serve_wanted) {
-				s->serve = m;
-				m = (struct wire_in)WIRE_IN_INIT;
-				s->is_serve_wanted = true;
-				sync_wake_all(&s->changed);
-			}
-			sync_unlock(&s->lock);
-		} else {
-			answer(s, &m);
-		}
-		wire_in_fini(&m);
-	}
-	return NULL;
-}
+static const struct launch_server_control_ops control = {
+	.name = "package server", .put_stats = put_stats, .touches = touches, .stop = stop
+};
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -212,34 +151,19 @@ static int say_opened(struct server *s, struct err *e)
 
 /* ---- serving ------------------------------------------------------------------------------- */
 
-static void on_serving(void *arg, const uint8_t *init, size_t init_len)
+static int start_mount(struct server *s, const struct launch_server_serve *serve, struct err *e)
 {
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	struct err ignored;
-
-	(void)arg;
-	if (wire_put_str(&m, "type", "serving", &ignored) == 0 &&
-	    wire_put(&m, "init", init, init_len, &ignored) == 0)
-		launch_server_send(&m);
-}
-
-static int start_mount(struct server *s, struct wire_in *serve, struct err *e)
-{
-	struct vfs_package_mount_opt opt = { .record = s->opt.record, .on_serving = on_serving };
+	const struct vfs_package_mount_opt opt = {
+		.record = s->opt.record,
+		.uid = serve->uid,
+		.gid = serve->gid,
+		.takeover_init = serve->init,
+		.takeover_init_len = serve->init_len,
+		.on_serving = launch_server_say_serving,
+	};
+	auto_fd int fuse_fd = wire_steal_fd(serve->message, 0);
 	struct vfs_package_mount *mount;
-	auto_fd int fuse_fd = -1;
-	struct wire_field init;
-	uint64_t uid, gid;
 
-	if (wire_u64(serve, "uid", &uid, e) < 0 || wire_u64(serve, "gid", &gid, e) < 0)
-		return -1;
-	opt.uid = (uid_t)uid;
-	opt.gid = (gid_t)gid;
-	if (wire_find(serve, "init", &init) && init.len) {
-		opt.takeover_init = init.value;
-		opt.takeover_init_len = init.len;
-	}
-	fuse_fd = wire_steal_fd(serve, 0);
 	if (fuse_fd < 0)
 		return err_set(e, ERR_FORMAT, "no descriptor in \"serve\"");
 	if (vfs_package_mount_open(s->open.package, fuse_fd, &opt, &mount, e) < 0)
@@ -251,13 +175,11 @@ static int start_mount(struct server *s, struct wire_in *serve, struct err *e)
 	return 0;
 }
 
-static int serve(struct server *s, struct err *e)
+static int serve(struct server *s, struct launch_server_control *c, struct err *e)
 {
-	sync_lock(&s->lock);
-	while (!s->is_serve_wanted)
-		sync_wait(&s->changed, &s->lock);
-	sync_unlock(&s->lock);
-	if (start_mount(s, &s->serve, e) < 0)
+	struct launch_server_serve wanted;
+
+	if (launch_server_control_await(c, &wanted, e) < 0 || start_mount(s, &wanted, e) < 0)
 		return -1;
 	return vfs_package_mount_run(s->mount, e);
 }
@@ -298,9 +220,8 @@ static int parse(int argc, char **argv, struct options *ret)
 int main(int argc, char **argv)
 {
 	static struct server s;
-	pthread_t control;
+	struct launch_server_control *c;
 	struct err why;
-	int sys;
 
 	if (parse(argc, argv, &s.opt) < 0) {
 		launch_server_say_usage("floe-package-server --source SOURCE [--trust-once] [--offline] "
@@ -308,16 +229,13 @@ int main(int argc, char **argv)
 		return 125;
 	}
 	sync_mutex_init(&s.lock);
-	sync_cond_init(&s.changed);
 	if (launch_server_enter(LAUNCH_SERVER_NO_POWER, &why) < 0) {
 		launch_server_report(&why);
 		return 125;
 	}
-	sys = pthread_create(&control, NULL, control_main, &s);
-	if (sys)
-		(void)err_sys(&why, sys, "start a thread");
-	if (sys || launch_server_package_open(&s.opt.source, &s.open, &why) < 0 || say_opened(&s, &why) < 0 ||
-	    serve(&s, &why) < 0) {
+	if (launch_server_control_start(&control, &s, &c, &why) < 0 ||
+	    launch_server_package_open(&s.opt.source, &s.open, &why) < 0 || say_opened(&s, &why) < 0 ||
+	    serve(&s, c, &why) < 0) {
 		launch_server_report(&why);
 		finish(&s);
 		_exit(125);

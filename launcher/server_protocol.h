@@ -26,9 +26,10 @@
  *                                     [--host PATH] [--map-owners]
  *   Layers, topmost first: the upper, frozen uppers in the order given, the package, the host. Without an
  *   upper nothing can be written; with only --host it is the host view that overlays stand on. The package
- * must have the root digest that its server has told. An error can come at any time before "serving". holder:
- * type=serve      uid gid [init=BYTES]; fd 0: /dev/fuse, mounted; fd 1: the node table, a memfd, empty or as
- * a dead server left it (then with init); fd 2 (may be missing): a lock to hold as long as the server lives
+ *   must have the root digest that its server has told. An error can come at any time before "serving".
+ *   holder: type=serve      uid gid [init=BYTES]; fd 0: /dev/fuse, mounted; fd 1: the node table, a memfd,
+ *                           empty or as a dead server left it (then with init); fd 2 (may be missing): a
+ *                           lock to hold as long as the server lives
  *   server: type=serving    init=BYTES
  *   server: type=stall      is-stalled text
  *   holder: type=stats

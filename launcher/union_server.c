@@ -2,8 +2,7 @@
 /* floe-union-server: serves one environment's union (the `fuse` engine); protocol in server_protocol.h.
  *
  * It sees the host as the holder's mount namespace shows it, without floe's own mounts, so that it cannot
- * end up reading itself. The main thread opens and serves; the control thread listens to the holder from the
- * first moment on, so that the holder's end is noticed also while the network says nothing. */
+ * end up reading itself. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,7 +16,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sync.h"
-#include "base/wire.h"
+#include "launcher/server_control.h"
 #include "launcher/server_package.h"
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
@@ -43,121 +42,67 @@ struct server {
 	struct package_touches *touches; /* NULL = not recording; there before others ask */
 
 	struct sync_mutex lock;
-	struct sync_cond changed;
 	struct cow_union *serving; /* guarded by lock; NULL = not yet, or not any more */
 	bool is_finishing;         /* guarded by lock */
-	bool is_serve_wanted;      /* guarded by lock; what comes below belongs to it */
-	struct wire_in serve;      /* taken by the main thread */
 };
 
 /* ---- control ------------------------------------------------------------------------------- */
 
-static int put_stats(struct server *s, struct wire_out *m, struct err *e)
+static int put_stats(void *arg, struct wire_out *m, struct err *e)
 {
 	struct cow_union_stats stats = { 0 };
+	struct server *s = arg;
 
 	sync_lock(&s->lock);
 	if (s->serving)
 		cow_union_stats(s->serving, &stats);
 	sync_unlock(&s->lock);
 
-	const struct {
-		const char *name;
-		uint64_t value;
-	} figures[] = {
-		{ "operations", stats.operations }, { "lookups", stats.lookups },
-		{ "reads", stats.reads },           { "writes", stats.writes },
-		{ "copy-ups", stats.copy_ups },     { "bytes-copied-up", stats.bytes_copied_up },
-		{ "nodes", stats.nodes },           { "table-bytes", stats.table_bytes },
+	const struct launch_server_figure figures[] = {
+		{ "operations", stats.operations },
+		{ "lookups", stats.lookups },
+		{ "reads", stats.reads },
+		{ "writes", stats.writes },
+		{ "copy-ups", stats.copy_ups },
+		{ "bytes-copied-up", stats.bytes_copied_up },
+		{ "nodes", stats.nodes },
+		{ "table-bytes", stats.table_bytes },
 		{ "open-fds", stats.open_fds },
+		{ "noted", s->touches ? package_touches_noted(s->touches) : 0 },
 	};
 
-	if (wire_put_str(m, "type", "stats", e) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(figures); i++)
-		if (wire_put_u64(m, figures[i].name, figures[i].value, e) < 0)
-			return -1;
-	return s->touches ? wire_put_u64(m, "noted", package_touches_noted(s->touches), e) : 0;
+	return launch_server_put_figures(m, figures, ARRAY_LEN(figures) - !s->touches, e);
 }
 
-static int touches_fd(struct server *s, struct err *e)
+static int touches(void *arg, struct pkg_touch **ret, size_t *ret_count, struct err *e)
 {
-	auto_free struct pkg_touch *touches = NULL;
-	size_t count = 0;
+	struct server *s = arg;
 
-	if (s->touches && package_touches_copy(s->touches, &touches, &count, e) < 0)
-		return -1;
-	return launch_server_touches_fd(touches, count, e);
-}
-
-static void answer(struct server *s, const struct wire_in *question)
-{
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	auto_fd int fd = -1;
-	struct err why;
-	int r;
-
-	if (wire_is(question, "type", "stats")) {
-		r = put_stats(s, &m, &why);
-	} else if (wire_is(question, "type", "touches")) {
-		fd = touches_fd(s, &why);
-		r = fd < 0 ? -1 : wire_put_fd(&m, fd, &why);
-		if (r == 0)
-			r = wire_put_str(&m, "type", "touches", &why);
-	} else {
-		r = err_set(&why, ERR_FORMAT, "a message that the union server does not understand");
-	}
-	if (r < 0)
-		launch_server_report(&why);
-	else
-		launch_server_send(&m);
+	return s->touches ? package_touches_copy(s->touches, ret, ret_count, e) : 0;
 }
 
 /* The mount goes with its last user; what that still does is served. */
-static _Noreturn void end(struct server *s)
+static void stop(void *arg)
 {
+	struct server *s = arg;
 	bool is_anyone_there;
 
 	sync_lock(&s->lock);
 	is_anyone_there = s->serving || s->is_finishing;
 	sync_unlock(&s->lock);
 	if (!is_anyone_there)
-		_exit(0);
+		return;
 	(void)usleep(LINGER_US);
 	sync_lock(&s->lock);
 	if (s->serving)
 		cow_union_stop(s->serving);
 	sync_unlock(&s->lock);
 	(void)usleep(LAST_WORDS_US);
-	_exit(0);
 }
 
-static void *control_main(void *arg)
-{
-	struct server *s = arg;
-	struct err why;
-
-	for (;;) {
-		struct wire_in m = WIRE_IN_INIT;
-
-		if (wire_recv(LAUNCH_SERVER_FD, &m, &why) <= 0)
-			end(s);
-		if (wire_is(&m, "type", "serve")) {
-			sync_lock(&s->lock);
-			if (!s->is_serve_wanted) {
-				s->serve = m;
-				m = (struct wire_in)WIRE_IN_INIT;
-				s->is_serve_wanted = true;
-				sync_wake_all(&s->changed);
-			}
-			sync_unlock(&s->lock);
-		} else {
-			answer(s, &m);
-		}
-		wire_in_fini(&m);
-	}
-	return NULL;
-}
+static const struct launch_server_control_ops control = {
+	.name = "union server", .put_stats = put_stats, .touches = touches, .stop = stop
+};
 
 /* ---- layers -------------------------------------------------------------------------------- */
 
@@ -219,40 +164,24 @@ static int open_layers(struct server *s, struct err *e)
 
 /* ---- serving ------------------------------------------------------------------------------- */
 
-static void on_serving(void *arg, const uint8_t *init, size_t init_len)
+static int open_union(struct server *s, const struct launch_server_serve *serve, int *fuse_fd, int table,
+		      struct err *e)
 {
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	struct err ignored;
-
-	(void)arg;
-	if (wire_put_str(&m, "type", "serving", &ignored) == 0 &&
-	    wire_put(&m, "init", init, init_len, &ignored) == 0)
-		launch_server_send(&m);
-}
-
-static int open_union(struct server *s, const struct wire_in *serve, int *fuse_fd, int table, struct err *e)
-{
-	struct cow_union_opt opt = {
+	const struct cow_union_opt opt = {
 		.upper = s->opt.upper,
 		.work = s->opt.work,
 		.layers = s->layers,
 		.layer_count = s->layer_count,
 		.map_owners = s->opt.map_owners,
+		.uid = serve->uid,
+		.gid = serve->gid,
 		.table = table,
-		.on_serving = on_serving,
+		.takeover_init = serve->init,
+		.takeover_init_len = serve->init_len,
+		.on_serving = launch_server_say_serving,
 	};
 	struct cow_union *made;
-	struct wire_field init;
-	uint64_t uid, gid;
 
-	if (wire_u64(serve, "uid", &uid, e) < 0 || wire_u64(serve, "gid", &gid, e) < 0)
-		return -1;
-	opt.uid = (uid_t)uid;
-	opt.gid = (gid_t)gid;
-	if (wire_find(serve, "init", &init) && init.len) {
-		opt.takeover_init = init.value;
-		opt.takeover_init_len = init.len;
-	}
 	if (cow_union_open(*fuse_fd, &opt, &made, e) < 0)
 		return -1;
 	*fuse_fd = -1;
@@ -263,19 +192,18 @@ static int open_union(struct server *s, const struct wire_in *serve, int *fuse_f
 }
 
 /* A third descriptor, the lock, stays in the message, and open. */
-static int serve(struct server *s, struct err *e)
+static int serve(struct server *s, struct launch_server_control *c, struct err *e)
 {
 	auto_fd int fuse_fd = -1, table = -1;
+	struct launch_server_serve wanted;
 
-	sync_lock(&s->lock);
-	while (!s->is_serve_wanted)
-		sync_wait(&s->changed, &s->lock);
-	sync_unlock(&s->lock);
-	fuse_fd = wire_steal_fd(&s->serve, 0);
-	table = wire_steal_fd(&s->serve, 1);
+	if (launch_server_control_await(c, &wanted, e) < 0)
+		return -1;
+	fuse_fd = wire_steal_fd(wanted.message, 0);
+	table = wire_steal_fd(wanted.message, 1);
 	if (fuse_fd < 0 || table < 0)
 		return err_set(e, ERR_FORMAT, "descriptors are missing in \"serve\"");
-	if (open_union(s, &s->serve, &fuse_fd, table, e) < 0)
+	if (open_union(s, &wanted, &fuse_fd, table, e) < 0)
 		return -1;
 	return cow_union_run(s->serving, e);
 }
@@ -373,16 +301,14 @@ static void allow_descriptors(void)
 int main(int argc, char **argv)
 {
 	static struct server s;
-	pthread_t control;
+	struct launch_server_control *c;
 	struct err why;
-	int sys;
 
 	if (parse(argc, argv, &s.opt) < 0) {
 		launch_server_say_usage(usage);
 		return 125;
 	}
 	sync_mutex_init(&s.lock);
-	sync_cond_init(&s.changed);
 	(void)umask(0);
 	allow_descriptors();
 	if (launch_server_enter(s.opt.upper ? LAUNCH_SERVER_WRITES_ALL : LAUNCH_SERVER_READS_ALL, &why) < 0 ||
@@ -390,10 +316,8 @@ int main(int argc, char **argv)
 		launch_server_report(&why);
 		return 125;
 	}
-	sys = pthread_create(&control, NULL, control_main, &s);
-	if (sys)
-		(void)err_sys(&why, sys, "start a thread");
-	if (sys || open_layers(&s, &why) < 0 || serve(&s, &why) < 0) {
+	if (launch_server_control_start(&control, &s, &c, &why) < 0 || open_layers(&s, &why) < 0 ||
+	    serve(&s, c, &why) < 0) {
 		launch_server_report(&why);
 		finish(&s);
 		_exit(125);
