@@ -11,7 +11,8 @@ struct cow_cache {
 	void (*end)(struct cow_slot *s);
 	size_t max;
 	struct sync_mutex lock;
-	size_t weight; /* guarded by lock, like all below */
+	uint64_t version; /* guarded by lock, like all below */
+	size_t weight;
 	struct cow_slot *buckets[BUCKETS];
 	struct cow_slot *newest, *oldest;
 };
@@ -136,23 +137,35 @@ static void insert_locked(struct cow_cache *c, struct cow_slot *s)
 	c->weight += s->weight;
 }
 
-struct cow_slot *cow_cache_add(struct cow_cache *c, struct cow_slot *s)
+uint64_t cow_cache_version(struct cow_cache *c)
 {
-	struct cow_slot *have, *surplus = NULL;
+	uint64_t version;
 
 	sync_lock(&c->lock);
-	have = find_locked(c, s->node);
-	if (have) {
-		use_locked(c, have);
-	} else {
-		insert_locked(c, s);
-		surplus = surplus_locked(c);
+	version = c->version;
+	sync_unlock(&c->lock);
+	return version;
+}
+
+struct cow_slot *cow_cache_add(struct cow_cache *c, struct cow_slot *s, uint64_t version)
+{
+	struct cow_slot *have = NULL, *surplus = NULL;
+
+	sync_lock(&c->lock);
+	if (c->version == version) {
+		have = find_locked(c, s->node);
+		if (have) {
+			use_locked(c, have);
+		} else {
+			insert_locked(c, s);
+			surplus = surplus_locked(c);
+			have = s;
+		}
 	}
 	sync_unlock(&c->lock);
 	end_chain(c, surplus);
-	if (!have)
-		return s;
-	c->end(s);
+	if (have != s)
+		c->end(s);
 	return have;
 }
 
@@ -193,11 +206,12 @@ void cow_cache_unref(struct cow_cache *c, struct cow_slot *s)
 	end_chain(c, surplus);
 }
 
-void cow_cache_drop(struct cow_cache *c, uint64_t node)
+static void drop(struct cow_cache *c, uint64_t node, bool is_forgotten)
 {
 	struct cow_slot *s;
 
 	sync_lock(&c->lock);
+	c->version += is_forgotten;
 	s = find_locked(c, node);
 	if (s) {
 		take_out_locked(c, s);
@@ -207,6 +221,16 @@ void cow_cache_drop(struct cow_cache *c, uint64_t node)
 	sync_unlock(&c->lock);
 	if (s)
 		c->end(s);
+}
+
+void cow_cache_forget(struct cow_cache *c, uint64_t node)
+{
+	drop(c, node, true);
+}
+
+void cow_cache_drop(struct cow_cache *c, uint64_t node)
+{
+	drop(c, node, false);
 }
 
 size_t cow_cache_weight(struct cow_cache *c)

@@ -27,12 +27,18 @@ int cow_cache_open(size_t max, void (*end)(struct cow_slot *s), struct cow_cache
 void cow_cache_close(struct cow_cache *c); /* NULL ok; nothing may be in use */
 
 struct cow_slot *cow_cache_ref(struct cow_cache *c, uint64_t node); /* NULL = not here */
-/* Takes `s` and returns it, in use; or, when another thread was faster, that one's. */
-struct cow_slot *cow_cache_add(struct cow_cache *c, struct cow_slot *s);
+/* Grows with every _forget, before it drops: what was put together across one is not believed. */
+uint64_t cow_cache_version(struct cow_cache *c);
+/* Takes `s`, made since the cache had `version`, and returns it, in use; or, when another thread was faster,
+ * that one's; NULL when something has been forgotten meanwhile: then it has ended. */
+struct cow_slot *cow_cache_add(struct cow_cache *c, struct cow_slot *s, uint64_t version);
 /* The same, but what was there before is dropped. */
 struct cow_slot *cow_cache_replace(struct cow_cache *c, struct cow_slot *s);
 void cow_cache_unref(struct cow_cache *c, struct cow_slot *s);
-void cow_cache_drop(struct cow_cache *c, uint64_t node); /* ends with its last user */
+/* Something about it has changed: it ends with its last user, and whoever opens it just now begins anew. */
+void cow_cache_forget(struct cow_cache *c, uint64_t node);
+/* The same for a node that has ended: nobody can be about to open it. */
+void cow_cache_drop(struct cow_cache *c, uint64_t node);
 size_t cow_cache_weight(struct cow_cache *c);
 
 #endif

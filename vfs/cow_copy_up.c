@@ -177,7 +177,7 @@ static int copy_one_directory(struct cow_union *u, uint64_t id)
 	int sys;
 
 	cow_lock(u, id);
-	cow_dir_forget(u, id);
+	cow_cache_forget(u->dirs, id);
 	sys = cow_nodes_get(u->nodes, id, &n);
 	if (!sys)
 		sys = n.parent ? cow_dir_ref(u, n.parent, &parent) : ENOENT;
@@ -190,8 +190,8 @@ static int copy_one_directory(struct cow_union *u, uint64_t id)
 			sys = ENOENT;
 		else
 			sys = make_directory(u, &n, parent, d);
-		cow_dir_forget(u, id);
-		cow_dir_forget(u, n.parent); /* it has become impure */
+		cow_cache_forget(u->dirs, id);
+		cow_cache_forget(u->dirs, n.parent); /* it has become impure */
 		if (!sys)
 			atomic_fetch_add(&u->copy_ups, 1);
 	}
@@ -404,7 +404,7 @@ static int follow(struct cow_union *u, const struct cow_node *n, struct cow_temp
 		(void)close(fd);
 		return sys;
 	}
-	cow_file_forget(u, n->id);
+	cow_cache_forget(u->files, n->id);
 	sys = cow_file_add(u, n->id, fd, &f);
 	if (!sys)
 		cow_file_unref(u, f);
@@ -440,7 +440,7 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 	sys = cow_spot_find(u, parent, n->name, &spot);
 	if (!sys && spot.place.layer == COW_UPPER) {
 		sys = follow_name(u, n, spot.place.upper_dir, spot.place.name); /* see above */
-		cow_file_forget(u, n->id);
+		cow_cache_forget(u->files, n->id);
 		cow_dir_unref(u, parent);
 		return sys;
 	}
@@ -467,7 +467,7 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 		if (!sys && !is_indexed)
 			sys = S_ISREG(n->type) ? follow(u, n, &t) : follow_name(u, n, parent->upper, n->name);
 		cow_temp_drop(u->upper, &t);
-		cow_dir_forget(u, n->parent); /* it has become impure */
+		cow_cache_forget(u->dirs, n->parent); /* it has become impure */
 	}
 	cow_dir_unref(u, parent);
 	return sys;
@@ -488,7 +488,7 @@ static int copy_lost(struct cow_union *u, const struct cow_node *n, enum cow_cop
 	cow_orphan_text(n->id, text);
 	if (n->flags & COW_NODE_ORPHAN) { /* copied by a server that died before the table could follow */
 		sys = follow_name(u, n, cow_orphans_dir(u->upper), text);
-		cow_file_forget(u, n->id);
+		cow_cache_forget(u->files, n->id);
 		return sys;
 	}
 	sys = cow_file_ref(u, n->id, &f);

@@ -71,7 +71,7 @@ static int ref_writable(struct cow_union *u, uint64_t id, struct cow_file **ret)
 		if (sys != EAGAIN && (sys != EACCES || i > 0))
 			return sys;
 		if (sys == EACCES) /* its mode may be another since it was opened; or it is below */
-			cow_file_forget(u, id);
+			cow_cache_forget(u->files, id);
 		sys = cow_copy_up(u, id, COW_COPY_ALL);
 		if (sys)
 			return sys;

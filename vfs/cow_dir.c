@@ -9,14 +9,6 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/mem.h"
-#include "vfs/cow_cache.h"
-
-struct cow_dirs {
-	struct cow_cache *cache;
-	/* Grows with every _forget, before it drops: what was put together across one is not believed. */
-	atomic_uint_fast64_t version;
-};
 
 struct entry {
 	struct cow_slot slot; /* first */
@@ -43,31 +35,9 @@ static void entry_end(struct cow_slot *s)
 	free(x);
 }
 
-int cow_dirs_open(size_t max, struct cow_dirs **ret, struct err *e)
+int cow_dirs_open(size_t max, struct cow_cache **ret, struct err *e)
 {
-	struct cow_dirs *c = mem_alloc(1, sizeof(*c), e);
-
-	if (!c)
-		return -1;
-	if (cow_cache_open(max, entry_end, &c->cache, e) < 0) {
-		free(c);
-		return -1;
-	}
-	*ret = c;
-	return 0;
-}
-
-void cow_dirs_close(struct cow_dirs *c)
-{
-	if (!c)
-		return;
-	cow_cache_close(c->cache);
-	free(c);
-}
-
-size_t cow_dirs_fds(struct cow_dirs *c)
-{
-	return cow_cache_weight(c->cache);
+	return cow_cache_open(max, entry_end, ret, e);
 }
 
 /* ---- the layers of one directory -------------------------------------------------------------- */
@@ -309,8 +279,9 @@ static int make_child(struct cow_union *u, const struct cow_dir *parent, const c
 static int make(struct cow_union *u, const struct cow_dir *parent, const struct cow_node *n,
 		struct cow_dir **ret)
 {
-	uint64_t version = atomic_load(&u->dirs->version);
+	uint64_t version = cow_cache_version(u->dirs);
 	struct entry *x = entry_new(n->id);
+	struct cow_slot *s;
 	int sys;
 
 	if (!x)
@@ -323,13 +294,10 @@ static int make(struct cow_union *u, const struct cow_dir *parent, const struct 
 		entry_end(&x->slot);
 		return sys;
 	}
-	x = (struct entry *)(void *)cow_cache_add(u->dirs->cache, &x->slot);
-	if (atomic_load(&u->dirs->version) != version) {
-		cow_cache_drop(u->dirs->cache, n->id);
-		cow_cache_unref(u->dirs->cache, &x->slot);
+	s = cow_cache_add(u->dirs, &x->slot, version);
+	if (!s)
 		return EAGAIN;
-	}
-	*ret = &x->dir;
+	*ret = &((struct entry *)(void *)s)->dir;
 	return 0;
 }
 
@@ -364,7 +332,7 @@ static int climb(struct cow_union *u, uint64_t node, struct chain *c, struct cow
 
 	*ret_above = NULL;
 	for (;;) {
-		s = cow_cache_ref(u->dirs->cache, node);
+		s = cow_cache_ref(u->dirs, node);
 		if (s) {
 			*ret_above = &((struct entry *)(void *)s)->dir;
 			return 0;
@@ -407,7 +375,7 @@ static int open_chain(struct cow_union *u, struct chain *c, struct cow_dir *abov
 int cow_dir_ref(struct cow_union *u, uint64_t node, struct cow_dir **ret)
 {
 	enum { TRIES = 100, WAITS = 40, WAIT_US = 500 };
-	struct cow_slot *s = cow_cache_ref(u->dirs->cache, node);
+	struct cow_slot *s = cow_cache_ref(u->dirs, node);
 	struct chain c = { 0 };
 	int sys = EAGAIN, waits = 0;
 
@@ -439,31 +407,20 @@ int cow_dir_ref(struct cow_union *u, uint64_t node, struct cow_dir **ret)
 void cow_dir_unref(struct cow_union *u, struct cow_dir *d)
 {
 	if (d)
-		cow_cache_unref(u->dirs->cache, &entry_of(d)->slot);
-}
-
-void cow_dir_forget(struct cow_union *u, uint64_t node)
-{
-	atomic_fetch_add(&u->dirs->version, 1);
-	cow_cache_drop(u->dirs->cache, node);
-}
-
-void cow_dir_drop(struct cow_union *u, uint64_t node)
-{
-	cow_cache_drop(u->dirs->cache, node);
+		cow_cache_unref(u->dirs, &entry_of(d)->slot);
 }
 
 void cow_dir_check(struct cow_union *u, uint64_t node, uint64_t dev, uint64_t ino)
 {
-	struct cow_slot *s = cow_cache_ref(u->dirs->cache, node);
+	struct cow_slot *s = cow_cache_ref(u->dirs, node);
 	const struct cow_dir *d = s ? &((struct entry *)(void *)s)->dir : NULL;
 	bool is_other = d && d->upper < 0 && d->count &&
 			(d->lower[0].handle.dev != dev || d->lower[0].handle.ino != ino);
 
 	if (s)
-		cow_cache_unref(u->dirs->cache, s);
+		cow_cache_unref(u->dirs, s);
 	if (is_other)
-		cow_dir_forget(u, node);
+		cow_cache_forget(u->dirs, node);
 }
 
 bool cow_dir_is_volatile(const struct cow_union *u, const struct cow_dir *d)

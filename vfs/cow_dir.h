@@ -10,6 +10,7 @@
 #ifndef FLOE_VFS_COW_DIR_H
 #define FLOE_VFS_COW_DIR_H
 
+#include "vfs/cow_cache.h"
 #include "vfs/cow_state.h"
 
 struct cow_dir_layer {
@@ -25,9 +26,9 @@ struct cow_dir { /* immutable once made; the descriptors are the cache's */
 	struct cow_dir_layer lower[COW_LAYERS_MAX]; /* topmost first */
 };
 
-int cow_dirs_open(size_t max, struct cow_dirs **ret, struct err *e) FLOE_MUST_USE;
-void cow_dirs_close(struct cow_dirs *c); /* NULL ok */
-size_t cow_dirs_fds(struct cow_dirs *c); /* descriptors open now */
+/* cow_union.dirs. cow_cache_forget, when something about a directory's layers has changed (copy-up, opacity):
+ * the next _ref makes it anew. */
+int cow_dirs_open(size_t max, struct cow_cache **ret, struct err *e) FLOE_MUST_USE;
 
 /* ESTALE: it is not there any more (a deleted directory is an empty one: count 0, upper -1, no error). */
 int cow_dir_ref(struct cow_union *u, uint64_t node, struct cow_dir **ret) FLOE_MUST_USE;
@@ -35,10 +36,6 @@ void cow_dir_unref(struct cow_union *u, struct cow_dir *d); /* NULL ok */
 /* Directory `path` of the union of the lower layers, as `layer` has it. ENOENT: it has none there. */
 int cow_dir_find_lower(struct cow_union *u, uint8_t layer, const char *path,
 		       struct cow_handle *ret) FLOE_MUST_USE;
-/* The next _ref makes it anew: something about its layers has changed (copy-up, opacity). */
-void cow_dir_forget(struct cow_union *u, uint64_t node);
-/* The node has ended; unlike _forget: nobody can be about to open it. */
-void cow_dir_drop(struct cow_union *u, uint64_t node);
 /* The host's directory `node` is (dev, ino) now: forgotten if another one is open. */
 void cow_dir_check(struct cow_union *u, uint64_t node, uint64_t dev, uint64_t ino);
 /* Do any of its lower layers change by themselves (the host)? Then names are believed for a while only. */

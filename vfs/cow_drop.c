@@ -53,7 +53,7 @@ void cow_forget(struct cow_union *u, uint64_t id, uint64_t lookups)
 {
 	struct cow_node gone;
 
-	cow_file_drop(u, id);
+	cow_cache_drop(u->files, id);
 	if (!cow_nodes_forget(u->nodes, id, lookups, &gone))
 		return;
 	if (gone.flags & COW_NODE_ORPHAN && u->upper)
@@ -227,7 +227,7 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const stru
 		if (!sys) {
 			cow_list_removed(u, parent, name);
 			cow_nodes_unlink(u->nodes, parent, name);
-			cow_dir_forget(u, entry.id);
+			cow_cache_forget(u->dirs, entry.id);
 		}
 		cow_unlock(u, entry.id);
 		cow_forget(u, entry.id, 1);

@@ -10,14 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/mem.h"
-#include "vfs/cow_cache.h"
 #include "vfs/cow_place.h"
-
-struct cow_files {
-	struct cow_cache *cache;
-	atomic_uint_fast64_t version; /* as in cow_dir.c */
-};
 
 struct entry {
 	struct cow_slot slot; /* first */
@@ -39,31 +32,9 @@ static void entry_end(struct cow_slot *s)
 	free(x);
 }
 
-int cow_files_open(size_t max, struct cow_files **ret, struct err *e)
+int cow_files_open(size_t max, struct cow_cache **ret, struct err *e)
 {
-	struct cow_files *c = mem_alloc(1, sizeof(*c), e);
-
-	if (!c)
-		return -1;
-	if (cow_cache_open(max, entry_end, &c->cache, e) < 0) {
-		free(c);
-		return -1;
-	}
-	*ret = c;
-	return 0;
-}
-
-void cow_files_close(struct cow_files *c)
-{
-	if (!c)
-		return;
-	cow_cache_close(c->cache);
-	free(c);
-}
-
-size_t cow_files_fds(struct cow_files *c)
-{
-	return cow_cache_weight(c->cache);
+	return cow_cache_open(max, entry_end, ret, e);
 }
 
 /* ---- opening --------------------------------------------------------------------------------------- */
@@ -188,12 +159,12 @@ static int attach_lazy(struct cow_union *u, struct cow_file *f)
 int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 {
 	enum { TRIES = 100 };
-	struct cow_slot *s = cow_cache_ref(u->files->cache, node);
+	struct cow_slot *s = cow_cache_ref(u->files, node);
 	struct cow_node n;
 	int sys = 0;
 
 	for (int i = 0; !s && i < TRIES; i++) {
-		uint64_t version = atomic_load(&u->files->version);
+		uint64_t version = cow_cache_version(u->files);
 		struct entry *x;
 
 		sys = cow_nodes_get(u->nodes, node, &n);
@@ -211,16 +182,11 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 		x->slot.weight += x->file.lazy != NULL;
 		if (sys)
 			entry_end(&x->slot);
-		if (sys && atomic_load(&u->files->version) != version)
+		if (sys && cow_cache_version(u->files) != version)
 			continue; /* it was just being moved */
 		if (sys)
 			return sys;
-		s = cow_cache_add(u->files->cache, &x->slot);
-		if (atomic_load(&u->files->version) == version)
-			break;
-		cow_cache_drop(u->files->cache, node);
-		cow_cache_unref(u->files->cache, s);
-		s = NULL;
+		s = cow_cache_add(u->files, &x->slot, version);
 	}
 	if (!s)
 		return sys ? sys : ESTALE;
@@ -253,23 +219,12 @@ int cow_file_add(struct cow_union *u, uint64_t node, int fd, struct cow_file **r
 		entry_end(&x->slot);
 		return sys;
 	}
-	*ret = &((struct entry *)(void *)cow_cache_replace(u->files->cache, &x->slot))->file;
+	*ret = &((struct entry *)(void *)cow_cache_replace(u->files, &x->slot))->file;
 	return 0;
 }
 
 void cow_file_unref(struct cow_union *u, struct cow_file *f)
 {
 	if (f)
-		cow_cache_unref(u->files->cache, &entry_of(f)->slot);
-}
-
-void cow_file_forget(struct cow_union *u, uint64_t node)
-{
-	atomic_fetch_add(&u->files->version, 1);
-	cow_cache_drop(u->files->cache, node);
-}
-
-void cow_file_drop(struct cow_union *u, uint64_t node)
-{
-	cow_cache_drop(u->files->cache, node);
+		cow_cache_unref(u->files, &entry_of(f)->slot);
 }

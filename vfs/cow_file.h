@@ -4,6 +4,7 @@
 #ifndef FLOE_VFS_COW_FILE_H
 #define FLOE_VFS_COW_FILE_H
 
+#include "vfs/cow_cache.h"
 #include "vfs/cow_state.h"
 
 struct cow_file {
@@ -15,9 +16,8 @@ struct cow_file {
 	struct cow_handle handle; /* of a lower layer */
 };
 
-int cow_files_open(size_t max, struct cow_files **ret, struct err *e) FLOE_MUST_USE;
-void cow_files_close(struct cow_files *c);
-size_t cow_files_fds(struct cow_files *c);
+/* cow_union.files. cow_cache_forget, when its content is elsewhere now. */
+int cow_files_open(size_t max, struct cow_cache **ret, struct err *e) FLOE_MUST_USE;
 
 /* EACCES: content that may not be read (it shows as empty). */
 int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret) FLOE_MUST_USE;
@@ -29,8 +29,5 @@ void cow_file_hold(struct cow_union *u, uint64_t node);
  */
 int cow_file_add(struct cow_union *u, uint64_t node, int fd, struct cow_file **ret) FLOE_MUST_USE;
 void cow_file_unref(struct cow_union *u, struct cow_file *f); /* NULL ok */
-void cow_file_forget(struct cow_union *u, uint64_t node);     /* those in use end with their last user */
-/* The node has ended; unlike _forget: nobody can be about to open it. */
-void cow_file_drop(struct cow_union *u, uint64_t node);
 
 #endif

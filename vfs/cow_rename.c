@@ -167,7 +167,7 @@ static void after_target_went(struct cow_union *u, const struct renaming *r)
 		return;
 	if (is_dir(to)) {
 		cow_nodes_unlink(u->nodes, to->dir->node, to->name);
-		cow_dir_forget(u, to->node.id);
+		cow_cache_forget(u->dirs, to->node.id);
 		return;
 	}
 	cow_name_gone(u, to->node.id, to->dir->node, to->name, to->spot.place.layer == COW_UPPER);
@@ -205,7 +205,7 @@ static int move(struct cow_union *u, const struct renaming *r)
 	else if (is_counted)
 		(void)!cow_count_links(u, r->attempt, &r->to.spot.place, 1);
 	if (sys && is_dir(&r->to)) /* it may have become opaque, and lost its whiteouts */
-		cow_dir_forget(u, r->to.node.id);
+		cow_cache_forget(u->dirs, r->to.node.id);
 	if (!sys && r->is_exchange)
 		cow_nodes_note(u->nodes, r->attempt->unique, COW_EXCHANGE_DONE);
 	cow_nodes_rename_end(u->nodes, &noted, sys == 0);
@@ -218,9 +218,9 @@ static void forget_listings(struct cow_union *u, const struct renaming *r)
 	cow_list_removed(u, r->to.dir->node, r->to.name);
 	/* What is below stays the same; how it is reached does not. */
 	if (is_dir(&r->from) && r->from.node.id)
-		cow_dir_forget(u, r->from.node.id);
+		cow_cache_forget(u->dirs, r->from.node.id);
 	if (is_dir(&r->to) && r->to.node.id)
-		cow_dir_forget(u, r->to.node.id);
+		cow_cache_forget(u->dirs, r->to.node.id);
 }
 
 static int rename_locked(struct cow_union *u, struct renaming *r, unsigned flags)

@@ -20,8 +20,7 @@
 
 enum { COW_STRIPES = 256 };
 
-struct cow_dirs;    /* cow_dir.h: open directories */
-struct cow_files;   /* cow_file.h: open files */
+struct cow_cache;
 struct cow_lists;   /* cow_list.h: directory listings */
 struct cow_notices; /* cow_notice.h: what the kernel must forget */
 
@@ -33,8 +32,8 @@ struct cow_union {
 	uint64_t main_dev;                            /* st_ino of objects on this device is shown as it is */
 	double timeout_s;
 	struct cow_nodes *nodes;
-	struct cow_dirs *dirs;
-	struct cow_files *files;
+	struct cow_cache *dirs;  /* cow_dir.h: open directories */
+	struct cow_cache *files; /* cow_file.h: open files */
 	struct cow_lists *lists;
 	struct cow_notices *notices;
 	struct vfs_fuse_session *session;

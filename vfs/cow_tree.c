@@ -155,7 +155,7 @@ static void adopt(struct cow_union *u, uint64_t parent, const char *name, const 
 	if (have.identity.layer == COW_UPPER || have.type != (t->st.st_mode & S_IFMT) || have.parent == 0)
 		return;
 	(void)!cow_nodes_set_identity(u->nodes, have.id, &t->identity);
-	cow_file_forget(u, have.id);
+	cow_cache_forget(u->files, have.id);
 }
 
 /* When the host has changed it, pages and listings go before a new size is told. */
@@ -165,8 +165,8 @@ static void check_stamp(struct cow_union *u, const struct cow_node *n, uint64_t 
 		return;
 	if (n->stamp) {
 		cow_notice_changed(u->notices, n->id, NOTICE_WAIT_MS);
-		cow_file_forget(u, n->id);
-		cow_dir_forget(u, n->id);
+		cow_cache_forget(u->files, n->id);
+		cow_cache_forget(u->dirs, n->id);
 	}
 	(void)!cow_nodes_set_stamp(u->nodes, n->id, stamp);
 }

@@ -109,10 +109,10 @@ static void end_rename(void *arg, const struct cow_rename *rename)
 	else if (is_done)
 		keep_replaced(r->u, rename, node.id);
 	cow_nodes_rename_end(r->u->nodes, rename, is_done);
-	cow_dir_forget(r->u, rename->old_parent);
-	cow_dir_forget(r->u, rename->new_parent);
+	cow_cache_forget(r->u->dirs, rename->old_parent);
+	cow_cache_forget(r->u->dirs, rename->new_parent);
 	if (S_ISDIR(node.type))
-		cow_dir_forget(r->u, node.id);
+		cow_cache_forget(r->u->dirs, node.id);
 	r->ended++;
 }
 
@@ -232,10 +232,12 @@ static int find_main_device(struct cow_union *u, struct err *e)
 /* What is open of a node must not be found by the next that has its id. */
 static void end_node(void *arg, uint64_t id, mode_t type)
 {
+	struct cow_union *u = arg;
+
 	if (S_ISDIR(type))
-		cow_dir_drop(arg, id);
+		cow_cache_drop(u->dirs, id);
 	else if (S_ISREG(type))
-		cow_file_drop(arg, id);
+		cow_cache_drop(u->files, id);
 }
 
 static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, struct err *e)
@@ -335,8 +337,8 @@ void cow_union_close(struct cow_union *u)
 	cow_notices_close(u->notices);
 	vfs_fuse_session_close(u->session);
 	cow_lists_close(u->lists);
-	cow_files_close(u->files);
-	cow_dirs_close(u->dirs);
+	cow_cache_close(u->files);
+	cow_cache_close(u->dirs);
 	cow_nodes_close(u->nodes);
 	cow_upper_close(u->upper);
 	for (size_t i = 0; i < COW_STRIPES; i++)
@@ -359,6 +361,6 @@ void cow_union_stats(struct cow_union *u, struct cow_union_stats *ret)
 		.bytes_copied_up = atomic_load(&u->bytes_copied_up),
 		.nodes = nodes.nodes,
 		.table_bytes = nodes.bytes,
-		.open_fds = cow_dirs_fds(u->dirs) + cow_files_fds(u->files),
+		.open_fds = cow_cache_weight(u->dirs) + cow_cache_weight(u->files),
 	};
 }

@@ -129,8 +129,8 @@ static int tear_down(void **state)
 	struct err e;
 
 	cow_lists_close(f->u.lists);
-	cow_files_close(f->u.files);
-	cow_dirs_close(f->u.dirs);
+	cow_cache_close(f->u.files);
+	cow_cache_close(f->u.dirs);
 	cow_nodes_close(f->u.nodes);
 	cow_upper_close(f->u.upper);
 	cow_layer_close(f->u.layers[1]);

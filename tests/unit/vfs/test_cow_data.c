@@ -141,8 +141,8 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 	struct err e;
 
-	cow_files_close(f->u.files);
-	cow_dirs_close(f->u.dirs);
+	cow_cache_close(f->u.files);
+	cow_cache_close(f->u.dirs);
 	cow_nodes_close(f->u.nodes);
 	cow_upper_close(f->u.upper);
 	f->layer->ops = f->true_ops;
@@ -375,7 +375,7 @@ static void test_lazy(void **state)
 	if (fgetxattr(fd, "user.floe.lazy", NULL, 0) < 0)
 		skip(); /* not on this file system */
 	expect_big(f, id, 0, 500000);
-	cow_file_forget(&f->u, id);
+	cow_cache_forget(f->u.files, id);
 	expect_big(f, id, 5000, 500000);
 	assert_int_equal(cow_seek(&f->u, id, 7, SEEK_HOLE, &off), 0);
 	assert_int_equal(off, BIG);

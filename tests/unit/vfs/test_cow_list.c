@@ -118,8 +118,8 @@ static int tear_down(void **state)
 
 	cow_notices_close(f->u.notices);
 	cow_lists_close(f->u.lists);
-	cow_files_close(f->u.files);
-	cow_dirs_close(f->u.dirs);
+	cow_cache_close(f->u.files);
+	cow_cache_close(f->u.dirs);
 	cow_nodes_close(f->u.nodes);
 	cow_upper_close(f->u.upper);
 	cow_layer_close(f->u.layers[1]);
@@ -448,14 +448,14 @@ static void a_frozen_index_does_not_show(void **state)
 	assert_int_equal(cow_dir_ref(&f->u, COW_ROOT, &root), 0);
 	assert_int_equal(cow_tree_find(&f->u, root, ".floe", &thing), ENOENT);
 	cow_dir_unref(&f->u, root);
-	cow_dir_forget(&f->u, COW_ROOT);
+	cow_cache_forget(f->u.dirs, COW_ROOT);
 
 	make_dir(f, "frozen/.floe/lib");
 	reopen_frozen(f);
 	id = look_up(f, COW_ROOT, ".floe").id;
 	expect(f, id, 100, other, ARRAY_LEN(other));
 	make_dir(f, "host/.floe"); /* now it is merged */
-	cow_dir_forget(&f->u, id);
+	cow_cache_forget(f->u.dirs, id);
 	expect(f, id, 100, other, ARRAY_LEN(other));
 }
 
