@@ -315,16 +315,6 @@ bool cow_is_below_locked(const struct cow_nodes *t, uint64_t id, uint64_t above)
 	return id != 0;
 }
 
-bool cow_nodes_is_below(struct cow_nodes *t, uint64_t id, uint64_t above)
-{
-	bool r;
-
-	sync_lock(&t->lock);
-	r = cow_node_find(t, id) && cow_is_below_locked(t, id, above);
-	sync_unlock(&t->lock);
-	return r;
-}
-
 /* ---- names */
 
 void cow_step_named(struct cow_step *s, struct cow_node_record *n)

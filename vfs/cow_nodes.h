@@ -121,9 +121,6 @@ void cow_nodes_rename_pending(struct cow_nodes *t, void (*fn)(void *arg, const s
 void cow_nodes_note(struct cow_nodes *t, uint64_t unique, uint64_t note);
 uint64_t cow_nodes_noted(struct cow_nodes *t, uint64_t unique);
 
-/* Is `id` below (or the same as) directory `above`? For renames into oneself. */
-bool cow_nodes_is_below(struct cow_nodes *t, uint64_t id, uint64_t above);
-
 struct cow_nodes_stats {
 	uint64_t nodes, names, bytes; /* bytes of memory in use, chains included */
 };

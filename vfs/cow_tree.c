@@ -61,9 +61,8 @@ uint64_t cow_tree_stamp(const struct stat *st)
 	return mix(h, (uint64_t)st->st_ctim.tv_nsec) | 1;
 }
 
-void cow_tree_show(const struct cow_union *u, uint8_t layer, struct stat *st)
+void cow_tree_show(const struct cow_union *u, struct stat *st)
 {
-	(void)layer;
 	if (!u->opt.map_owners)
 		return;
 	st->st_uid = u->opt.uid;
@@ -82,7 +81,7 @@ static int show_spot(struct cow_union *u, const struct cow_spot *s, struct stat 
 {
 	int dir = cow_place_notes(u, &s->place, COW_FEATURE_OWNER);
 
-	cow_tree_show(u, s->place.layer, st);
+	cow_tree_show(u, st);
 	st->st_nlink = cow_spot_links(u, s);
 	return dir < 0 ? 0 : cow_upper_override(u->upper, dir, s->place.name, st);
 }
@@ -207,7 +206,7 @@ int cow_tree_seen_upper(struct cow_union *u, const struct cow_dir *dir, const ch
 
 	if (!t.is_dir)
 		t.identity = (struct cow_identity){ COW_UPPER, st->st_dev, st->st_ino };
-	cow_tree_show(u, COW_UPPER, &t.st);
+	cow_tree_show(u, &t.st);
 	t.st.st_ino = cow_tree_ino(u, COW_UPPER, st->st_dev, st->st_ino);
 	return seen(u, dir->node, name, &t, ret);
 }
@@ -344,7 +343,7 @@ static int stat_nameless(struct cow_union *u, const struct cow_node *n, struct c
 		sys = fstat(f->fd, &ret->st) < 0 ? errno : 0;
 	else
 		sys = stat_layer_object(u, f->layer, &f->handle, &ret->st);
-	cow_tree_show(u, f->layer, &ret->st);
+	cow_tree_show(u, &ret->st);
 	self.layer = f->layer;
 	self.upper_dir = f->fd;
 	self.lower = &f->handle;
@@ -393,7 +392,7 @@ static int stat_orphan(struct cow_union *u, const struct cow_node *n, struct cow
 		return sys;
 	if (fstatat(p.upper_dir, p.name, &ret->st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? ESTALE : errno;
-	cow_tree_show(u, COW_UPPER, &ret->st);
+	cow_tree_show(u, &ret->st);
 	ret->st.st_nlink -= ret->st.st_nlink > 0;
 	if (cow_upper_has(u->upper, COW_FEATURE_OWNER))
 		return cow_upper_override(u->upper, p.upper_dir, p.name, &ret->st);

@@ -37,8 +37,8 @@ int cow_tree_seen_upper(struct cow_union *u, const struct cow_dir *dir, const ch
 /* st_ino to show for an object: as it is on main_dev, marked by the device elsewhere, by the layer's key for
  * packages. Never 0. */
 uint64_t cow_tree_ino(const struct cow_union *u, uint8_t layer, uint64_t dev, uint64_t ino);
-/* Owner and the like, of an object of `layer`; st_ino, st_nlink are not touched. */
-void cow_tree_show(const struct cow_union *u, uint8_t layer, struct stat *st);
+/* The owner, when owners are mapped. */
+void cow_tree_show(const struct cow_union *u, struct stat *st);
 /* Of a changing layer's file or directory: what tells one state from another. Never 0. */
 uint64_t cow_tree_stamp(const struct stat *st);
 

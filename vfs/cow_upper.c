@@ -147,11 +147,6 @@ bool cow_upper_can_be_lazy(const struct cow_upper *u)
 	return u->block != 0;
 }
 
-uint32_t cow_upper_block(const struct cow_upper *u)
-{
-	return u->block;
-}
-
 /* ---- features --------------------------------------------------------------------------------- */
 
 bool cow_upper_has(const struct cow_upper *u, enum cow_feature f)

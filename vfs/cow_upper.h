@@ -63,8 +63,6 @@ bool cow_upper_has(const struct cow_upper *u, enum cow_feature f);
 int cow_upper_use(struct cow_upper *u, enum cow_feature f) FLOE_MUST_USE; /* cheap when in use already */
 /* The file system tells holes from data, and keeps zeros that were written as data. */
 bool cow_upper_can_be_lazy(const struct cow_upper *u);
-/* Bytes, a power of two: what one written byte turns from hole into data, as measured. 0: cannot be lazy. */
-uint32_t cow_upper_block(const struct cow_upper *u);
 
 /* ---- looking */
 /* ENOENT. Whiteouts are found as such (*ret_whiteout), with st as it is. */
@@ -136,10 +134,6 @@ struct cow_upper_move {
 int cow_upper_move(struct cow_upper *u, const struct cow_upper_move *m) FLOE_MUST_USE;
 
 /* ---- orphans */
-/* O_RDWR of a regular file (O_RDONLY if it must be), O_PATH of anything else. */
-int cow_orphan_open(const struct cow_upper *u, uint64_t id, int *ret_fd) FLOE_MUST_USE;
-/* A new regular file that has never had a name (O_TMPFILE) as orphan ID; ret_fd O_RDWR. */
-int cow_orphan_make(struct cow_upper *u, uint64_t id, mode_t mode, int *ret_fd) FLOE_MUST_USE;
 /* Gives it a name (linkat of an O_TMPFILE), which may be that of a whiteout; the orphan goes, in the same
  * step. EEXIST. */
 int cow_orphan_name(struct cow_upper *u, uint64_t id, int dir, const char *name) FLOE_MUST_USE;

@@ -32,15 +32,13 @@
 
 #include "base/fd.h"
 #include "base/sync.h"
-#include "vfs/fuse_mount.h"
-#include "vfs/overlay.h"
-#ifdef FLOE_HAS_COW
 #include "streaming/package.h"
 #include "vfs/cow_union.h"
-#endif
+#include "vfs/fuse_mount.h"
+#include "vfs/overlay.h"
 
 enum engine { ENGINE_PLAIN, ENGINE_OVERLAY, ENGINE_FUSE };
-enum { LAYERS_MAX = 8, INIT_MAX = 1024, FAILED = 125, SERVER_DIED = 126, SKIPPED = 77 };
+enum { LAYERS_MAX = 8, INIT_MAX = 1024, FAILED = 125, SERVER_DIED = 126 };
 
 enum layer_kind { LAYER_HOST, LAYER_FROZEN, LAYER_PACKAGE };
 struct layer {
@@ -113,7 +111,6 @@ static void enter_namespaces(void)
 
 /* ---- the server ---------------------------------------------------------------------------- */
 
-#ifdef FLOE_HAS_COW
 static void tell_serving(void *arg, const uint8_t *init, size_t len)
 {
 	(void)arg;
@@ -213,12 +210,6 @@ static int serve(void)
 	close_packages();
 	return 0;
 }
-#else
-static int serve(void)
-{
-	return SKIPPED;
-}
-#endif
 
 static void unblock_signals(void)
 {
@@ -507,12 +498,6 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	take_options(argv + 1);
-#ifndef FLOE_HAS_COW
-	if (opt.engine == ENGINE_FUSE) {
-		fprintf(stderr, "union_mount: built without the fuse engine\n");
-		return SKIPPED;
-	}
-#endif
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGTERM);

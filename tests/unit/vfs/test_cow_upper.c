@@ -94,7 +94,7 @@ static void test_probing(void **state)
 	}
 	assert_int_equal(probe_again(), COW_CAN_LEAVE_WHITEOUT | COW_CAN_MAKE_WHITEOUT);
 	assert_true(cow_upper_can_be_lazy(scratch.u));
-	assert_true(cow_upper_block(scratch.u) >= 512 && cow_upper_block(scratch.u) <= 65536);
+	assert_true(scratch.u->block >= 512 && scratch.u->block <= 65536);
 	/* Remembered, for these circumstances only. */
 	len = fgetxattr(scratch.u->tmp, COW_ATTR_PROBE, text, sizeof(text) - 8);
 	assert_true(len > 10 && !memcmp(text, "1 ", 2));
