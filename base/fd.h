@@ -6,6 +6,7 @@
 #ifndef FLOE_BASE_FD_H
 #define FLOE_BASE_FD_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,6 +36,14 @@ static inline int fd_steal(int *fd)
 
 	*fd = -1;
 	return r;
+}
+
+#define auto_closedir __attribute__((cleanup(fd_closedir_ptr)))
+
+static inline void fd_closedir_ptr(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
 }
 
 /* Whole transfers. A short read is ERR_IO with sys 0 ("ended after n of m bytes"). */

@@ -21,6 +21,11 @@ char *path_absolute(const char *path, struct err *e) FLOE_MUST_USE;
 bool path_is_below(const char *path, const char *dir);
 /* The last component, borrowed from `path`. */
 const char *path_base(const char *path);
+/* Is it "." or ".."? */
+static inline bool path_is_dot(const char *name)
+{
+	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
 /* A name that may be a directory entry of ours: 1-64 of [A-Za-z0-9._+@-], not starting with '.' or '-'. */
 bool path_is_plain_name(const char *name);
 

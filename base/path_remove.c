@@ -83,7 +83,7 @@ static int remove_entries(struct removal *r, int fd, int depth, struct err *e)
 		return err_sys(e, sys, "cannot read directory");
 	}
 	while (rc == 0 && (de = readdir(d)))
-		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
+		if (!path_is_dot(de->d_name))
 			rc = remove_entry(r, dirfd(d), de->d_name, depth, e);
 	(void)closedir(d);
 	return rc;

@@ -375,12 +375,6 @@ int launch_environment_remove(struct launch_environment *env, struct err *e)
 
 /* ---- listing ---------------------------------------------------------------------------- */
 
-static void close_dir(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
 static bool is_leftover(const char *name)
 {
 	return !strncmp(name, ".new-", 5) || !strncmp(name, ".gone-", 6);
@@ -421,7 +415,7 @@ int launch_environment_names(char ***ret, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(64 * 1024 * 1024);
 	auto_fd int envs_fd = -1, lock = -1, fd = -1;
-	__attribute__((cleanup(close_dir))) DIR *d = NULL;
+	auto_closedir DIR *d = NULL;
 	struct err ignored;
 	struct dirent *de;
 	size_t count = 0;

@@ -59,7 +59,7 @@ static int search_dir(struct search *s, const char *path, int depth, struct err 
 	while (rc == 0 && s->entries++ < ENTRIES_MAX && (de = readdir(d))) {
 		unsigned char type = type_of(dirfd(d), de);
 
-		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, "..") || !strncmp(de->d_name, "floe-", 5))
+		if (path_is_dot(de->d_name) || !strncmp(de->d_name, "floe-", 5))
 			continue;
 		if (is_special(type)) {
 			rc = report(s, path, de->d_name, e);

@@ -30,7 +30,7 @@ static int read_names(const char *dir, struct buf *ret, struct err *e)
 	if (!d)
 		return err_sys(e, errno, "%s", dir);
 	while (rc == 0 && (errno = 0, de = readdir(d)))
-		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+		if (!path_is_dot(de->d_name))
 			rc = buf_add(ret, de->d_name, strlen(de->d_name) + 1, e);
 	if (rc == 0 && errno)
 		rc = err_sys(e, errno, "%s", dir);

@@ -28,11 +28,6 @@ static bool exists(const char *dir, const char *name)
 	return snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path) && lstat(path, &st) == 0;
 }
 
-static bool is_dot(const char *name)
-{
-	return !strcmp(name, ".") || !strcmp(name, "..");
-}
-
 /* ---- directories --------------------------------------------------------------------------------- */
 
 /* Where on the host's disk `path` is. In the arena. */
@@ -90,7 +85,7 @@ static int add_hidden(struct scanning *s, const struct scan_place *place, const 
 	if (!d)
 		return 0; /* what we may not read was not visible to the installer either */
 	while (rc == 0 && (de = readdir(d))) {
-		if (is_dot(de->d_name) || exists(source, de->d_name) ||
+		if (path_is_dot(de->d_name) || exists(source, de->d_name) ||
 		    (place->origin && exists(place->origin, de->d_name)) ||
 		    snprintf(theirs, sizeof(theirs), "%s/%s", path, de->d_name) >= (int)sizeof(theirs))
 			continue;
@@ -176,7 +171,7 @@ static int add_origin(struct scanning *s, const struct scan_place *place, const 
 	int rc = 0;
 
 	while (d && rc == 0 && (de = readdir(d))) {
-		if (is_dot(de->d_name) || exists(source, de->d_name))
+		if (path_is_dot(de->d_name) || exists(source, de->d_name))
 			continue;
 		if (snprintf(from, sizeof(from), "%s/%s", place->origin, de->d_name) >= (int)sizeof(from) ||
 		    snprintf(to, sizeof(to), "%s/%s", path, de->d_name) >= (int)sizeof(to))

@@ -75,7 +75,7 @@ static int take_given(const char *given, char **ret, struct err *e)
 	if (!d)
 		return err_sys(e, errno, "%s", dir);
 	while ((de = readdir(d)))
-		empty &= !strcmp(de->d_name, ".") || !strcmp(de->d_name, "..");
+		empty &= path_is_dot(de->d_name);
 	(void)closedir(d);
 	if (!empty)
 		return err_set(e, ERR_EXISTS, "--keep %s: the directory is not empty", dir);

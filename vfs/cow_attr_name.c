@@ -15,7 +15,7 @@ static bool begins(const char *s, const char *with)
 
 bool cow_attr_is_private(const char *shown)
 {
-	return begins(shown, "user.floe.") || !strcmp(shown, "user.containers.override_stat");
+	return begins(shown, "user.floe.") || !strcmp(shown, COW_ATTR_OVERRIDE);
 }
 
 const char *cow_attr_stored(bool upper_format, const char *shown, char room[COW_ATTR_NAME_SIZE])

@@ -10,9 +10,11 @@
 #include <linux/limits.h>
 #include <stdbool.h>
 
+#define COW_ATTR_OVERRIDE "user.containers.override_stat" /* a pretended owner; cow_upper.h */
+
 enum { COW_ATTR_NAME_SIZE = XATTR_NAME_MAX + 1 };
 
-/* A name that applications can neither see nor set: user.floe.*, user.containers.override_stat. */
+/* A name that applications can neither see nor set: user.floe.*, COW_ATTR_OVERRIDE. */
 bool cow_attr_is_private(const char *shown);
 /* The layer's name, NULL when that is too long; `room` is where it may be written. Of one that is not
  * private.

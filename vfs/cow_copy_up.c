@@ -33,35 +33,25 @@ void cow_unlock(struct cow_union *u, uint64_t node)
 
 /* ---- attributes of the copy ------------------------------------------------------------------------- */
 
-/* The name under which the upper keeps an attribute of a layer; false: it is not copied. */
-static bool stored_name(const struct cow_layer *l, const char *name, char ret[XATTR_NAME_MAX + 1])
+/* The name under which the upper keeps an attribute of a layer; NULL: it is not copied. */
+static const char *stored_name(const struct cow_layer *l, const char *name, char room[COW_ATTR_NAME_SIZE])
 {
-	const bool is_overlay = !strncmp(name, "user.overlay.", 13);
-
-	if (l->is_frozen_upper) {
-		/* Escaped ones stay so, and owners; what else is noted is noted anew. */
-		if ((is_overlay && strncmp(name, "user.overlay.overlay.", 21) != 0) ||
-		    !strncmp(name, "user.floe.", 10))
-			return false;
-	} else if (is_overlay) {
-		return snprintf(ret, XATTR_NAME_MAX + 1, "user.overlay.overlay.%s", name + 13) <=
-		       XATTR_NAME_MAX;
-	} else if (cow_attr_is_private(name)) {
-		return false;
-	}
-	(void)snprintf(ret, XATTR_NAME_MAX + 1, "%s", name);
-	return true;
+	if (!l->is_frozen_upper)
+		return cow_attr_is_private(name) ? NULL : cow_attr_stored(true, name, room);
+	/* Escaped ones stay so, and owners; what else is noted is noted anew. */
+	return !strcmp(name, COW_ATTR_OVERRIDE) || cow_attr_shown(true, name, room) ? name : NULL;
 }
 
 /* An attribute that the upper's file system has no place for is lost only if it is one of the system's. */
 static int copy_attribute(struct cow_union *u, struct cow_layer *l, const struct cow_handle *dir,
 			  const char *from, const char *name, const char *path, char *value)
 {
-	char stored[XATTR_NAME_MAX + 1];
+	char room[COW_ATTR_NAME_SIZE];
+	const char *stored = stored_name(l, name, room);
 	size_t len;
 	int sys;
 
-	if (!stored_name(l, name, stored))
+	if (!stored)
 		return 0;
 	sys = l->ops->getxattr(l, dir, from, name, value, VALUE_MAX, &len);
 	if (sys)

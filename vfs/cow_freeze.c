@@ -23,24 +23,17 @@
 
 enum { NAMES_MAX = 64 * 1024, VALUE_MAX = 64 * 1024 };
 
-static void close_dir(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
 static int empty_work(int work, struct err *e)
 {
 	auto_fd int own = openat(work, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_dir))) DIR *d = own < 0 ? NULL : fdopendir(own);
+	auto_closedir DIR *d = own < 0 ? NULL : fdopendir(own);
 	const struct dirent *de;
 
 	if (!d)
 		return err_sys(e, errno, "work directory");
 	own = -1; /* the stream's now */
 	while ((de = readdir(d)))
-		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0 &&
-		    path_remove_tree(work, de->d_name, e) < 0)
+		if (!path_is_dot(de->d_name) && path_remove_tree(work, de->d_name, e) < 0)
 			return err_wrap(e, "work directory");
 	return 0;
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "vfs/cow_layer.h"
 #include "vfs/cow_upper.h"
 #include "vfs/cow_xattr_at.h"
@@ -47,18 +48,13 @@ static const struct dir_layer *dir_of(const struct cow_layer *l)
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-static bool is_dot(const char *name)
-{
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 static int check_name(const char *name)
 {
 	size_t len = strlen(name);
 
 	if (len > NAME_MAX)
 		return ENAMETOOLONG;
-	return len == 0 || is_dot(name) || memchr(name, '/', len) ? EINVAL : 0;
+	return len == 0 || path_is_dot(name) || memchr(name, '/', len) ? EINVAL : 0;
 }
 
 /* What may not be searched is empty, and what a file system finds too long for it is not there. */
@@ -308,7 +304,7 @@ static bool tell(struct cow_layer *l, const struct cow_handle *dir, const struct
 	struct stat st;
 	int sys;
 
-	if (is_dot(de->d_name) || cow_layer_hides(l, dir, de->d_name))
+	if (path_is_dot(de->d_name) || cow_layer_hides(l, dir, de->d_name))
 		return true;
 	if (must_ask(l, type)) {
 		sys = stat_at(dir_of(l), dir->fd, (dev_t)dir->dev, de->d_name, &st);

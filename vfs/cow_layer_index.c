@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "vfs/cow_layer.h"
 
 enum { DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
@@ -25,8 +26,7 @@ static bool holds_only_links(int fd)
 		return false;
 	}
 	while (is_alone && (de = readdir(d)))
-		is_alone =
-			!strcmp(de->d_name, ".") || !strcmp(de->d_name, "..") || !strcmp(de->d_name, "links");
+		is_alone = path_is_dot(de->d_name) || !strcmp(de->d_name, "links");
 	(void)closedir(d);
 	return is_alone;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "vfs/cow_upper_state.h"
 
 enum { KEY_MAX = 80, LAYER_SHOWN = 28 };
@@ -134,8 +135,7 @@ bool cow_links_is_alone(const struct cow_upper *u)
 		return false;
 	}
 	while (is_alone && (e = readdir(d)))
-		is_alone = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-			   strcmp(e->d_name, "links") == 0;
+		is_alone = path_is_dot(e->d_name) || strcmp(e->d_name, "links") == 0;
 	(void)closedir(d);
 	return is_alone;
 }

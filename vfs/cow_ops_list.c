@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vfs/cow_list.h"
+#include "base/path.h"
 #include "vfs/cow_ops.h"
 
 struct listing {
@@ -18,11 +19,6 @@ struct listing {
 	char *data; /* the thread's */
 	size_t len, cap;
 };
-
-static bool is_dot(const char *name)
-{
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
 
 static bool add(void *arg, const char *name, uint64_t ino, unsigned char type, uint64_t next_off)
 {
@@ -50,7 +46,7 @@ static bool add_plus(void *arg, const char *name, uint64_t ino, unsigned char ty
 
 	if (need > room)
 		return false;
-	if (!is_dot(name)) {
+	if (!path_is_dot(name)) {
 		sys = cow_tree_lookup(l->u, l->ino, name, &entry, &is_volatile);
 		if (sys == ENOENT) /* gone meanwhile */
 			return true;

@@ -15,17 +15,11 @@
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-static void close_dir(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
 /* What cannot be removed stays: names in there are never taken for granted. */
 static void empty(struct cow_upper *u, int dir, bool takeover)
 {
 	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_dir))) DIR *d = own < 0 ? NULL : fdopendir(own);
+	auto_closedir DIR *d = own < 0 ? NULL : fdopendir(own);
 	const struct dirent *de;
 	struct err ignored;
 
@@ -34,7 +28,7 @@ static void empty(struct cow_upper *u, int dir, bool takeover)
 		return;
 	}
 	while ((de = readdir(d))) {
-		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+		if (path_is_dot(de->d_name))
 			continue;
 		if (takeover && cow_orphan_arrive(u, de->d_name))
 			continue;

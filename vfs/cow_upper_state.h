@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/sync.h"
+#include "vfs/cow_attr_name.h"
 #include "vfs/cow_upper.h"
 
 #define COW_ATTR_FEATURES "user.floe.features"
@@ -22,7 +23,6 @@
 #define COW_ATTR_WHITEOUT "user.overlay.whiteout"
 #define COW_ATTR_INO      "user.overlay.floe.ino"
 #define COW_ATTR_IMPURE   "user.overlay.floe.impure"
-#define COW_ATTR_OVERRIDE "user.containers.override_stat"
 
 enum cow_upper_can {                             /* a test clears bits to see what happens without */
 		     COW_CAN_LEAVE_WHITEOUT = 1, /* RENAME_WHITEOUT */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "vfs/cow_upper_state.h"
 #include "vfs/upper_content.h"
 
@@ -134,12 +135,6 @@ int cow_upper_whiteout(struct cow_upper *u, int dir, const char *name, uint64_t 
 
 /* ---- directories of whiteouts ------------------------------------------------------------------ */
 
-static void close_dir(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
 static bool may_be_whiteout(const struct dirent *de)
 {
 	return de->d_type == DT_CHR || de->d_type == DT_REG || de->d_type == DT_UNKNOWN;
@@ -161,7 +156,7 @@ static int check_entry(const struct cow_upper *u, int dir, const struct dirent *
 static int each_whiteout(const struct cow_upper *u, int dir, bool clear, bool *ret_any)
 {
 	int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_dir))) DIR *d = own < 0 ? NULL : fdopendir(own);
+	auto_closedir DIR *d = own < 0 ? NULL : fdopendir(own);
 	const struct dirent *de;
 	int sys = 0;
 
@@ -172,7 +167,7 @@ static int each_whiteout(const struct cow_upper *u, int dir, bool clear, bool *r
 	}
 	*ret_any = false;
 	while (!sys && (errno = 0, de = readdir(d))) {
-		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+		if (path_is_dot(de->d_name))
 			continue;
 		sys = check_entry(u, dir, de);
 		if (!sys && clear && unlinkat(dir, de->d_name, 0) < 0)

@@ -92,7 +92,7 @@ static int read_entries(struct vfs_host_root *r, struct err *e)
 	while (rc >= 0 && (de = readdir(d))) {
 		struct vfs_host_entry *more;
 
-		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+		if (path_is_dot(de->d_name))
 			continue;
 		if (r->count == TOP_ENTRIES_MAX) {
 			rc = err_set(e, ERR_LIMIT, "more than %d entries in /", TOP_ENTRIES_MAX);

@@ -88,7 +88,7 @@ int vfs_union_run_mount(const char *target, struct err *e)
 		return err_sys(e, errno, "cannot mount /run");
 	d = opendir("/run");
 	while (rc == 0 && d && (de = readdir(d))) {
-		if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+		if (path_is_dot(de->d_name))
 			continue;
 		if (++count > RUN_ENTRIES_MAX)
 			break;

@@ -10,28 +10,23 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 
 /* All names of one directory: some millions of files, far from all memory. */
 enum { NAMES_MAX = 256 * 1024 * 1024, NAME_LEN_MAX = 255 };
-
-static void close_dir(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
 
 static bool is_entry_name(const char *name, size_t len)
 {
 	if (len == 0 || len > NAME_LEN_MAX || memchr(name, '/', len))
 		return false;
-	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	return !path_is_dot(name);
 }
 
 static int add_directory(int fd, struct buf *text, struct err *e)
 {
 	/* A description of its own, so that the caller's offset does not matter. */
 	auto_fd int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	__attribute__((cleanup(close_dir))) DIR *d = own < 0 ? NULL : fdopendir(own);
+	auto_closedir DIR *d = own < 0 ? NULL : fdopendir(own);
 	struct dirent *de;
 
 	if (!d)
