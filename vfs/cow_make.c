@@ -361,14 +361,15 @@ static int link_in_upper(struct cow_union *u, const struct cow_place *from, int 
 	return sys;
 }
 
+/* is_there: a server that did not live to say so came as far as the disk. */
 static int link_object(struct cow_union *u, const struct cow_node *n, const struct cow_dir *dir,
-		       const char *name, const struct cow_attempt *a)
+		       const char *name, const struct cow_attempt *a, bool is_there)
 {
 	struct cow_place from;
 	int sys;
 
 	if (n->flags & COW_NODE_ORPHAN) {
-		sys = cow_orphan_name(u->upper, n->id, dir->upper, name);
+		sys = is_there ? 0 : cow_orphan_name(u->upper, n->id, dir->upper, name);
 		return sys ? sys : cow_nodes_set_flags(u->nodes, n->id, 0, COW_NODE_ORPHAN);
 	}
 	sys = cow_place_of(u, n, &from);
@@ -384,12 +385,18 @@ static int link_object(struct cow_union *u, const struct cow_node *n, const stru
 	return sys;
 }
 
+static bool is_same(const struct cow_identity *a, const struct cow_identity *b)
+{
+	return a->layer == b->layer && a->dev == b->dev && a->ino == b->ino;
+}
+
 int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, const struct cow_attempt *a,
 	     struct cow_entry *ret)
 {
 	struct cow_dir *dir;
 	struct cow_thing t;
 	struct cow_node n;
+	bool is_there;
 	int sys = cow_nodes_get(u->nodes, id, &n);
 
 	if (!sys && S_ISDIR(n.type))
@@ -401,13 +408,14 @@ int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name
 	if (sys)
 		return sys;
 	cow_lock(u, id);
-	sys = cow_tree_find(u, dir, name, &t);
+	sys = cow_nodes_get(u->nodes, id, &n);
 	if (!sys)
-		sys = a->again ? 0 : EEXIST;
-	else if (sys == ENOENT)
-		sys = cow_nodes_get(u->nodes, id, &n);
-	if (!sys)
-		sys = link_object(u, &n, dir, name, a);
+		sys = cow_tree_find(u, dir, name, &t);
+	is_there = !sys && a->again && is_same(&n.identity, &t.identity);
+	if (sys == ENOENT || is_there)
+		sys = link_object(u, &n, dir, name, a, is_there);
+	else if (!sys)
+		sys = EEXIST;
 	cow_unlock(u, id);
 	if (!sys)
 		sys = cow_nodes_link(u->nodes, id, parent, name);

@@ -1,87 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Extended attributes of a union's objects: what shows, what is copied up for it, and what happens when a
  * request comes a second time. No mount. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
-#include "tests/unit/cmocka_all.h"
-
-#include "base/fd.h"
-#include "base/path.h"
-#include "vfs/cow_change.h"
-#include "vfs/cow_dir.h"
-#include "vfs/cow_file.h"
-#include "vfs/cow_list.h"
+#include "tests/unit/vfs/cow_fixture.h"
 
 static const struct cow_attempt once = { .again = false };
-
-/* ---- a union without a mount --------------------------------------------------------------------- */
-
-struct fixture {
-	char dir[64];
-	struct cow_union u;
-	int memfd;
-};
-
-static char *below(const struct fixture *f, const char *path)
-{
-	static char text[4][512];
-	static unsigned turn;
-	char *ret = text[turn++ % 4];
-
-	(void)snprintf(ret, sizeof(text[0]), "%s/%s", f->dir, path);
-	return ret;
-}
-
-static void make_file(const struct fixture *f, const char *path)
-{
-	struct err e;
-
-	assert_int_equal(fd_write_file(AT_FDCWD, below(f, path), "text", 4, 0644, &e), 0);
-}
-
-static void put(const struct fixture *f, const char *path, const char *attr, const char *value)
-{
-	if (lsetxattr(below(f, path), attr, value, strlen(value), 0) < 0) {
-		if (errno == ENOTSUP)
-			skip();
-		fail_msg("%s on %s: %s", attr, path, strerror(errno));
-	}
-}
 
 static bool has(const struct fixture *f, const char *path, const char *attr)
 {
 	return lgetxattr(below(f, path), attr, NULL, 0) >= 0;
 }
 
-static struct cow_layer *open_layer(const struct fixture *f, const char *name, bool frozen)
-{
-	int fd = open(below(f, name), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct cow_layer *l = NULL;
-	struct err e;
-
-	assert_true(fd >= 0);
-	if (cow_layer_dir_open(fd, frozen, name, &l, &e) < 0)
-		fail_msg("%s", e.msg);
-	return l;
-}
-
 /* Host: file, dir, opaque (with an attribute that is ordinary there). Frozen: old. */
 static void make_layers(struct fixture *f)
 {
-	static const char *const dirs[] = { "host", "frozen", "upper", "work", "host/dir" };
-
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
-		assert_int_equal(mkdir(below(f, dirs[i]), 0755), 0);
-	make_file(f, "host/file");
-	make_file(f, "host/plain");
-	make_file(f, "frozen/old");
+	make_dir(f, "host/dir");
+	make_file(f, "host/file", "text");
+	make_file(f, "host/plain", "text");
+	make_file(f, "frozen/old", "text");
 	put(f, "host/file", "user.a", "one");
 	put(f, "host/file", "user.overlay.opaque", "data");
 	put(f, "host/file", "user.containers.override_stat", "0:0:100644");
@@ -93,63 +28,19 @@ static void make_layers(struct fixture *f)
 
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct err e;
-	int rc;
+	static const char *const layers[] = { "!frozen", "-host", NULL };
+	struct fixture *f = fixture_make(layers);
 
-	(void)strcpy(f->dir, "cow-attr-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
 	make_layers(f);
-	f->memfd = memfd_create("table", MFD_CLOEXEC);
-	for (size_t i = 0; i < COW_STRIPES; i++)
-		sync_mutex_init(&f->u.stripes[i]);
-	f->u.layers[1] = open_layer(f, "frozen", true);
-	f->u.layers[2] = open_layer(f, "host", false);
-	f->u.layer_count = 2;
-	f->u.opt.uid = geteuid();
-	f->u.opt.gid = getegid();
-	rc = cow_upper_open(below(f, "upper"), below(f, "work"), false, &f->u.upper, &e);
-	if (rc == 0)
-		rc = cow_nodes_open(f->memfd, false, &f->u.nodes, &e);
-	if (rc == 0)
-		rc = cow_dirs_open(64, &f->u.dirs, &e);
-	if (rc == 0)
-		rc = cow_files_open(64, &f->u.files, &e);
-	if (rc == 0)
-		rc = cow_lists_open(&f->u.lists, &e);
-	if (rc < 0)
-		fail_msg("%s", e.msg);
+	fixture_open(f);
 	*state = f;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct fixture *f = *state;
-	struct err e;
-
-	cow_lists_close(f->u.lists);
-	cow_cache_close(f->u.files);
-	cow_cache_close(f->u.dirs);
-	cow_nodes_close(f->u.nodes);
-	cow_upper_close(f->u.upper);
-	cow_layer_close(f->u.layers[1]);
-	cow_layer_close(f->u.layers[2]);
-	for (size_t i = 0; i < COW_STRIPES; i++)
-		sync_mutex_fini(&f->u.stripes[i]);
-	fd_close(f->memfd);
-	assert_int_equal(path_remove_tree(AT_FDCWD, f->dir, &e), 0);
-	free(f);
+	fixture_end(*state);
 	return 0;
-}
-
-static uint64_t look_up(struct fixture *f, const char *name)
-{
-	struct cow_entry entry;
-	bool is_volatile;
-
-	assert_int_equal(cow_tree_lookup(&f->u, COW_ROOT, name, &entry, &is_volatile), 0);
-	return entry.id;
 }
 
 static void expect(struct fixture *f, uint64_t id, const char *attr, const char *want)

@@ -1,37 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Content by node id: read below, written above, with what else a write does. No mount. The lower layer is a
  * directory that pretends to be streamed and counts what is read from it. */
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
-#include "tests/unit/cmocka_all.h"
-
-#include "base/fd.h"
-#include "base/path.h"
-#include "vfs/cow_change.h"
-#include "vfs/cow_dir.h"
-#include "vfs/cow_file.h"
+#include "tests/unit/vfs/cow_fixture.h"
 
 enum { BIG = 1024 * 1024 + 77 };
 
-struct fixture {
-	char dir[64];
-	struct cow_union u;
-	int memfd, lower, upper;
-	struct cow_layer *layer;
-	const struct cow_layer_ops *true_ops;
-};
-
 static const struct cow_layer_ops *true_ops;
 static uint64_t bytes_read;
-static int lower_dir;
+static int lower, above; /* directories */
 
 static int counting_read(struct cow_layer *l, const struct cow_handle *h, uint64_t off, size_t size,
 			 void *buf, size_t *ret_got, bool (*is_over)(void *arg), void *arg)
@@ -51,7 +27,7 @@ static int open_big(struct cow_layer *l, const char *path, uint64_t dev, uint64_
 {
 	(void)l;
 	(void)path;
-	*ret = (struct cow_handle){ .fd = openat(lower_dir, "big", O_RDONLY | O_CLOEXEC), dev, ino };
+	*ret = (struct cow_handle){ .fd = openat(lower, "big", O_RDONLY | O_CLOEXEC), dev, ino };
 	return ret->fd < 0 ? errno : 0;
 }
 
@@ -62,7 +38,7 @@ static uint8_t big_byte(uint64_t off)
 	return (uint8_t)(1 + off % 251);
 }
 
-static void make_lower(const struct fixture *f)
+static void make_lower(void)
 {
 	static uint8_t big[BIG];
 	auto_fd int holes = -1;
@@ -70,67 +46,34 @@ static void make_lower(const struct fixture *f)
 
 	for (size_t i = 0; i < BIG; i++)
 		big[i] = big_byte(i);
-	assert_int_equal(fd_write_file(f->lower, "big", big, BIG, 0644, &e), 0);
-	assert_int_equal(fd_write_file(f->lower, "file", "some text", 9, 0644, &e), 0);
-	assert_int_equal(fd_write_file(f->lower, "other", "more text", 9, 0644, &e), 0);
-	assert_int_equal(fd_write_file(f->lower, "secret", "hush", 4, 0644, &e), 0);
-	assert_int_equal(symlinkat("file", f->lower, "link"), 0);
-	assert_int_equal(mkdirat(f->lower, "dir", 0755), 0);
-	holes = openat(f->lower, "holes", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(fd_write_file(lower, "big", big, BIG, 0644, &e), 0);
+	assert_int_equal(fd_write_file(lower, "file", "some text", 9, 0644, &e), 0);
+	assert_int_equal(fd_write_file(lower, "other", "more text", 9, 0644, &e), 0);
+	assert_int_equal(fd_write_file(lower, "secret", "hush", 4, 0644, &e), 0);
+	assert_int_equal(symlinkat("file", lower, "link"), 0);
+	assert_int_equal(mkdirat(lower, "dir", 0755), 0);
+	holes = openat(lower, "holes", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	assert_int_equal(ftruncate(holes, 200000), 0);
 	assert_int_equal(pwrite(holes, "x", 1, 131072), 1);
 }
 
-static int open_dir(const struct fixture *f, const char *name)
-{
-	char path[128];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", f->dir, name);
-	assert_int_equal(mkdir(path, 0755), 0);
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void open_union(struct fixture *f)
-{
-	char upper[128], work[128];
-	struct err e;
-
-	(void)snprintf(upper, sizeof(upper), "%s/upper", f->dir);
-	(void)snprintf(work, sizeof(work), "%s/work", f->dir);
-	for (size_t i = 0; i < COW_STRIPES; i++)
-		sync_mutex_init(&f->u.stripes[i]);
-	f->u.layers[1] = f->layer;
-	f->u.layer_count = 1;
-	f->u.opt.uid = geteuid();
-	f->u.opt.gid = getegid();
-	f->memfd = memfd_create("table", MFD_CLOEXEC);
-	if (cow_upper_open(upper, work, false, &f->u.upper, &e) < 0 ||
-	    cow_nodes_open(f->memfd, false, &f->u.nodes, &e) < 0 || cow_dirs_open(64, &f->u.dirs, &e) < 0 ||
-	    cow_files_open(64, &f->u.files, &e) < 0)
-		fail_msg("%s", e.msg);
-}
-
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct err e;
+	static const char *const layers[] = { "-lower", NULL };
+	struct fixture *f = fixture_make(layers);
+	struct cow_layer *l = f->u.layers[1];
 
-	(void)strcpy(f->dir, "/tmp/cow-data-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->lower = lower_dir = open_dir(f, "lower");
-	f->upper = open_dir(f, "upper");
-	fd_close(open_dir(f, "work"));
-	make_lower(f);
-	if (cow_layer_dir_open(dup(f->lower), false, "package:1", &f->layer, &e) < 0)
-		fail_msg("%s", e.msg);
-	true_ops = f->true_ops = f->layer->ops;
+	lower = open(below(f, "lower"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	above = open(below(f, "upper"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	make_lower();
+	true_ops = l->ops;
 	ops = *true_ops;
 	ops.read = counting_read;
 	ops.open_file = open_file_but_secret;
 	ops.open_lost = open_big;
-	f->layer->ops = &ops;
-	f->layer->is_streamed = f->layer->is_immutable = true;
-	open_union(f);
+	l->ops = &ops;
+	l->is_streamed = l->is_immutable = true;
+	fixture_open(f);
 	bytes_read = 0;
 	*state = f;
 	return 0;
@@ -139,31 +82,12 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	struct err e;
 
-	cow_cache_close(f->u.files);
-	cow_cache_close(f->u.dirs);
-	cow_nodes_close(f->u.nodes);
-	cow_upper_close(f->u.upper);
-	f->layer->ops = f->true_ops;
-	cow_layer_close(f->layer);
-	for (size_t i = 0; i < COW_STRIPES; i++)
-		sync_mutex_fini(&f->u.stripes[i]);
-	fd_close(f->memfd);
-	fd_close(f->lower);
-	fd_close(f->upper);
-	assert_int_equal(path_remove_tree(AT_FDCWD, f->dir, &e), 0);
-	free(f);
+	f->u.layers[1]->ops = true_ops;
+	fd_close(lower);
+	fd_close(above);
+	fixture_end(f);
 	return 0;
-}
-
-static uint64_t look_up(struct fixture *f, const char *name)
-{
-	struct cow_entry entry;
-	bool is_volatile;
-
-	assert_int_equal(cow_tree_lookup(&f->u, COW_ROOT, name, &entry, &is_volatile), 0);
-	return entry.id;
 }
 
 static void expect_text(struct fixture *f, uint64_t id, const char *text)
@@ -206,14 +130,14 @@ static void test_read_and_write(void **state)
 	char below[16];
 
 	expect_text(f, id, "some text");
-	assert_false(is_in(f->upper, "file"));
+	assert_false(is_in(above, "file"));
 	write_text(f, id, "TEXT", 5, false);
 	expect_text(f, id, "some TEXT");
 	write_text(f, id, "!", 9, true);
 	expect_text(f, id, "some TEXT!");
-	assert_int_equal(readlinkat(f->lower, "link", below, sizeof(below)), 4);
+	assert_int_equal(readlinkat(lower, "link", below, sizeof(below)), 4);
 	{
-		auto_fd int fd = openat(f->lower, "file", O_RDONLY | O_CLOEXEC);
+		auto_fd int fd = openat(lower, "file", O_RDONLY | O_CLOEXEC);
 
 		assert_int_equal(read(fd, below, sizeof(below)), 9);
 		assert_memory_equal(below, "some text", 9);
@@ -277,7 +201,7 @@ static void test_suid_that_is_noted(void **state)
 	owner.uid = f->u.opt.uid + 5;
 	assert_int_equal(cow_setattr(&f->u, id, &owner, &entry), 0);
 	assert_int_equal(shown_mode(f, id), 04755);
-	assert_int_equal(fchmodat(f->upper, "file", 0755, 0), 0); /* only the note has it */
+	assert_int_equal(fchmodat(above, "file", 0755, 0), 0); /* only the note has it */
 	write_text(f, id, "x", 0, true);
 	assert_int_equal(shown_mode(f, id), 0755);
 	assert_int_equal(cow_tree_getattr(&f->u, id, &entry), 0);
@@ -292,7 +216,7 @@ static void test_capabilities(void **state)
 	auto_fd int fd = -1;
 
 	write_text(f, id, "x", 0, false);
-	fd = openat(f->upper, "file", O_RDONLY | O_CLOEXEC);
+	fd = openat(above, "file", O_RDONLY | O_CLOEXEC);
 	if (fsetxattr(fd, "security.capability", value, sizeof(value), 0) < 0)
 		skip();
 	write_text(f, id, "x", 0, true);
@@ -313,9 +237,9 @@ static void test_allocate_and_seek(void **state)
 	assert_int_equal(cow_seek(&f->u, id, 0, SEEK_END, &at), EINVAL);
 	assert_int_equal(cow_seek(&f->u, big, 5, SEEK_HOLE, &at), 0);
 	assert_int_equal(at, BIG);
-	assert_false(is_in(f->upper, "holes"));
+	assert_false(is_in(above, "holes"));
 	assert_int_equal(cow_allocate(&f->u, id, 0, 0, 400000), 0);
-	assert_true(is_in(f->upper, "holes"));
+	assert_true(is_in(above, "holes"));
 	assert_int_equal(cow_tree_getattr(&f->u, id, &entry), 0);
 	assert_int_equal(entry.st.st_size, 400000);
 	assert_true(entry.st.st_blocks * 512 >= 400000);
@@ -329,7 +253,7 @@ static void test_copy(void **state)
 	assert_int_equal(cow_copy_range(&f->u, a, 0, b, 4, 100, &n), 0);
 	assert_int_equal(n, 9);
 	expect_text(f, b, "moresome text");
-	assert_false(is_in(f->upper, "file"));
+	assert_false(is_in(above, "file"));
 	assert_int_equal(cow_copy_range(&f->u, a, 0, a, 9, 4, &n), 0);
 	assert_int_equal(n, 4);
 	expect_text(f, a, "some textsome");
@@ -371,7 +295,7 @@ static void test_lazy(void **state)
 
 	write_text(f, id, "x", 500000, true);
 	assert_true(bytes_read <= 8192);
-	fd = openat(f->upper, "big", O_RDONLY | O_CLOEXEC);
+	fd = openat(above, "big", O_RDONLY | O_CLOEXEC);
 	if (fgetxattr(fd, "user.floe.lazy", NULL, 0) < 0)
 		skip(); /* not on this file system */
 	expect_big(f, id, 0, 500000);

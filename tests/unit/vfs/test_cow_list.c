@@ -4,142 +4,33 @@
 #include "vfs/cow_list.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
-#include <unistd.h>
 
-#include "base/fd.h"
-#include "base/path.h"
-#include "tests/unit/cmocka_all.h"
-#include "vfs/cow_change.h"
-#include "vfs/cow_copy_up.h"
-#include "vfs/cow_file.h"
-#include "vfs/cow_notice.h"
+#include "tests/unit/vfs/cow_fixture.h"
 
 static const struct cow_attempt once = { .again = false };
 
-/* ---- a union without a mount */
-
-struct fixture {
-	char dir[64];
-	struct cow_union u;
-	int memfd, kernel; /* whom nobody tells anything */
-};
-
 static const struct cow_maker maker = { .umask = 022 };
-
-static char *below(const struct fixture *f, const char *path)
-{
-	static char text[4][512];
-	static unsigned turn;
-	char *ret = text[turn++ % 4];
-
-	(void)snprintf(ret, sizeof(text[0]), "%s/%s", f->dir, path);
-	return ret;
-}
-
-static void make_file(const struct fixture *f, const char *path)
-{
-	int fd = open(below(f, path), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	fd_close(fd);
-}
-
-static void make_dir(const struct fixture *f, const char *path)
-{
-	assert_int_equal(mkdir(below(f, path), 0755), 0);
-}
 
 static void make_whiteout(const struct fixture *f, const char *path)
 {
 	assert_int_equal(mknod(below(f, path), S_IFCHR, makedev(0, 0)), 0);
 }
 
-static void put(const struct fixture *f, const char *path, const char *attr, const char *value)
-{
-	assert_int_equal(lsetxattr(below(f, path), attr, value, strlen(value), 0), 0);
-}
-
-static struct cow_layer *open_layer(const struct fixture *f, const char *name, bool frozen)
-{
-	int fd = open(below(f, name), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct cow_layer *l = NULL;
-	struct err e;
-
-	assert_true(fd >= 0);
-	if (cow_layer_dir_open(fd, frozen, name, &l, &e) < 0)
-		fail_msg("%s", e.msg);
-	return l;
-}
-
 static int set_up(void **state)
 {
-	static const char *const dirs[] = { "host", "frozen", "upper", "work" };
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct stat st;
-	struct err e;
+	static const char *const layers[] = { "!frozen", "-host", NULL };
+	struct fixture *f = fixture_make(layers);
 
-	assert_non_null(f);
-	(void)strcpy(f->dir, "cow-list-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
-		make_dir(f, dirs[i]);
-	f->kernel = open("/dev/null", O_RDWR | O_CLOEXEC);
-	f->memfd = memfd_create("table", MFD_CLOEXEC);
-	for (size_t i = 0; i < COW_STRIPES; i++)
-		sync_mutex_init(&f->u.stripes[i]);
-	f->u.layers[1] = open_layer(f, "frozen", true);
-	f->u.layers[2] = open_layer(f, "host", false);
-	f->u.layer_count = 2;
-	f->u.opt.uid = geteuid();
-	f->u.opt.gid = getegid();
-	assert_int_equal(stat(below(f, "upper"), &st), 0);
-	f->u.main_dev = st.st_dev;
-	if (cow_upper_open(below(f, "upper"), below(f, "work"), false, &f->u.upper, &e) < 0 ||
-	    cow_nodes_open(f->memfd, false, &f->u.nodes, &e) < 0 || cow_dirs_open(64, &f->u.dirs, &e) < 0 ||
-	    cow_files_open(64, &f->u.files, &e) < 0 || cow_lists_open(&f->u.lists, &e) < 0 ||
-	    cow_notices_open(f->kernel, &f->u.notices, &e) < 0)
-		fail_msg("%s", e.msg);
+	fixture_open(f);
 	*state = f;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct fixture *f = *state;
-	struct err e;
-
-	cow_notices_close(f->u.notices);
-	cow_lists_close(f->u.lists);
-	cow_cache_close(f->u.files);
-	cow_cache_close(f->u.dirs);
-	cow_nodes_close(f->u.nodes);
-	cow_upper_close(f->u.upper);
-	cow_layer_close(f->u.layers[1]);
-	cow_layer_close(f->u.layers[2]);
-	for (size_t i = 0; i < COW_STRIPES; i++)
-		sync_mutex_fini(&f->u.stripes[i]);
-	fd_close(f->memfd);
-	fd_close(f->kernel);
-	assert_int_equal(path_remove_tree(AT_FDCWD, f->dir, &e), 0);
-	free(f);
+	fixture_end(*state);
 	return 0;
-}
-
-static struct cow_entry look_up(struct fixture *f, uint64_t parent, const char *name)
-{
-	struct cow_entry entry;
-	bool is_volatile;
-
-	assert_int_equal(cow_tree_lookup(&f->u, parent, name, &entry, &is_volatile), 0);
-	return entry;
 }
 
 /* ---- a reader */
@@ -229,7 +120,7 @@ static void expect(struct fixture *f, uint64_t id, unsigned batch, const char *c
 
 		if (at == r->count)
 			fail_msg("%s is missing", names[i]);
-		entry = look_up(f, id, names[i]);
+		entry = find(f, id, names[i]);
 		assert_int_equal(r->inos[at], entry.st.st_ino);
 		assert_int_equal(r->types[at], IFTODT(entry.st.st_mode));
 	}
@@ -265,27 +156,27 @@ static void layers_are_merged(void **state)
 	};
 	struct fixture *f = *state;
 
-	make_file(f, "upper/up");
-	make_file(f, "upper/both");
-	make_file(f, "host/both");
-	make_file(f, "frozen/both");
-	make_file(f, "host/host-only");
-	make_file(f, "frozen/frozen-only");
-	make_file(f, "host/hidden-by-upper");
-	make_file(f, "frozen/hidden-by-upper");
+	make_file(f, "upper/up", "");
+	make_file(f, "upper/both", "");
+	make_file(f, "host/both", "");
+	make_file(f, "frozen/both", "");
+	make_file(f, "host/host-only", "");
+	make_file(f, "frozen/frozen-only", "");
+	make_file(f, "host/hidden-by-upper", "");
+	make_file(f, "frozen/hidden-by-upper", "");
 	make_whiteout(f, "upper/hidden-by-upper");
-	make_file(f, "host/hidden-by-frozen");
+	make_file(f, "host/hidden-by-frozen", "");
 	make_whiteout(f, "frozen/hidden-by-frozen");
 	make_whiteout(f, "upper/whiteout-of-nothing");
 	make_dir(f, "host/dir");
 	make_dir(f, "upper/dir");
 	make_dir(f, "host/clash");
-	make_file(f, "upper/clash");
+	make_file(f, "upper/clash", "");
 	assert_int_equal(symlink("nowhere", below(f, "host/link")), 0);
 	for (unsigned batch = 1; batch < 12; batch++)
 		expect(f, COW_ROOT, batch, names, ARRAY_LEN(names));
 	expect_dots(f, COW_ROOT, COW_ROOT);
-	expect_dots(f, look_up(f, COW_ROOT, "dir").id, COW_ROOT);
+	expect_dots(f, find(f, COW_ROOT, "dir").id, COW_ROOT);
 }
 
 static void one_layer_shows_as_it_is(void **state)
@@ -304,18 +195,18 @@ static void one_layer_shows_as_it_is(void **state)
 		make_dir(f, path);
 		for (size_t k = 0; k < 2; k++) {
 			(void)snprintf(path, sizeof(path), "%s/%zu/%s", places[i], i, names[k]);
-			make_file(f, path);
+			make_file(f, path, "");
 		}
 		if (i > 0) {
 			(void)snprintf(path, sizeof(path), "%s/%zu/gone", places[i], i);
 			make_whiteout(f, path);
 		}
 		(void)snprintf(path, sizeof(path), "%zu", i);
-		id = look_up(f, COW_ROOT, path).id;
+		id = find(f, COW_ROOT, path).id;
 		for (unsigned batch = 1; batch < 7; batch++)
 			expect(f, id, batch, names, ARRAY_LEN(names));
 		expect_dots(f, id, COW_ROOT);
-		expect_dots(f, look_up(f, id, "sub").id, id);
+		expect_dots(f, find(f, id, "sub").id, id);
 	}
 }
 
@@ -334,17 +225,17 @@ static void whiteouts_may_be_files(void **state)
 		make_dir(f, path);
 		put(f, path, "user.overlay.opaque", marks[i]);
 		(void)snprintf(path, sizeof(path), "upper/%zu/empty", i);
-		make_file(f, path);
+		make_file(f, path, "");
 		(void)snprintf(path, sizeof(path), "upper/%zu/full", i);
-		make_file(f, path);
+		make_file(f, path, "");
 		(void)snprintf(path, sizeof(path), "upper/%zu/gone", i);
-		make_file(f, path);
+		make_file(f, path, "");
 		put(f, path, "user.overlay.whiteout", "y");
 		(void)snprintf(path, sizeof(path), "host/%zu", i);
 		make_dir(f, path);
 		(void)snprintf(path, sizeof(path), "host/%zu/gone", i);
-		make_file(f, path);
-		expect(f, look_up(f, COW_ROOT, name).id, 3, names, ARRAY_LEN(names));
+		make_file(f, path, "");
+		expect(f, find(f, COW_ROOT, name).id, 3, names, ARRAY_LEN(names));
 	}
 }
 
@@ -360,9 +251,9 @@ static void the_links_index_does_not_show(void **state)
 	make_dir(f, "upper/.floe/other");
 	make_dir(f, "upper/x");
 	make_dir(f, "upper/x/links");
-	id = look_up(f, COW_ROOT, ".floe").id;
+	id = find(f, COW_ROOT, ".floe").id;
 	expect(f, id, 10, names, 1);
-	expect(f, look_up(f, COW_ROOT, "x").id, 10, elsewhere, 1);
+	expect(f, find(f, COW_ROOT, "x").id, 10, elsewhere, 1);
 	assert_int_equal(cow_list_is_empty(&f->u, id), ENOTEMPTY);
 	assert_int_equal(rmdir(below(f, "upper/.floe/other")), 0);
 	assert_int_equal(cow_list_is_empty(&f->u, id), 0);
@@ -381,12 +272,12 @@ static void numbers_stay_over_copy_up(void **state)
 
 	make_dir(f, "host/d");
 	make_dir(f, "host/d/sub");
-	make_file(f, "host/d/file");
-	make_file(f, "host/d/other");
-	id = look_up(f, COW_ROOT, "d").id;
-	before = look_up(f, id, "file");
-	other = look_up(f, id, "other");
-	sub = look_up(f, id, "sub");
+	make_file(f, "host/d/file", "");
+	make_file(f, "host/d/other", "");
+	id = find(f, COW_ROOT, "d").id;
+	before = find(f, id, "file");
+	other = find(f, id, "other");
+	sub = find(f, id, "sub");
 	assert_int_equal(cow_copy_up(&f->u, before.id, COW_COPY_ALL), 0);
 	assert_int_equal(cow_copy_up_dir(&f->u, sub.id), 0);
 	expect(f, id, 2, names, ARRAY_LEN(names));
@@ -413,16 +304,16 @@ static void numbers_stay_over_a_freeze(void **state)
 		put(f, path, "user.overlay.floe.impure", "y");
 		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
 			(void)snprintf(path, sizeof(path), "frozen/%s/%s", dirs[i], names[k]);
-			make_file(f, path);
+			make_file(f, path, "");
 		}
 		(void)snprintf(path, sizeof(path), "frozen/%s/noted", dirs[i]);
 		put(f, path, "user.overlay.floe.ino", "4711");
 	}
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		uint64_t id = look_up(f, COW_ROOT, dirs[i]).id;
+		uint64_t id = find(f, COW_ROOT, dirs[i]).id;
 
 		expect(f, id, 100, names, ARRAY_LEN(names));
-		assert_int_equal(look_up(f, id, "noted").st.st_ino, 4711);
+		assert_int_equal(find(f, id, "noted").st.st_ino, 4711);
 	}
 }
 
@@ -442,7 +333,7 @@ static void a_frozen_index_does_not_show(void **state)
 
 	make_dir(f, "frozen/.floe");
 	make_dir(f, "frozen/.floe/links");
-	make_file(f, "frozen/file");
+	make_file(f, "frozen/file", "");
 	reopen_frozen(f);
 	expect(f, COW_ROOT, 100, nothing, ARRAY_LEN(nothing));
 	assert_int_equal(cow_dir_ref(&f->u, COW_ROOT, &root), 0);
@@ -452,7 +343,7 @@ static void a_frozen_index_does_not_show(void **state)
 
 	make_dir(f, "frozen/.floe/lib");
 	reopen_frozen(f);
-	id = look_up(f, COW_ROOT, ".floe").id;
+	id = find(f, COW_ROOT, ".floe").id;
 	expect(f, id, 100, other, ARRAY_LEN(other));
 	make_dir(f, "host/.floe"); /* now it is merged */
 	cow_cache_forget(f->u.dirs, id);
@@ -468,7 +359,7 @@ static void links_go_on_after_a_freeze(void **state)
 	char key[96], to[256];
 	struct stat st;
 
-	make_file(f, "host/one");
+	make_file(f, "host/one", "");
 	assert_int_equal(link(below(f, "host/one"), below(f, "host/two")), 0);
 	assert_int_equal(link(below(f, "host/one"), below(f, "host/gone")), 0);
 	assert_int_equal(stat(below(f, "host/one"), &st), 0);
@@ -476,7 +367,7 @@ static void links_go_on_after_a_freeze(void **state)
 	make_whiteout(f, "frozen/gone");
 	make_dir(f, "frozen/.floe");
 	make_dir(f, "frozen/.floe/links");
-	make_file(f, "frozen/copy");
+	make_file(f, "frozen/copy", "");
 	assert_int_equal(rename(below(f, "frozen/copy"), below(f, "frozen/.floe/links/x")), 0);
 	put(f, "frozen/.floe/links/x", "user.floe.links", "2");
 	put(f, "frozen/.floe/links/x", "user.overlay.floe.ino", "4711");
@@ -484,18 +375,18 @@ static void links_go_on_after_a_freeze(void **state)
 	(void)snprintf(to, sizeof(to), "frozen/.floe/links/%s", key);
 	assert_int_equal(rename(below(f, "frozen/.floe/links/x"), below(f, to)), 0);
 	reopen_frozen(f);
-	one = look_up(f, COW_ROOT, "one");
-	two = look_up(f, COW_ROOT, "two");
+	one = find(f, COW_ROOT, "one");
+	two = find(f, COW_ROOT, "two");
 	assert_int_equal(one.id, two.id);
 	assert_int_equal(one.st.st_nlink, 2);
 	assert_int_equal(one.st.st_ino, 4711);
 	assert_int_equal(cow_copy_up(&f->u, one.id, COW_COPY_ALL), 0);
-	two = look_up(f, COW_ROOT, "two");
+	two = find(f, COW_ROOT, "two");
 	assert_int_equal(one.id, two.id);
 	assert_int_equal(two.st.st_nlink, 2);
 	assert_int_equal(two.st.st_ino, 4711);
 	assert_int_equal(cow_unlink(&f->u, COW_ROOT, "one", &once), 0);
-	two = look_up(f, COW_ROOT, "two");
+	two = find(f, COW_ROOT, "two");
 	assert_int_equal(two.id, one.id);
 	assert_int_equal(two.st.st_nlink, 1);
 }
@@ -507,13 +398,13 @@ static void emptiness_is_seen_through_layers(void **state)
 
 	make_dir(f, "host/d");
 	make_dir(f, "upper/d");
-	id = look_up(f, COW_ROOT, "d").id;
+	id = find(f, COW_ROOT, "d").id;
 	assert_int_equal(cow_list_is_empty(&f->u, id), 0);
-	make_file(f, "host/d/a");
+	make_file(f, "host/d/a", "");
 	assert_int_equal(cow_list_is_empty(&f->u, id), ENOTEMPTY);
 	make_whiteout(f, "upper/d/a");
 	assert_int_equal(cow_list_is_empty(&f->u, id), 0);
-	make_file(f, "upper/d/b");
+	make_file(f, "upper/d/b", "");
 	assert_int_equal(cow_list_is_empty(&f->u, id), ENOTEMPTY);
 }
 
@@ -522,8 +413,8 @@ static void only_directories_are_listed(void **state)
 	struct fixture *f = *state;
 	struct reader *r = reader_of(f, 0, 1);
 
-	make_file(f, "host/file");
-	assert_int_equal(cow_list(&f->u, look_up(f, COW_ROOT, "file").id, 0, 4096, take, r), ENOTDIR);
+	make_file(f, "host/file", "");
+	assert_int_equal(cow_list(&f->u, find(f, COW_ROOT, "file").id, 0, 4096, take, r), ENOTDIR);
 	assert_int_equal(cow_list(&f->u, 4711, 0, 4096, take, r), ESTALE);
 	assert_int_equal(cow_list_is_empty(&f->u, 4711), ESTALE);
 	free(r);
@@ -538,7 +429,7 @@ static void fill(struct fixture *f, const char *dir, unsigned first, unsigned co
 
 	for (unsigned i = first; i < first + count; i++) {
 		(void)snprintf(path, sizeof(path), "%.80s/n%u", dir, i);
-		make_file(f, path);
+		make_file(f, path, "");
 	}
 }
 
@@ -569,16 +460,16 @@ static void deleting_while_reading_leaves_nothing(void **state)
 	make_dir(f, "host/merged");
 	fill(f, "upper/merged", 0, 300);
 	fill(f, "host/merged", 200, 300);
-	delete_while_reading(f, look_up(f, COW_ROOT, "low").id, 60);
-	delete_while_reading(f, look_up(f, COW_ROOT, "up").id, 60);
-	delete_while_reading(f, look_up(f, COW_ROOT, "merged").id, 60);
+	delete_while_reading(f, find(f, COW_ROOT, "low").id, 60);
+	delete_while_reading(f, find(f, COW_ROOT, "up").id, 60);
+	delete_while_reading(f, find(f, COW_ROOT, "merged").id, 60);
 	assert_int_equal(cow_rmdir(&f->u, COW_ROOT, "merged", &once), 0);
 }
 
 /* Those of the beginning that nobody touches come once each, whatever comes and goes beside them. */
 static void what_stays_is_listed_once(struct fixture *f, const char *name, bool evict, bool restart)
 {
-	uint64_t id = look_up(f, COW_ROOT, name).id;
+	uint64_t id = find(f, COW_ROOT, name).id;
 	struct reader *r = reader_of(f, id, 13), *other;
 	struct cow_entry entry;
 	struct err e;
@@ -591,7 +482,7 @@ static void what_stays_is_listed_once(struct fixture *f, const char *name, bool 
 		assert_int_equal(cow_unlink(&f->u, id, text, &once), 0);
 		for (unsigned i = 0; evict && i < 70; i++) {
 			(void)snprintf(text, sizeof(text), "e%u", i);
-			other = read_all(f, look_up(f, COW_ROOT, text).id, 100);
+			other = read_all(f, find(f, COW_ROOT, text).id, 100);
 			free(other);
 		}
 		if (restart) {
@@ -641,7 +532,7 @@ static void name_ahead(const struct reader *r, unsigned k, char ret[16])
 
 static void change_names_ahead(struct fixture *f, const char *name)
 {
-	uint64_t id = look_up(f, COW_ROOT, name).id;
+	uint64_t id = find(f, COW_ROOT, name).id;
 	struct reader *r = reader_of(f, id, 2);
 	char gone[16], again[16], moved[16], over[16];
 	struct cow_entry made, replaced;
@@ -654,7 +545,7 @@ static void change_names_ahead(struct fixture *f, const char *name)
 	assert_int_equal(cow_unlink(&f->u, id, gone, &once), 0);
 	assert_int_equal(cow_unlink(&f->u, id, again, &once), 0);
 	assert_int_equal(cow_make_dir(&f->u, &maker, id, again, 0755, &made), 0);
-	replaced = look_up(f, id, moved);
+	replaced = find(f, id, moved);
 	assert_int_equal(cow_rename(&f->u, id, moved, id, over, 0, &once), 0);
 	while (read_some(r))
 		;
