@@ -7,8 +7,8 @@
 #include <linux/fuse.h>
 #include <string.h>
 
-#include "vfs/cow_list.h"
 #include "base/path.h"
+#include "vfs/cow_list.h"
 #include "vfs/cow_ops.h"
 
 struct listing {
