@@ -70,6 +70,11 @@ bool sync_wait_ms(struct sync_cond *c, struct sync_mutex *m, uint64_t ms)
 	return pthread_cond_timedwait(&c->raw, &m->raw, &ts) == 0;
 }
 
+void sync_wake_one(struct sync_cond *c)
+{
+	(void)pthread_cond_signal(&c->raw);
+}
+
 void sync_wake_all(struct sync_cond *c)
 {
 	(void)pthread_cond_broadcast(&c->raw);

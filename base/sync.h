@@ -36,6 +36,7 @@ void sync_cond_fini(struct sync_cond *c);
 void sync_wait(struct sync_cond *c, struct sync_mutex *m) SYNC_REQUIRES(m);
 /* False when `ms` milliseconds have passed. */
 bool sync_wait_ms(struct sync_cond *c, struct sync_mutex *m, uint64_t ms) SYNC_REQUIRES(m);
+void sync_wake_one(struct sync_cond *c);
 void sync_wake_all(struct sync_cond *c);
 
 /* Milliseconds on the monotonic clock. */

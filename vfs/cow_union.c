@@ -293,7 +293,7 @@ int cow_union_open(int fuse_fd, const struct cow_union_opt *opt, struct cow_unio
 		.on_raw = cow_ops_raw,
 		.request_max = COW_WRITE_MAX + 4096,
 		.own_umask = true,
-		.linger = true,
+		.is_quick = true,
 	};
 
 	if (!u)

@@ -7,33 +7,25 @@
 #include <errno.h>
 #include <fuse_lowlevel.h>
 #include <linux/fuse.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/crash.h"
 #include "base/mem.h"
 #include "base/sync.h"
+#include "vfs/fuse_crew.h"
 
 enum {
 	THREADS_DEFAULT = 64,
-	THREADS_MAX = 256,
 	REQUEST_DEFAULT = 16 * 1024, /* names, and attributes' values as a rule */
 	OPCODES = 64,                /* higher ones are counted together as number 0 */
 	INIT_MAX = 1024,
 	NOTIFY_RESEND = 7, /* FUSE_NOTIFY_RESEND; newer than some kernel headers */
-	LINGER_NS = 30 * 1000,
-	LINGER_YIELDED_NS = 5000,
-	LINGER_TRY = 256,
-	LINGER_LOSS = 4,
-	LINGER_LUCK_MAX = 64,
-	LINGERERS_MAX = 2,
-	FIRST_RAW = 51, /* FUSE_TMPFILE; libfuse 3.14 ends with the one before */
+	FIRST_RAW = 51,    /* FUSE_TMPFILE; libfuse 3.14 ends with the one before */
 };
 static const uint64_t unique_resend = UINT64_C(1) << 63; /* FUSE_UNIQUE_RESEND, likewise */
 
@@ -46,6 +38,7 @@ static _Thread_local struct {
 
 struct vfs_fuse_session {
 	struct fuse_session *raw;
+	struct fuse_crew *crew;
 	struct vfs_fuse_session_opt opt;
 	uint8_t init[INIT_MAX];
 	size_t init_len;
@@ -54,14 +47,9 @@ struct vfs_fuse_session {
 	atomic_bool is_serving;  /* INIT has been answered */
 	atomic_bool is_stopping; /* threads leave */
 	atomic_uint_fast64_t counts[OPCODES];
-	atomic_int luck, lingerers;
-	atomic_uint passed;
 
 	struct sync_mutex lock;
-	struct sync_cond changed;
-	unsigned started, ended, idle;  /* guarded by lock */
-	struct err failure;             /* guarded by lock; code ERR_NONE = none */
-	pthread_t threads[THREADS_MAX]; /* guarded by lock */
+	struct err failure; /* guarded by lock; code ERR_NONE = none */
 };
 
 static void fail(struct vfs_fuse_session *s, const struct err *why)
@@ -186,6 +174,7 @@ static ssize_t answer_init(struct vfs_fuse_session *s, int fd, struct iovec *iov
 	if (s->is_takeover)
 		ask_to_resend(s, fd);
 	atomic_store(&s->is_serving, true);
+	fuse_crew_allow(s->crew);
 	if (s->opt.on_serving && !atomic_load(&s->is_stopping))
 		s->opt.on_serving(s->opt.on_serving_arg, s->init, s->init_len);
 	return n;
@@ -202,40 +191,6 @@ static ssize_t io_writev(int fd, struct iovec *iov, int iov_count, void *userdat
 	if (((const struct fuse_out_header *)iov[0].iov_base)->unique != in.unique)
 		return writev(fd, iov, iov_count);
 	return answer_init(s, fd, iov, iov_count);
-}
-
-/* ---- threads ------------------------------------------------------------------------------- */
-
-static void *serve_main(void *arg);
-
-static int start_thread_locked(struct vfs_fuse_session *s) SYNC_REQUIRES(&s->lock);
-static int start_thread_locked(struct vfs_fuse_session *s)
-{
-	int sys = pthread_create(&s->threads[s->started], NULL, serve_main, s);
-
-	if (sys)
-		return sys;
-	s->started++;
-	s->idle++;
-	return 0;
-}
-
-/* A request has been taken: somebody else must be reading, however long this one takes. Without
- * memory for another thread, those that exist go on. */
-static void mark_busy(struct vfs_fuse_session *s)
-{
-	sync_lock(&s->lock);
-	s->idle--;
-	if (s->idle == 0 && s->started < s->opt.threads && atomic_load(&s->is_serving))
-		(void)start_thread_locked(s);
-	sync_unlock(&s->lock);
-}
-
-static void mark_idle(struct vfs_fuse_session *s)
-{
-	sync_lock(&s->lock);
-	s->idle++;
-	sync_unlock(&s->lock);
 }
 
 /* ---- requests ------------------------------------------------------------------------------ */
@@ -301,69 +256,14 @@ bool vfs_fuse_kills_suid(const struct fuse_req *req)
 	return current.kills_suid;
 }
 
-/* ---- lingering -------------------------------------------------------------------------------
- *
- * A request costs two wake-ups across processors, the server's and the client's, and on a virtual machine
- * of 2 processors those are most of its price. A bare server of null requests took, for a stat and for a 4
- * KiB write: 10 threads 22-25 and 23 us; one thread 53-66 and 58-65; with server and client pinned to one
- * processor 7-8 and 8-9, but only with both: a server that follows its client (60 and 59-72) drives it away,
- * because the kernel wakes the client wherever it is idle, and to pin another's process is not for us to do.
- * A follower of policy SCHED_IDLE keeps the client (9-14 and 10-18), but would starve when others
- * compute, and its policy cannot be taken back without privilege. Two threads that look for requests for
- * 30 us before they sleep: 9-12 and 15-18.
- *
- * The last is what is here, at most two at a time, and only as long as it pays: the union with it, on an
- * otherwise idle machine, unpacked 2,000 files in 0.73 to 0.86 s, without it in 1.5 to 3.4 s (the deeper the
- * processors sleep, the longer), and took 39 to 46 us instead of 70 to 115 for a 4 KiB write. Beside two
- * processes that compute it gains nothing and may lose: 15.5 and 25.4 us for a stat and a write instead
- * of 15.0 and 17.1 (5 pairs); a yield that takes long ends it at once. Idle it costs nothing. */
+/* ---- serving ------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
-/* Whether it pays is learnt: each request found adds to `luck`, each wait in vain takes more away. */
-static void linger(struct vfs_fuse_session *s)
-{
-	struct pollfd fd = { .fd = fuse_session_fd(s->raw), .events = POLLIN };
-	int luck = atomic_load_explicit(&s->luck, memory_order_relaxed);
-	uint64_t begin, last, now;
-	bool found = false;
-
-	if (luck <= 0 && atomic_fetch_add_explicit(&s->passed, 1, memory_order_relaxed) % LINGER_TRY)
-		return;
-	if (atomic_fetch_add_explicit(&s->lingerers, 1, memory_order_relaxed) < LINGERERS_MAX) {
-		begin = last = now_ns();
-		do {
-			found = poll(&fd, 1, 0) != 0;
-			if (found)
-				break;
-			(void)sched_yield();
-			now = now_ns();
-			if (now - last > LINGER_YIELDED_NS) { /* somebody else needs the processor */
-				luck = 0;
-				break;
-			}
-			last = now;
-		} while (last - begin < LINGER_NS);
-		luck += found ? 1 : -LINGER_LOSS;
-		luck = luck > LINGER_LUCK_MAX ? LINGER_LUCK_MAX : luck < 0 ? 0 : luck;
-		atomic_store_explicit(&s->luck, luck, memory_order_relaxed);
-	}
-	atomic_fetch_sub_explicit(&s->lingerers, 1, memory_order_relaxed);
-}
-
-static void *serve_main(void *arg)
+static void serve(void *arg)
 {
 	struct vfs_fuse_session *s = arg;
 	struct fuse_buf buf = { .mem = NULL };
 	struct err why;
 
-	(void)pthread_setname_np(pthread_self(), "floe-fuse");
 	if (s->opt.own_umask && unshare(CLONE_FS) < 0) {
 		(void)err_sys(&why, errno, "give a thread a umask of its own");
 		fail(s, &why);
@@ -379,20 +279,13 @@ static void *serve_main(void *arg)
 		}
 		if (n <= 0)
 			break;
-		mark_busy(s);
+		fuse_crew_leave(s->crew);
 		handle(s, &buf);
 		current.pid = 0;
-		mark_idle(s);
-		if (s->opt.linger)
-			linger(s);
+		fuse_crew_return(s->crew);
 	}
 	free(buf.mem);
 	vfs_fuse_session_stop(s);
-	sync_lock(&s->lock);
-	s->ended++;
-	sync_wake_all(&s->changed);
-	sync_unlock(&s->lock);
-	return NULL;
 }
 
 static void do_nothing(int sig)
@@ -400,26 +293,10 @@ static void do_nothing(int sig)
 	(void)sig;
 }
 
-/* A signal that comes just before read(2) is lost, so it is sent until the thread is out. */
-static void end_threads(struct vfs_fuse_session *s)
-{
-	sync_lock(&s->lock);
-	while (s->ended < s->started) {
-		for (unsigned i = 0; i < s->started; i++)
-			(void)pthread_kill(s->threads[i], SIGUSR1);
-		(void)sync_wait_ms(&s->changed, &s->lock, 10);
-	}
-	sync_unlock(&s->lock);
-	for (unsigned i = 0; i < s->started; i++)
-		(void)pthread_join(s->threads[i], NULL);
-	s->started = s->ended = s->idle = 0;
-}
-
 int vfs_fuse_session_run(struct vfs_fuse_session *s, struct err *e)
 {
 	struct sigaction act = { .sa_handler = do_nothing };
 	sigset_t set;
-	int sys;
 
 	(void)sigemptyset(&act.sa_mask);
 	(void)sigaction(SIGUSR1, &act, NULL); /* without SA_RESTART */
@@ -427,14 +304,8 @@ int vfs_fuse_session_run(struct vfs_fuse_session *s, struct err *e)
 	(void)sigaddset(&set, SIGUSR1);
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 
-	sync_lock(&s->lock);
-	sys = atomic_load(&s->is_stopping) ? 0 : start_thread_locked(s);
-	while (!sys && !atomic_load(&s->is_stopping))
-		sync_wait(&s->changed, &s->lock);
-	sync_unlock(&s->lock);
-	end_threads(s);
-	if (sys)
-		return err_sys(e, sys, "start a thread");
+	if (fuse_crew_run(s->crew, e) < 0)
+		return -1;
 	if (s->failure.code != ERR_NONE) {
 		*e = s->failure;
 		return -1;
@@ -455,10 +326,8 @@ pid_t vfs_fuse_current_pid(void)
 void vfs_fuse_session_stop(struct vfs_fuse_session *s)
 {
 	fuse_session_exit(s->raw);
-	sync_lock(&s->lock);
 	atomic_store(&s->is_stopping, true);
-	sync_wake_all(&s->changed);
-	sync_unlock(&s->lock);
+	fuse_crew_end(s->crew);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -490,20 +359,21 @@ int vfs_fuse_session_open(int fuse_fd, const struct vfs_fuse_session_opt *opt, s
 	char *argv[] = { program, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
 	struct vfs_fuse_session *s = mem_alloc(1, sizeof(*s), e);
+	struct fuse_crew_opt crew;
 	int r;
 
 	if (!s)
 		return -1;
 	sync_mutex_init(&s->lock);
-	sync_cond_init(&s->changed);
 	s->opt = *opt;
 	if (s->opt.request_max == 0)
 		s->opt.request_max = REQUEST_DEFAULT;
 	if (s->opt.threads == 0)
 		s->opt.threads = THREADS_DEFAULT;
-	if (s->opt.threads > THREADS_MAX)
-		s->opt.threads = THREADS_MAX;
-	if (take_init(s, e) < 0) {
+	crew = (struct fuse_crew_opt){
+		.serve = serve, .arg = s, .threads = s->opt.threads, .is_quick = s->opt.is_quick
+	};
+	if (take_init(s, e) < 0 || fuse_crew_open(&crew, &s->crew, e) < 0) {
 		vfs_fuse_session_close(s);
 		return -1;
 	}
@@ -528,7 +398,7 @@ void vfs_fuse_session_close(struct vfs_fuse_session *s)
 		return;
 	if (s->raw)
 		fuse_session_destroy(s->raw); /* closes the descriptor */
-	sync_cond_fini(&s->changed);
+	fuse_crew_close(s->crew);
 	sync_mutex_fini(&s->lock);
 	free(s);
 }

@@ -48,8 +48,9 @@ struct vfs_fuse_session_opt {
 	size_t request_max; /* bytes of the largest usual request: memory that each thread keeps; 0 = 16 KiB
 			     */
 	bool own_umask;     /* umask(2) and the working directory are each serving thread's own */
-	/* Threads look for the next request for some microseconds before they sleep, as long as that pays. */
-	bool linger;
+	/* Requests are handled within microseconds as a rule; then a single thread takes them (fuse_crew.h).
+	 */
+	bool is_quick;
 };
 
 /* fuse_fd is owned on success. */

@@ -166,7 +166,7 @@ static void start(const uint8_t *init, size_t init_len)
 		.init_flags = FLAG | FLAG_NOT_OFFERED,
 		.on_raw = on_raw,
 		.own_umask = true,
-		.linger = true,
+		.is_quick = true,
 	};
 	int pair[2];
 	struct err e;

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See fuse_pair.h. */
+#include "vfs/fuse_pair.h"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	PAUSE_NS = 200 * 1000,     /* without a request */
+	ELSEWHERE_NS = 200 * 1000, /* kept from the processor: not by a client that waits for answers */
+	GAP_NS = 3 * 1000,         /* kept from it at all */
+	WINDOW = 16,               /* requests, after which the gaps are looked at */
+	AWAY_MIN = 4,
+	AWAY_MAX = 64,
+	WORTH_IT_NS = 20 * 1000 * 1000, /* a session as long as this was no mistake */
+};
+
+void fuse_pair_init(struct fuse_pair *p)
+{
+	unsigned count = 0;
+	cpu_set_t set;
+
+	*p = (struct fuse_pair){ .away_next = AWAY_MIN };
+	if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) != 2)
+		return;
+	for (int i = 0; i < CPU_SETSIZE && count < 2; i++)
+		if (CPU_ISSET((unsigned)i, &set))
+			p->cpus[count++] = i;
+	p->has_two = true;
+}
+
+void fuse_pair_took(struct fuse_pair *p)
+{
+	static _Thread_local pid_t self;
+
+	if (p->has_two) {
+		if (!self)
+			self = gettid();
+		atomic_store_explicit(&p->server, self, memory_order_relaxed);
+		atomic_store_explicit(&p->server_cpu, sched_getcpu(), memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit(&p->taken, 1, memory_order_relaxed);
+}
+
+uint64_t fuse_pair_taken(struct fuse_pair *p)
+{
+	return atomic_load_explicit(&p->taken, memory_order_relaxed);
+}
+
+/* ---- the keeper ------------------------------------------------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+static void relax(void)
+{
+	for (int i = 0; i < 10; i++) {
+#if defined(__x86_64__) || defined(__i386__)
+		__builtin_ia32_pause();
+#elif defined(__aarch64__)
+		__asm__ volatile("yield");
+#endif
+	}
+}
+
+/* A thread that has ended cannot be bound, which is all right. */
+static void bind_to(pid_t thread, const int *cpus, unsigned count)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	for (unsigned i = 0; i < count; i++)
+		CPU_SET((unsigned)cpus[i], &set);
+	(void)sched_setaffinity(thread, sizeof(set), &set);
+}
+
+struct session {
+	struct fuse_pair *p;
+	pid_t server; /* bound to cpus[at]; the keeper to the other */
+	unsigned at;
+	uint64_t seen;   /* requests taken */
+	uint64_t window; /* seen when it began */
+	unsigned gaps;   /* in it */
+};
+
+static void place(struct session *k)
+{
+	bind_to(k->server, &k->p->cpus[k->at], 1);
+	bind_to(0, &k->p->cpus[!k->at], 1);
+}
+
+static void begin(struct session *k, struct fuse_pair *p)
+{
+	*k = (struct session){ .p = p, .server = atomic_load(&p->server) };
+	k->at = atomic_load(&p->server_cpu) == p->cpus[1];
+	k->seen = k->window = fuse_pair_taken(p);
+	place(k);
+}
+
+/* True: places have changed. */
+static bool look_at_window(struct session *k)
+{
+	bool is_wrong = k->gaps >= WINDOW / 2;
+
+	k->gaps = 0;
+	k->window = k->seen;
+	if (is_wrong) {
+		k->at = !k->at;
+		place(k);
+	}
+	return is_wrong;
+}
+
+/* Another thread may take the requests now; the one before is elsewhere for long, or for ever. */
+static void follow(struct session *k)
+{
+	pid_t server = atomic_load_explicit(&k->p->server, memory_order_relaxed);
+
+	if (server == k->server)
+		return;
+	bind_to(k->server, k->p->cpus, 2);
+	k->server = server;
+	place(k);
+}
+
+/* True: requests are no longer coming; false: the processor is wanted. */
+static bool keep(struct session *k)
+{
+	uint64_t last = now_ns(), since = last;
+
+	for (;;) {
+		uint64_t now, taken;
+
+		relax();
+		now = now_ns();
+		taken = fuse_pair_taken(k->p);
+		if (now - last > ELSEWHERE_NS)
+			return false;
+		k->gaps += now - last > GAP_NS;
+		last = now;
+		if (taken == k->seen) {
+			if (now - since > PAUSE_NS)
+				return true;
+			continue;
+		}
+		k->seen = taken;
+		since = now;
+		follow(k);
+		if (taken - k->window >= WINDOW && look_at_window(k))
+			last = since = now_ns();
+	}
+}
+
+void fuse_pair_keep(struct fuse_pair *p)
+{
+	static _Thread_local bool is_nice;
+	struct session k;
+	uint64_t begun;
+
+	if (!p->has_two)
+		return;
+	if (p->away) {
+		p->away--;
+		return;
+	}
+	if (!is_nice)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
+	is_nice = true;
+	begun = now_ns();
+	begin(&k, p);
+	if (!keep(&k) && now_ns() - begun < WORTH_IT_NS) {
+		p->away = p->away_next;
+		p->away_next = p->away_next < AWAY_MAX ? 2 * p->away_next : AWAY_MAX;
+	} else {
+		p->away_next = AWAY_MIN;
+	}
+	bind_to(k.server, p->cpus, 2);
+	bind_to(0, p->cpus, 2);
+}
