@@ -207,7 +207,6 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const stru
 	struct cow_entry entry = { .id = 0 };
 	struct cow_dir *dir;
 	struct cow_spot s;
-	bool is_volatile;
 	int sys = cow_change_begin(u, parent, &dir);
 
 	if (sys)
@@ -216,7 +215,7 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const stru
 	if (!sys && !S_ISDIR(s.st.st_mode))
 		sys = ENOTDIR;
 	if (!sys)
-		sys = cow_tree_lookup(u, parent, name, &entry, &is_volatile);
+		sys = cow_tree_lookup(u, parent, name, &entry);
 	if (!sys) {
 		cow_lock(u, entry.id);
 		sys = cow_list_is_empty(u, entry.id);

@@ -421,9 +421,7 @@ int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name
 		sys = cow_nodes_link(u->nodes, id, parent, name);
 	cow_dir_unref(u, dir);
 	if (!sys) {
-		bool is_volatile;
-
-		sys = cow_tree_lookup(u, parent, name, ret, &is_volatile);
+		sys = cow_tree_lookup(u, parent, name, ret);
 	}
 	return sys;
 }

@@ -15,6 +15,7 @@
 #include <sys/statvfs.h>
 
 #include "vfs/cow_file.h"
+#include "vfs/cow_watch.h"
 #include "vfs/fuse_refuse.h"
 
 static const double forever_s = 1e9;
@@ -26,21 +27,19 @@ void cow_ops_reply_err(fuse_req_t req, int sys)
 	(void)fuse_reply_err(req, sys == ENOSYS ? EOPNOTSUPP : sys);
 }
 
-double cow_ops_timeout_s(const struct cow_union *u, bool is_volatile)
+double cow_ops_timeout_s(const struct cow_union *u, bool is_volatile, bool is_watched)
 {
-	return is_volatile ? u->timeout_s : forever_s;
+	return !is_volatile ? forever_s : is_watched ? COW_WATCHED_S : u->timeout_s;
 }
 
 void cow_ops_fill(const struct cow_union *u, const struct cow_entry *from, struct fuse_entry_param *ret)
 {
-	double timeout_s = cow_ops_timeout_s(u, from->is_volatile);
-
 	*ret = (struct fuse_entry_param){
 		.ino = from->id,
 		.generation = from->generation,
 		.attr = from->st,
-		.attr_timeout = timeout_s,
-		.entry_timeout = timeout_s,
+		.attr_timeout = cow_ops_timeout_s(u, from->is_volatile, from->is_attr_watched),
+		.entry_timeout = cow_ops_timeout_s(u, from->is_volatile, from->is_name_watched),
 	};
 }
 
@@ -177,9 +176,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct cow_union *u = cow_ops_union(req);
 	struct fuse_entry_param none = { .ino = 0 };
 	struct cow_entry entry;
-	bool is_volatile = true;
-	int sys = strlen(name) > NAME_MAX ? ENAMETOOLONG
-					  : cow_tree_lookup(u, parent, name, &entry, &is_volatile);
+	int sys = strlen(name) > NAME_MAX ? ENAMETOOLONG : cow_tree_lookup(u, parent, name, &entry);
 
 	if (sys != ENOENT) {
 		if (!sys && entry.is_volatile && S_ISREG(entry.st.st_mode))
@@ -188,7 +185,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	}
 	/* Node id 0, unlike ENOENT, is remembered. */
-	none.entry_timeout = cow_ops_timeout_s(u, is_volatile);
+	none.entry_timeout = cow_ops_timeout_s(u, entry.is_volatile, false);
 	(void)fuse_reply_entry(req, &none);
 }
 
@@ -197,8 +194,9 @@ static void reply_attr(fuse_req_t req, int sys, const struct cow_entry *entry)
 	if (sys)
 		cow_ops_reply_err(req, sys);
 	else
-		(void)fuse_reply_attr(req, &entry->st,
-				      cow_ops_timeout_s(cow_ops_union(req), entry->is_volatile));
+		(void)fuse_reply_attr(
+			req, &entry->st,
+			cow_ops_timeout_s(cow_ops_union(req), entry->is_volatile, entry->is_attr_watched));
 }
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

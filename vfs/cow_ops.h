@@ -37,7 +37,7 @@ void cow_ops_reply_err(struct fuse_req *req, int sys);
 void cow_ops_fill(const struct cow_union *u, const struct cow_entry *from, struct fuse_entry_param *ret);
 /* Answers with the entry (sys 0), whose lookup has been counted, or the error. */
 void cow_ops_reply_entry(struct fuse_req *req, int sys, const struct cow_entry *entry);
-double cow_ops_timeout_s(const struct cow_union *u, bool is_volatile);
+double cow_ops_timeout_s(const struct cow_union *u, bool is_volatile, bool is_watched);
 /* At least `size` bytes that are the calling thread's until its next call; NULL without memory. */
 void *cow_ops_buffer(size_t size);
 bool cow_ops_is_over(void *req); /* nobody waits for the answer any more */

@@ -77,7 +77,6 @@ void cow_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 	struct cow_maker m = maker_of(req);
 	struct fuse_entry_param reply;
 	struct cow_entry entry;
-	bool is_volatile;
 	int sys;
 
 	if (is_too_long(req, name))
@@ -85,7 +84,7 @@ void cow_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 	sys = cow_make_file(u, &m, parent, name, mode & 07777, &entry);
 	/* The host has made one since the kernel was told that there is none. */
 	if (sys == EEXIST && !(fi->flags & O_EXCL))
-		sys = cow_tree_lookup(u, parent, name, &entry, &is_volatile);
+		sys = cow_tree_lookup(u, parent, name, &entry);
 	if (sys) {
 		cow_ops_reply_err(req, sys);
 		return;
@@ -201,7 +200,7 @@ static void make_unnamed(struct cow_union *u, struct vfs_fuse_session *s, const 
 	}
 	out.entry.nodeid = entry.id;
 	out.entry.generation = entry.generation;
-	out.entry.attr_valid = (uint64_t)cow_ops_timeout_s(u, false);
+	out.entry.attr_valid = (uint64_t)cow_ops_timeout_s(u, false, false);
 	fill_attr(&entry.st, &out.entry.attr);
 	if (vfs_fuse_raw_reply(s, r, 0, &out, sizeof(out)))
 		cow_forget(u, entry.id, 1);

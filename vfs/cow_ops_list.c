@@ -41,13 +41,12 @@ static bool add_plus(void *arg, const char *name, uint64_t ino, unsigned char ty
 	size_t room = l->cap - l->len, need = fuse_add_direntry_plus(l->req, NULL, 0, name, NULL, 0);
 	struct fuse_entry_param reply = { .attr = { .st_ino = ino, .st_mode = DTTOIF(type) } };
 	struct cow_entry entry;
-	bool is_volatile;
 	int sys;
 
 	if (need > room)
 		return false;
 	if (!path_is_dot(name)) {
-		sys = cow_tree_lookup(l->u, l->ino, name, &entry, &is_volatile);
+		sys = cow_tree_lookup(l->u, l->ino, name, &entry);
 		if (sys == ENOENT) /* gone meanwhile */
 			return true;
 		if (!sys)

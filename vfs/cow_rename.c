@@ -92,8 +92,7 @@ static int take_layers_along(struct cow_union *u, uint64_t id)
 
 static int bring_up(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret)
 {
-	bool is_volatile;
-	int sys = cow_tree_lookup(u, parent, name, ret, &is_volatile);
+	int sys = cow_tree_lookup(u, parent, name, ret);
 
 	if (sys)
 		return sys;

@@ -22,6 +22,7 @@ enum { COW_STRIPES = 256 };
 
 struct cow_cache;
 struct cow_lists;   /* cow_list.h: directory listings */
+struct cow_watches; /* cow_watch.h: what the host changes */
 struct cow_notices; /* cow_notice.h: what the kernel must forget */
 
 struct cow_union {
@@ -36,6 +37,7 @@ struct cow_union {
 	struct cow_cache *files; /* cow_file.h: open files */
 	struct cow_lists *lists;
 	struct cow_notices *notices;
+	struct cow_watches *watches;
 	struct vfs_fuse_session *session;
 	struct sync_mutex stripes[COW_STRIPES];
 	atomic_uint_fast64_t copy_ups, bytes_copied_up;

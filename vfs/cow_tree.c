@@ -12,6 +12,7 @@
 #include "vfs/cow_file.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_place.h"
+#include "vfs/cow_watch.h"
 
 enum { NOTICE_WAIT_MS = 1000 };
 
@@ -224,17 +225,25 @@ static uint64_t lock_known(struct cow_union *u, uint64_t parent, const char *nam
 	return n.id;
 }
 
-int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret,
-		    bool *ret_volatile)
+/* The host's files have one name there: what is done by another one is not told. */
+static bool is_attr_watched(struct cow_union *u, uint64_t id, const struct cow_thing *t, bool is_name_watched)
 {
+	return t->is_dir ? cow_watch_has(u, id, t->own_dev, t->own_ino)
+			 : is_name_watched && t->st.st_nlink == 1;
+}
+
+int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret)
+{
+	bool is_volatile, is_watched;
 	uint64_t locked = 0;
 	struct cow_thing t;
 	struct cow_dir *dir;
 	int sys = cow_dir_ref(u, parent, &dir);
 
-	*ret_volatile = false;
 	if (sys)
 		return sys;
+	is_volatile = cow_dir_is_volatile(u, dir);
+	is_watched = is_volatile && cow_watch(u, dir);
 	sys = cow_tree_find(u, dir, name, &t);
 	if (!sys)
 		locked = lock_known(u, parent, name, &t);
@@ -245,10 +254,14 @@ int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, stru
 		if (!sys)
 			sys = cow_tree_find(u, dir, name, &t);
 	}
-	if (sys == ENOENT)
-		*ret_volatile = dir && cow_dir_is_volatile(u, dir);
-	else if (!sys)
+	if (sys == ENOENT) {
+		*ret = (struct cow_entry){ .is_volatile = is_volatile };
+	} else if (!sys) {
 		sys = seen(u, parent, name, &t, ret);
+		ret->is_name_watched = is_watched;
+		ret->is_attr_watched =
+			!sys && ret->is_volatile && is_attr_watched(u, ret->id, &t, is_watched);
+	}
 	if (locked)
 		cow_unlock(u, locked);
 	cow_dir_unref(u, dir);
@@ -302,6 +315,8 @@ static int stat_directory(struct cow_union *u, const struct cow_node *n, struct 
 
 	if (sys)
 		return sys;
+	ret->is_volatile = cow_dir_is_volatile(u, d);
+	ret->is_attr_watched = ret->is_volatile && cow_watch(u, d);
 	self.place.upper_dir = d->upper;
 	if (d->upper >= 0) {
 		if (fstatat(d->upper, "", &ret->st, AT_EMPTY_PATH) < 0)
@@ -315,7 +330,6 @@ static int stat_directory(struct cow_union *u, const struct cow_node *n, struct 
 		cow_dir_unref(u, d);
 		return 0;
 	}
-	ret->is_volatile = cow_dir_is_volatile(u, d);
 	self.st = ret->st;
 	if (!sys)
 		sys = show_spot(u, &self, &ret->st);
@@ -360,10 +374,12 @@ static int stat_named(struct cow_union *u, const struct cow_node *n, struct cow_
 {
 	struct cow_dir *d;
 	struct cow_spot s;
+	bool is_watched;
 	int sys = cow_dir_ref(u, n->parent, &d);
 
 	if (sys)
 		return sys;
+	is_watched = cow_watch(u, d);
 	sys = cow_spot_find(u, d, n->name, &s);
 	if (!sys && s.place.layer == COW_UPPER && n->identity.layer != COW_UPPER &&
 	    (s.st.st_mode & S_IFMT) == n->type) {
@@ -378,6 +394,7 @@ static int stat_named(struct cow_union *u, const struct cow_node *n, struct cow_
 		ret->st = s.st;
 		ret->is_volatile = is_volatile_layer(u, s.place.layer);
 		sys = show_spot(u, &s, &ret->st);
+		ret->is_attr_watched = ret->is_volatile && is_watched && ret->st.st_nlink == 1;
 	}
 	cow_dir_unref(u, d);
 	return sys == ENOENT ? stat_nameless(u, n, ret) : sys;

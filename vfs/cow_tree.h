@@ -10,6 +10,8 @@ struct cow_entry { /* what the kernel is told of a name */
 	uint64_t id, generation;
 	struct stat st;   /* as shown */
 	bool is_volatile; /* comes from a layer that changes by itself */
+	/* What of it is told when that happens (cow_watch.h). */
+	bool is_name_watched, is_attr_watched;
 };
 
 /* What a name stands for, before the node table is asked. */
@@ -24,10 +26,10 @@ struct cow_thing {
 /* ENOENT: no such name (or hidden). */
 int cow_tree_find(struct cow_union *u, const struct cow_dir *dir, const char *name,
 		  struct cow_thing *ret) FLOE_MUST_USE;
-/* Finds it and makes the kernel's lookup count. *ret_volatile is set also with ENOENT: whether the answer may
- * change by itself. */
-int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret,
-		    bool *ret_volatile) FLOE_MUST_USE;
+/* Finds it and makes the kernel's lookup count. With ENOENT, ret->is_volatile says whether that may change by
+ * itself. */
+int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name,
+		    struct cow_entry *ret) FLOE_MUST_USE;
 int cow_tree_getattr(struct cow_union *u, uint64_t id, struct cow_entry *ret) FLOE_MUST_USE;
 int cow_tree_readlink(struct cow_union *u, uint64_t id, char *buf, size_t cap, size_t *ret_len) FLOE_MUST_USE;
 /* From what was just stat'ed in the upper. Names the object in the table (cow_nodes_seen). */

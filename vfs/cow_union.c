@@ -17,6 +17,7 @@
 #include "vfs/cow_list.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_ops.h"
+#include "vfs/cow_watch.h"
 
 enum {
 	FDS_DEFAULT_MAX = 8192,
@@ -234,10 +235,12 @@ static void end_node(void *arg, uint64_t id, mode_t type)
 {
 	struct cow_union *u = arg;
 
-	if (S_ISDIR(type))
+	if (S_ISDIR(type)) {
 		cow_cache_drop(u->dirs, id);
-	else if (S_ISREG(type))
+		cow_watch_end(u->watches, id);
+	} else if (S_ISREG(type)) {
 		cow_cache_drop(u->files, id);
+	}
 }
 
 static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, struct err *e)
@@ -251,7 +254,8 @@ static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, 
 	if (find_main_device(u, e) < 0 || cow_nodes_open(u->opt.table, takeover, &u->nodes, e) < 0 ||
 	    cow_dirs_open(b->fds / 2, &u->dirs, e) < 0 ||
 	    cow_files_open(b->fds - b->fds / 2, &u->files, e) < 0 || cow_lists_open(&u->lists, e) < 0 ||
-	    cow_notices_open(fuse_fd, &u->notices, e) < 0)
+	    cow_notices_open(fuse_fd, &u->notices, e) < 0 ||
+	    cow_watches_open(fuse_fd, u, takeover, &u->watches, e) < 0)
 		return -1;
 	cow_nodes_on_end(u->nodes, end_node, u);
 	if (takeover)
@@ -334,6 +338,7 @@ void cow_union_close(struct cow_union *u)
 	if (!u)
 		return;
 	set_is_over(u, NULL);
+	cow_watches_close(u->watches);
 	cow_notices_close(u->notices);
 	vfs_fuse_session_close(u->session);
 	cow_lists_close(u->lists);

@@ -135,9 +135,8 @@ static inline void fixture_end(struct fixture *f)
 static inline struct cow_entry find(struct fixture *f, uint64_t parent, const char *name)
 {
 	struct cow_entry entry;
-	bool is_volatile;
 
-	assert_int_equal(cow_tree_lookup(&f->u, parent, name, &entry, &is_volatile), 0);
+	assert_int_equal(cow_tree_lookup(&f->u, parent, name, &entry), 0);
 	return entry;
 }
 
