@@ -228,6 +228,24 @@ void cow_cache_forget(struct cow_cache *c, uint64_t node)
 	drop(c, node, true);
 }
 
+void cow_cache_forget_all(struct cow_cache *c)
+{
+	struct cow_slot *unused = NULL, *older;
+
+	sync_lock(&c->lock);
+	c->version++;
+	for (struct cow_slot *s = c->newest; s; s = older) {
+		older = s->older;
+		take_out_locked(c, s);
+		if (s->users)
+			continue;
+		s->next_in_bucket = unused;
+		unused = s;
+	}
+	sync_unlock(&c->lock);
+	end_chain(c, unused);
+}
+
 void cow_cache_drop(struct cow_cache *c, uint64_t node)
 {
 	drop(c, node, false);

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -18,6 +20,9 @@
 #include "vfs/cow_file.h"
 #include "vfs/cow_make.h"
 #include "vfs/cow_place.h"
+
+#define DEFAULT_ACL "system.posix_acl_default"
+enum { ACL_MAX = 8192 }; /* 1,000 entries; more, and it is ERANGE */
 
 int cow_change_begin(struct cow_union *u, uint64_t parent, struct cow_dir **ret)
 {
@@ -70,10 +75,53 @@ static int make_in_place(int dir, const char *name, struct recipe *r)
 	return rc < 0 ? errno : 0;
 }
 
-static int make_temp(struct cow_union *u, struct recipe *r, struct cow_temp *ret)
+/* In a directory with that default ACL, so that the kernel says what comes of it. */
+static int make_temp_in(struct cow_union *u, int dir, const void *acl, size_t acl_len, struct recipe *r,
+			struct cow_temp *ret)
 {
+	char path[40];
+	int sys;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	if (setxattr(path, DEFAULT_ACL, acl, acl_len, 0) < 0)
+		return errno;
+	sys = make_in_place(dir, "made", r);
+	if (sys)
+		return sys;
+	sys = cow_temp_take(u->upper, dir, "made", ret);
+	if (!sys && S_ISDIR(r->mode))
+		ret->fd = openat(cow_temp_dir_fd(u->upper), ret->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	else if (!sys)
+		ret->fd = fd_steal(&r->fd);
+	fd_close(fd_steal(&r->fd));
+	return sys;
+}
+
+static int make_temp_with_acl(struct cow_union *u, const void *acl, size_t acl_len, struct recipe *r,
+			      struct cow_temp *ret)
+{
+	struct cow_temp nest = { .fd = -1 };
+	int sys = cow_temp_dir(u->upper, 0700, &nest);
+
+	if (sys)
+		return sys;
+	sys = make_temp_in(u, nest.fd, acl, acl_len, r, ret);
+	cow_temp_drop(u->upper, &nest);
+	return sys;
+}
+
+static int make_temp(struct cow_union *u, int parent, struct recipe *r, struct cow_temp *ret)
+{
+	char path[40], acl[ACL_MAX];
+	ssize_t acl_len;
 	const mode_t mode = r->mode & 07777 & ~r->maker->umask;
 
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", parent);
+	acl_len = getxattr(path, DEFAULT_ACL, acl, sizeof(acl));
+	if (acl_len < 0 && errno != ENODATA && errno != ENOTSUP)
+		return errno;
+	if (acl_len > 0 && !S_ISLNK(r->mode))
+		return make_temp_with_acl(u, acl, (size_t)acl_len, r, ret);
 	switch (r->mode & S_IFMT) {
 	case S_IFREG:
 		return cow_temp_file(u->upper, mode, ret);
@@ -115,15 +163,16 @@ static int give_owner(const struct cow_union *u, const struct recipe *r, int par
 static int inherit_group(struct cow_union *u, const struct recipe *r, int parent, const struct cow_temp *t)
 {
 	const int dir = cow_temp_dir_fd(u->upper);
-	struct stat above;
+	struct stat st, above;
 
-	if (fstatat(parent, "", &above, AT_EMPTY_PATH) < 0)
+	if (fstatat(parent, "", &above, AT_EMPTY_PATH) < 0 ||
+	    fstatat(dir, t->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno;
 	if (!(above.st_mode & S_ISGID))
 		return 0;
 	if (fchownat(dir, t->name, (uid_t)-1, above.st_gid, AT_SYMLINK_NOFOLLOW) < 0 && errno != EPERM)
 		return errno;
-	if (S_ISDIR(r->mode) && fchmodat(dir, t->name, (r->mode & 07777 & ~r->maker->umask) | S_ISGID, 0) < 0)
+	if (S_ISDIR(r->mode) && fchmodat(dir, t->name, (st.st_mode & 07777) | S_ISGID, 0) < 0)
 		return errno;
 	return 0;
 }
@@ -132,7 +181,7 @@ static int inherit_group(struct cow_union *u, const struct recipe *r, int parent
 static int make_over(struct cow_union *u, const struct cow_dir *parent, const char *name, struct recipe *r)
 {
 	struct cow_temp t = { .fd = -1 };
-	int sys = make_temp(u, r, &t);
+	int sys = make_temp(u, parent->upper, r, &t);
 
 	if (sys)
 		return sys;
@@ -313,7 +362,7 @@ int cow_make_unnamed(struct cow_union *u, const struct cow_maker *m, uint64_t pa
 
 	if (sys)
 		return sys;
-	sys = make_temp(u, &r, &t);
+	sys = make_temp(u, dir->upper, &r, &t);
 	if (!sys)
 		sys = inherit_group(u, &r, dir->upper, &t);
 	if (!sys)

@@ -119,6 +119,21 @@ int cow_temp_link(struct cow_upper *u, int dir, const char *name, struct cow_tem
 	return 0;
 }
 
+int cow_temp_take(struct cow_upper *u, int dir, const char *name, struct cow_temp *ret)
+{
+	struct cow_temp t = { .fd = -1 };
+	int rc;
+
+	do {
+		cow_temp_name(u, t.name);
+		rc = renameat2(dir, name, u->tmp, t.name, RENAME_NOREPLACE);
+	} while (rc < 0 && errno == EEXIST);
+	if (rc < 0)
+		return errno;
+	*ret = t;
+	return 0;
+}
+
 /* ---- putting into place ----------------------------------------------------------------------- */
 
 int cow_upper_put(struct cow_upper *u, int from, const char *from_name, int dir, const char *name)

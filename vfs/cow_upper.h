@@ -103,6 +103,8 @@ int cow_temp_symlink(struct cow_upper *u, const char *target, struct cow_temp *r
 int cow_temp_node(struct cow_upper *u, mode_t mode, dev_t rdev, struct cow_temp *ret) FLOE_MUST_USE;
 /* Another name of an object of the upper. */
 int cow_temp_link(struct cow_upper *u, int dir, const char *name, struct cow_temp *ret) FLOE_MUST_USE;
+/* Takes DIR/name for one; fd is the caller's to set. */
+int cow_temp_take(struct cow_upper *u, int dir, const char *name, struct cow_temp *ret) FLOE_MUST_USE;
 int cow_temp_dir_fd(const struct cow_upper *u); /* work/tmp, borrowed: for fchownat and the like on names */
 /* Moves it to DIR/name, which must not exist, or be a whiteout (EEXIST otherwise). The descriptor stays open
  * and is the caller's. */

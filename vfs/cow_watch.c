@@ -268,8 +268,6 @@ static void expire_any(void *arg, const struct cow_node *n)
 
 	if (!S_ISDIR(n->type) && n->identity.layer == COW_UPPER)
 		return;
-	if (S_ISDIR(n->type))
-		cow_cache_forget(w->dirs, n->id);
 	if (n->parent)
 		expire_name(w, n->parent, n->name);
 	expire_node(w, n->id, S_ISDIR(n->type));
@@ -341,8 +339,10 @@ static bool take_events(struct cow_watches *w, int *ret_nap_ms)
 		ev = (const struct inotify_event *)(void *)p;
 		all |= take_event(w, ev);
 	}
-	if (all)
+	if (all) {
+		cow_cache_forget_all(w->dirs);
 		cow_nodes_each(w->nodes, expire_any, w);
+	}
 	*ret_nap_ms = all ? NAP_ALL_MS : NAP_MS;
 	return true;
 }

@@ -12,6 +12,8 @@ enum {
 	ELSEWHERE_NS = 200 * 1000, /* kept from the processor: not by a client that waits for answers */
 	GAP_NS = 3 * 1000,         /* kept from it at all */
 	WINDOW = 16,               /* requests, after which the gaps are looked at */
+	MOVES_WINDOWS = 32,
+	MOVES_MAX = 4, /* in so many windows: there are several clients, on both processors */
 	AWAY_MIN = 4,
 	AWAY_MAX = 64,
 	WORTH_IT_NS = 20 * 1000 * 1000, /* a session as long as this was no mistake */
@@ -85,9 +87,10 @@ struct session {
 	struct fuse_pair *p;
 	pid_t server; /* bound to cpus[at]; the keeper to the other */
 	unsigned at;
-	uint64_t seen;   /* requests taken */
-	uint64_t window; /* seen when it began */
-	unsigned gaps;   /* in it */
+	uint64_t seen;           /* requests taken */
+	uint64_t window;         /* seen when it began */
+	unsigned gaps;           /* in it */
+	unsigned windows, moves; /* since it was last forgotten how many moves there were */
 };
 
 static void place(struct session *k)
@@ -111,7 +114,10 @@ static bool look_at_window(struct session *k)
 
 	k->gaps = 0;
 	k->window = k->seen;
+	if (++k->windows >= MOVES_WINDOWS)
+		k->windows = k->moves = 0;
 	if (is_wrong) {
+		k->moves++;
 		k->at = !k->at;
 		place(k);
 	}
@@ -130,7 +136,7 @@ static void follow(struct session *k)
 	place(k);
 }
 
-/* True: requests are no longer coming; false: the processor is wanted. */
+/* True: requests are no longer coming; false: others need the processor. */
 static bool keep(struct session *k)
 {
 	uint64_t last = now_ns(), since = last;
@@ -153,8 +159,11 @@ static bool keep(struct session *k)
 		k->seen = taken;
 		since = now;
 		follow(k);
-		if (taken - k->window >= WINDOW && look_at_window(k))
-			last = since = now_ns();
+		if (taken - k->window < WINDOW || !look_at_window(k))
+			continue;
+		if (k->moves >= MOVES_MAX)
+			return false;
+		last = since = now_ns();
 	}
 }
 

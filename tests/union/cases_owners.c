@@ -150,6 +150,15 @@ static void default_acl_counts(void)
 	OK(close(OK(open("acldir/small", O_WRONLY | O_CREAT, 0600))));
 	EQUAL(stat_of("acldir/small").st_mode & 07777, 0600);
 	OK(symlink("x", "acldir/symlink"));
+	/* Where something of a layer below has been deleted. */
+	OK(unlink("acldir/old"));
+	OK(close(OK(open("acldir/old", O_WRONLY | O_CREAT, 0666))));
+	EQUAL(stat_of("acldir/old").st_mode & 07777, 0660);
+	EQUAL(get_xattr("acldir/old", "system.posix_acl_access", NULL, 0), 44);
+	OK(rmdir("acldir/olddir"));
+	OK(mkdir("acldir/olddir", 0777));
+	EQUAL(stat_of("acldir/olddir").st_mode & 07777, 0770);
+	EQUAL(get_xattr("acldir/olddir", "system.posix_acl_default", NULL, 0), 44);
 }
 
 static void default_acl_counts_after(void)

@@ -4,8 +4,8 @@
  *
  *   file (0644), exe (0755, a program: cat), suid (6755), data (200,001 bytes), sparse (1 MiB, 4 KiB of it
  * data) hard1 hard2 sub/hard3 (one file), link -> file, dangling, dirlink -> sub, fifo sub/{a,b,c},
- * sub/deep/{x,y/z}, empty/, sgid/ (2775), sticky/ (1777), attrs (user.one, user.two), acl, acldir/
- *   special/{link1,link2} and special/{fifo1,fifo2} (one symbolic link, one FIFO)
+ * sub/deep/{x,y/z}, empty/, sgid/ (2775), sticky/ (1777), attrs (user.one, user.two), acl,
+ * acldir/{old,olddir/} special/{link1,link2} and special/{fifo1,fifo2} (one symbolic link, one FIFO)
  *   names/{.wh.low, bytes that are no UTF-8, KIT_LONG_NAME}
  *   merged/{low1,low2,both} of the bottom, merged/{top1,both,dir} of the top
  *   fileoverdir, diroverfile/in: of the top, over something of the other kind */
@@ -146,6 +146,8 @@ static void make_bottom(bool is_all)
 	file_at("acl", "access list\n", 0640);
 	acl_at("acl", "system.posix_acl_access", 0);
 	dir_at("acldir", 0750);
+	file_at("acldir/old", "old\n", 0640);
+	dir_at("acldir/olddir", 0750);
 	acl_at("acldir", "system.posix_acl_default", 1);
 	dir_at("merged", 0755);
 	file_at("merged/low1", "low1\n", 0644);
