@@ -434,11 +434,6 @@ static int link_object(struct cow_union *u, const struct cow_node *n, const stru
 	return sys;
 }
 
-static bool is_same(const struct cow_identity *a, const struct cow_identity *b)
-{
-	return a->layer == b->layer && a->dev == b->dev && a->ino == b->ino;
-}
-
 int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, const struct cow_attempt *a,
 	     struct cow_entry *ret)
 {
@@ -460,7 +455,7 @@ int cow_link(struct cow_union *u, uint64_t id, uint64_t parent, const char *name
 	sys = cow_nodes_get(u->nodes, id, &n);
 	if (!sys)
 		sys = cow_tree_find(u, dir, name, &t);
-	is_there = !sys && a->again && is_same(&n.identity, &t.identity);
+	is_there = !sys && a->again && cow_identity_is(&n.identity, &t.identity);
 	if (sys == ENOENT || is_there)
 		sys = link_object(u, &n, dir, name, a, is_there);
 	else if (!sys)

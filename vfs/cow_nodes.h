@@ -41,6 +41,11 @@ struct cow_identity { /* of anything but a directory */
 	uint64_t dev, ino; /* the layer's own numbers */
 };
 
+static inline bool cow_identity_is(const struct cow_identity *a, const struct cow_identity *b)
+{
+	return a->layer == b->layer && a->dev == b->dev && a->ino == b->ino;
+}
+
 struct cow_node { /* a copy */
 	uint64_t id, generation;
 	mode_t type; /* S_IFMT bits */

@@ -237,6 +237,7 @@ int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, stru
 	bool is_volatile, is_watched;
 	uint64_t locked = 0;
 	struct cow_thing t;
+	struct cow_node n;
 	struct cow_dir *dir;
 	int sys = cow_dir_ref(u, parent, &dir);
 
@@ -247,7 +248,9 @@ int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, stru
 	sys = cow_tree_find(u, dir, name, &t);
 	if (!sys)
 		locked = lock_known(u, parent, name, &t);
-	if (locked) { /* again, and not in a directory as it was before a copy-up */
+	/* Again, and not in a directory as it was before the copy-up. */
+	if (locked &&
+	    (cow_nodes_get(u->nodes, locked, &n) != 0 || !cow_identity_is(&n.identity, &t.identity))) {
 		cow_dir_unref(u, dir);
 		dir = NULL;
 		sys = cow_dir_ref(u, parent, &dir);
