@@ -109,21 +109,52 @@ void cow_nodes_stats(struct cow_nodes *t, struct cow_nodes_stats *ret)
 	sync_unlock(&t->lock);
 }
 
+/* False: the node has ended, or has no so many names. */
+static bool copy_nth_name_locked(const struct cow_nodes *t, uint64_t id, unsigned nth, struct cow_node *ret)
+	SYNC_REQUIRES(t->lock);
+static bool copy_nth_name_locked(const struct cow_nodes *t, uint64_t id, unsigned nth, struct cow_node *ret)
+{
+	const struct cow_node_record *n = cow_node_find(t, id);
+	const struct cow_name_record *name;
+	cow_ref ref = n ? n->names : 0;
+	size_t len;
+
+	if (!n)
+		return false;
+	copy_locked(t, id, ret);
+	for (unsigned i = 0; i < nth; i++) {
+		if (!ref)
+			return false;
+		ref = cow_name_at(t, ref)->alias_next;
+	}
+	if (nth == 0)
+		return true;
+	if (!ref)
+		return false;
+	name = cow_name_at(t, ref);
+	len = cow_name_len(name->head);
+	ret->parent = cow_name_parent(name->link);
+	memcpy(ret->name, name->text, len);
+	ret->name[len] = 0;
+	return true;
+}
+
 void cow_nodes_each(struct cow_nodes *t, void (*fn)(void *arg, const struct cow_node *n), void *arg)
 {
 	struct cow_node n;
+	bool found;
 
 	for (uint64_t id = COW_ROOT, used = id + 1; id < used; id++) {
-		bool found;
+		unsigned nth = 0;
 
-		sync_lock(&t->lock);
-		used = t->memory.nodes_used;
-		found = cow_node_find(t, id) != NULL;
-		if (found)
-			copy_locked(t, id, &n);
-		sync_unlock(&t->lock);
-		if (found)
-			fn(arg, &n);
+		do {
+			sync_lock(&t->lock);
+			used = t->memory.nodes_used;
+			found = copy_nth_name_locked(t, id, nth++, &n);
+			sync_unlock(&t->lock);
+			if (found)
+				fn(arg, &n);
+		} while (found);
 	}
 }
 

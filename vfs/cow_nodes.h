@@ -130,7 +130,8 @@ struct cow_nodes_stats {
 	uint64_t nodes, names, bytes; /* bytes of memory in use, chains included */
 };
 void cow_nodes_stats(struct cow_nodes *t, struct cow_nodes_stats *ret);
-/* Every node, in order of ids, as copies, without the lock held during the call; for recovery. */
+/* Every node, in order of ids, once for each of its names (and once if it has none), as copies that have that
+ * name, without the lock held during the call. */
 void cow_nodes_each(struct cow_nodes *t, void (*fn)(void *arg, const struct cow_node *n), void *arg);
 
 #endif
