@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,8 +16,14 @@
 #include "base/mem.h"
 
 enum {
-	ROOM = 1024,    /* waiting nodes; each asker waits with one, so threads run out earlier */
-	END_WAIT_S = 2, /* for a thread that is inside the kernel */
+	ROOM = 1024,     /* waiting nodes; each asker waits with one, so threads run out earlier */
+	END_WAIT_S = 2,  /* for a thread that is inside the kernel */
+	EXPIRE_ONLY = 1, /* FUSE_EXPIRE_ONLY; newer than some kernel headers */
+};
+
+struct expiry { /* fuse_notify_inval_entry_out, whose flags have no name in some kernel headers */
+	uint64_t parent;
+	uint32_t name_len, flags;
 };
 
 struct cow_notices {
@@ -29,15 +36,38 @@ struct cow_notices {
 	bool is_ending;
 };
 
-/* ENOENT: the kernel does not know the node. Nothing else is to be done about a failure. */
-static void send_notice(int fd, uint64_t id)
+void cow_notice_node(int fuse_fd, uint64_t id, bool pages)
 {
-	struct fuse_notify_inval_inode_out body = { .ino = id };
+	struct fuse_notify_inval_inode_out body = { .ino = id, .off = pages ? 0 : -1 };
 	struct fuse_out_header head = { .len = sizeof(head) + sizeof(body),
 					.error = FUSE_NOTIFY_INVAL_INODE };
 	struct iovec iov[] = { { &head, sizeof(head) }, { &body, sizeof(body) } };
 
-	(void)!writev(fd, iov, 2);
+	(void)!writev(fuse_fd, iov, 2);
+}
+
+void cow_notice_name(int fuse_fd, uint64_t dir, const char *name)
+{
+	struct expiry body = { .parent = dir, .name_len = (uint32_t)strlen(name), .flags = EXPIRE_ONLY };
+	struct fuse_out_header head = { .len = (uint32_t)(sizeof(head) + sizeof(body) + body.name_len + 1),
+					.error = FUSE_NOTIFY_INVAL_ENTRY };
+	struct iovec iov[] = { { &head, sizeof(head) },
+			       { &body, sizeof(body) },
+			       { (void *)(uintptr_t)name, body.name_len + 1 } };
+
+	(void)!writev(fuse_fd, iov, 3);
+}
+
+bool cow_notice_thread_ends(pthread_t thread)
+{
+	struct timespec end;
+
+	(void)clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += END_WAIT_S;
+	if (pthread_timedjoin_np(thread, NULL, &end) == 0)
+		return true;
+	(void)pthread_detach(thread);
+	return false;
 }
 
 static void *notices_main(void *arg)
@@ -55,7 +85,7 @@ static void *notices_main(void *arg)
 			break;
 		id = n->waiting[n->done % ROOM];
 		sync_unlock(&n->lock);
-		send_notice(n->fuse_fd, id);
+		cow_notice_node(n->fuse_fd, id, true);
 		sync_lock(&n->lock);
 		n->done++;
 		sync_wake_all(&n->changed);
@@ -116,24 +146,17 @@ int cow_notices_open(int fuse_fd, struct cow_notices **ret, struct err *e)
 	return 0;
 }
 
-/* A notice for pages that a read which nobody will answer has locked ends with the connection; its thread
- * and its memory are left to it. */
+/* A notice for pages that a read which nobody will answer has locked ends with the connection. */
 void cow_notices_close(struct cow_notices *n)
 {
-	struct timespec end;
-
 	if (!n)
 		return;
 	sync_lock(&n->lock);
 	n->is_ending = true;
 	sync_wake_all(&n->changed);
 	sync_unlock(&n->lock);
-	(void)clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += END_WAIT_S;
-	if (pthread_timedjoin_np(n->thread, NULL, &end)) {
-		(void)pthread_detach(n->thread);
+	if (!cow_notice_thread_ends(n->thread))
 		return;
-	}
 	sync_cond_fini(&n->changed);
 	sync_mutex_fini(&n->lock);
 	free(n);

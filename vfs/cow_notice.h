@@ -4,7 +4,22 @@
 #ifndef FLOE_VFS_COW_NOTICE_H
 #define FLOE_VFS_COW_NOTICE_H
 
+#include <pthread.h>
+
 #include "vfs/cow_state.h"
+
+/* ---- at once; not from a request's handler, since it may wait for one. Nothing is to be done about a
+ * failure, and ENOENT is none: the kernel does not know the node, or the name. */
+
+/* Its attributes are asked for again; with `pages` its pages go too (of a directory: its listing). */
+void cow_notice_node(int fuse_fd, uint64_t id, bool pages);
+/* The name is asked for again at its next use (FUSE_EXPIRE_ONLY, Linux 6.2; before, it is taken away). */
+void cow_notice_name(int fuse_fd, uint64_t dir, const char *name);
+/* The end of a thread that sends notices and has been told to leave. False after two seconds: it waits in the
+ * kernel for something that ends with the connection, and it and its memory are left to that. */
+bool cow_notice_thread_ends(pthread_t thread);
+
+/* ---- by a thread */
 
 /* fuse_fd is borrowed. Starts the thread. */
 int cow_notices_open(int fuse_fd, struct cow_notices **ret, struct err *e) FLOE_MUST_USE;

@@ -9,21 +9,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/inotify.h>
-#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "vfs/cow_notice.h"
 
 enum {
 	BUCKETS = 1024,
@@ -32,16 +29,9 @@ enum {
 	NODES_MAX = 64,   /* of one host directory; more are not told */
 	NAP_MS = 5,       /* between batches of events, so that many of a kind become few */
 	NAP_ALL_MS = 200, /* after everything has expired */
-	END_WAIT_S = 2,
-	EXPIRE_ONLY = 1, /* FUSE_EXPIRE_ONLY; newer than some kernel headers */
 };
 static const uint32_t events = IN_CREATE | IN_DELETE | IN_MOVE | IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF |
 			       IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK;
-
-struct expiry { /* fuse_notify_inval_entry_out, whose flags have no name in some kernel headers */
-	uint64_t parent;
-	uint32_t name_len, flags;
-};
 
 struct watch {
 	uint64_t node, dev, ino;
@@ -86,15 +76,23 @@ static struct watch *find_locked(struct cow_watches *w, uint64_t node)
 	return x;
 }
 
+/* From x on, the first of this host directory's. */
+static struct watch *next_of(struct watch *x, int wd)
+{
+	while (x && x->wd != wd)
+		x = x->next_of_wd;
+	return x;
+}
+
 /* The nodes that this host directory stands behind; their number, at most NODES_MAX. */
 static size_t nodes_locked(struct cow_watches *w, int wd, uint64_t *ret) SYNC_REQUIRES(w->lock);
 static size_t nodes_locked(struct cow_watches *w, int wd, uint64_t *ret)
 {
 	size_t count = 0;
 
-	for (struct watch *x = *wd_bucket(w, wd); x && count < NODES_MAX; x = x->next_of_wd)
-		if (x->wd == wd)
-			ret[count++] = x->node;
+	for (struct watch *x = next_of(*wd_bucket(w, wd), wd); x && count < NODES_MAX;
+	     x = next_of(x->next_of_wd, wd))
+		ret[count++] = x->node;
 	return count;
 }
 
@@ -118,7 +116,6 @@ static void remove_locked(struct cow_watches *w, struct watch *x) SYNC_REQUIRES(
 static void remove_locked(struct cow_watches *w, struct watch *x)
 {
 	struct watch **link = node_bucket(w, x->node);
-	uint64_t others[NODES_MAX];
 
 	while (*link != x)
 		link = &(*link)->next_of_node;
@@ -127,7 +124,7 @@ static void remove_locked(struct cow_watches *w, struct watch *x)
 		for (link = wd_bucket(w, x->wd); *link != x;)
 			link = &(*link)->next_of_wd;
 		*link = x->next_of_wd;
-		if (nodes_locked(w, x->wd, others) == 0)
+		if (!next_of(*wd_bucket(w, x->wd), x->wd))
 			(void)inotify_rm_watch(w->inotify, x->wd);
 	}
 	w->count--;
@@ -238,30 +235,6 @@ bool cow_watch_has(struct cow_union *u, uint64_t node, uint64_t dev, uint64_t in
 
 /* ---- telling the kernel ---------------------------------------------------------------------- */
 
-/* ENOENT: it does not know the name, or the node. Nothing is to be done about other failures. */
-static void expire_name(struct cow_watches *w, uint64_t dir, const char *name)
-{
-	struct expiry body = { .parent = dir, .name_len = (uint32_t)strlen(name), .flags = EXPIRE_ONLY };
-	struct fuse_out_header head = { .len = (uint32_t)(sizeof(head) + sizeof(body) + body.name_len + 1),
-					.error = FUSE_NOTIFY_INVAL_ENTRY };
-	struct iovec iov[] = { { &head, sizeof(head) },
-			       { &body, sizeof(body) },
-			       { (void *)(uintptr_t)name, body.name_len + 1 } };
-
-	(void)!writev(w->fuse_fd, iov, 3);
-}
-
-/* Its attributes, and with `pages` what a directory lists. */
-static void expire_node(struct cow_watches *w, uint64_t id, bool pages)
-{
-	struct fuse_notify_inval_inode_out body = { .ino = id, .off = pages ? 0 : -1 };
-	struct fuse_out_header head = { .len = sizeof(head) + sizeof(body),
-					.error = FUSE_NOTIFY_INVAL_INODE };
-	struct iovec iov[] = { { &head, sizeof(head) }, { &body, sizeof(body) } };
-
-	(void)!writev(w->fuse_fd, iov, 2);
-}
-
 static void expire_any(void *arg, const struct cow_node *n)
 {
 	struct cow_watches *w = arg;
@@ -269,22 +242,19 @@ static void expire_any(void *arg, const struct cow_node *n)
 	if (!S_ISDIR(n->type) && n->identity.layer == COW_UPPER)
 		return;
 	if (n->parent)
-		expire_name(w, n->parent, n->name);
-	expire_node(w, n->id, S_ISDIR(n->type));
+		cow_notice_name(w->fuse_fd, n->parent, n->name);
+	cow_notice_node(w->fuse_fd, n->id, S_ISDIR(n->type));
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void drop_wd(struct cow_watches *w, int wd)
 {
-	struct watch *x, *next;
+	struct watch *x;
 
 	sync_lock(&w->lock);
-	for (x = *wd_bucket(w, wd); x; x = next) {
-		next = x->next_of_wd;
-		if (x->wd == wd)
-			remove_locked(w, x);
-	}
+	while ((x = next_of(*wd_bucket(w, wd), wd)))
+		remove_locked(w, x);
 	sync_unlock(&w->lock);
 }
 
@@ -293,14 +263,14 @@ static void take_name_event(struct cow_watches *w, uint64_t dir, uint32_t mask, 
 	struct cow_node child;
 
 	if (mask & (IN_CREATE | IN_DELETE | IN_MOVE))
-		expire_node(w, dir, true);
+		cow_notice_node(w->fuse_fd, dir, true);
 	if (cow_nodes_child(w->nodes, dir, name, &child) != 0)
 		child.id = 0;
 	if (child.id && mask & IN_ISDIR)
 		cow_cache_forget(w->dirs, child.id); /* before anybody asks again */
-	expire_name(w, dir, name);
+	cow_notice_name(w->fuse_fd, dir, name);
 	if (child.id)
-		expire_node(w, child.id, false);
+		cow_notice_node(w->fuse_fd, child.id, false);
 }
 
 /* True: everything must expire. */
@@ -318,7 +288,7 @@ static bool take_event(struct cow_watches *w, const struct inotify_event *ev)
 		if (ev->len && *ev->name)
 			take_name_event(w, nodes[i], ev->mask, ev->name);
 		else
-			expire_node(w, nodes[i], false);
+			cow_notice_node(w->fuse_fd, nodes[i], false);
 	if (count && ev->mask & (IN_MOVE_SELF | IN_DELETE_SELF | IN_UNMOUNT | IN_IGNORED))
 		drop_wd(w, ev->wd);
 	/* What is below a moved directory is known by other names now, and tells nobody. */
@@ -443,21 +413,14 @@ static void empty(struct cow_watches *w)
 	}
 }
 
-/* The kernel may keep the thread until the connection ends; then it and its memory are left to it. */
 void cow_watches_close(struct cow_watches *w)
 {
-	struct timespec end;
-
 	if (!w)
 		return;
 	if (w->inotify >= 0) {
 		fd_close(w->end_pipe[1]);
-		(void)clock_gettime(CLOCK_REALTIME, &end);
-		end.tv_sec += END_WAIT_S;
-		if (pthread_timedjoin_np(w->thread, NULL, &end)) {
-			(void)pthread_detach(w->thread);
+		if (!cow_notice_thread_ends(w->thread))
 			return;
-		}
 	}
 	empty(w);
 	fd_close(w->inotify);
