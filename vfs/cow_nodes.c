@@ -73,11 +73,14 @@ void cow_nodes_close(struct cow_nodes *t)
 	free(t);
 }
 
-static void copy_locked(const struct cow_nodes *t, uint64_t id, struct cow_node *ret) SYNC_REQUIRES(t->lock)
+/* By that of its names; ref 0: it has none. */
+static void copy_named_locked(const struct cow_nodes *t, uint64_t id, cow_ref ref, struct cow_node *ret)
+	SYNC_REQUIRES(t->lock);
+static void copy_named_locked(const struct cow_nodes *t, uint64_t id, cow_ref ref, struct cow_node *ret)
 {
 	const struct cow_node_record *n = cow_node_at(t, id);
-	const struct cow_name_record *name;
-	size_t len = 0;
+	const struct cow_name_record *name = ref ? cow_name_at(t, ref) : NULL;
+	size_t len = name ? cow_name_len(name->head) : 0;
 
 	ret->id = id;
 	ret->generation = n->generation;
@@ -86,13 +89,16 @@ static void copy_locked(const struct cow_nodes *t, uint64_t id, struct cow_node 
 	ret->identity = (struct cow_identity){ cow_node_layer(n->head), n->dev, n->ino };
 	ret->shown_ino = n->shown_ino;
 	ret->stamp = n->stamp;
-	ret->parent = cow_node_parent(t, n);
-	if (n->names) {
-		name = cow_name_at(t, n->names);
-		len = cow_name_len(name->head);
+	ret->parent = name ? cow_name_parent(name->link) : 0;
+	if (len)
 		memcpy(ret->name, name->text, len);
-	}
 	ret->name[len] = 0;
+}
+
+static void copy_locked(const struct cow_nodes *t, uint64_t id, struct cow_node *ret) SYNC_REQUIRES(t->lock);
+static void copy_locked(const struct cow_nodes *t, uint64_t id, struct cow_node *ret)
+{
+	copy_named_locked(t, id, cow_node_at(t, id)->names, ret);
 }
 
 void cow_nodes_stats(struct cow_nodes *t, struct cow_nodes_stats *ret)
@@ -115,27 +121,13 @@ static bool copy_nth_name_locked(const struct cow_nodes *t, uint64_t id, unsigne
 static bool copy_nth_name_locked(const struct cow_nodes *t, uint64_t id, unsigned nth, struct cow_node *ret)
 {
 	const struct cow_node_record *n = cow_node_find(t, id);
-	const struct cow_name_record *name;
 	cow_ref ref = n ? n->names : 0;
-	size_t len;
 
-	if (!n)
-		return false;
-	copy_locked(t, id, ret);
-	for (unsigned i = 0; i < nth; i++) {
-		if (!ref)
-			return false;
+	for (unsigned i = 0; ref && i < nth; i++)
 		ref = cow_name_at(t, ref)->alias_next;
-	}
-	if (nth == 0)
-		return true;
-	if (!ref)
+	if (!n || (nth && !ref))
 		return false;
-	name = cow_name_at(t, ref);
-	len = cow_name_len(name->head);
-	ret->parent = cow_name_parent(name->link);
-	memcpy(ret->name, name->text, len);
-	ret->name[len] = 0;
+	copy_named_locked(t, id, ref, ret);
 	return true;
 }
 
