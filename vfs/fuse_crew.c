@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -24,14 +23,14 @@ struct fuse_crew {
 	struct fuse_crew_opt opt;
 	struct fuse_pair pair;
 	unsigned welcome_max;
-	atomic_bool is_ending;
 
 	struct sync_mutex lock;
 	struct sync_cond ending, parking, watching;
 	unsigned started, ended;         /* guarded by lock, like all below */
 	unsigned reading, parked, calls; /* threads; calls: parked ones that shall come */
 	unsigned welcome;                /* at the descriptor at a time */
-	bool is_allowed;                 /* more than one thread */
+	bool is_ending;
+	bool is_allowed; /* more than one thread */
 	bool is_watched;
 	unsigned quiet, busy, easy; /* ticks, of the watch */
 	pthread_t threads[THREADS_MAX], watch;
@@ -98,7 +97,7 @@ void fuse_crew_return(struct fuse_crew *c)
 	sync_lock(&c->lock);
 	if (c->reading + c->calls >= c->welcome) {
 		c->parked++;
-		while (c->calls == 0 && !atomic_load(&c->is_ending))
+		while (c->calls == 0 && !c->is_ending)
 			sync_wait(&c->parking, &c->lock);
 		c->parked--;
 		c->calls -= c->calls > 0;
@@ -148,7 +147,7 @@ static void *watch_main(void *arg)
 
 	(void)pthread_setname_np(pthread_self(), "floe-fuse-watch");
 	sync_lock(&c->lock);
-	while (!atomic_load(&c->is_ending)) {
+	while (!c->is_ending) {
 		uint64_t taken = fuse_pair_taken(&c->pair);
 		bool was_away = c->reading == 0;
 
@@ -206,7 +205,7 @@ void fuse_crew_close(struct fuse_crew *c)
 void fuse_crew_end(struct fuse_crew *c)
 {
 	sync_lock(&c->lock);
-	atomic_store(&c->is_ending, true);
+	c->is_ending = true;
 	sync_wake_all(&c->ending);
 	sync_wake_all(&c->parking);
 	sync_wake_all(&c->watching);
@@ -240,9 +239,9 @@ int fuse_crew_run(struct fuse_crew *c, struct err *e)
 		sys = pthread_create(&c->watch, NULL, watch_main, c);
 		c->has_watch = sys == 0;
 	}
-	if (!sys && !atomic_load(&c->is_ending))
+	if (!sys && !c->is_ending)
 		sys = start_locked(c);
-	while (!sys && !atomic_load(&c->is_ending))
+	while (!sys && !c->is_ending)
 		sync_wait(&c->ending, &c->lock);
 	sync_unlock(&c->lock);
 	fuse_crew_end(c);
