@@ -78,7 +78,7 @@ static int descend_one(struct cow_union *u, const struct cow_dir_layer *from, co
 	struct cow_dir_layer *to = &ret->at[ret->count];
 	struct cow_upper_dir_info info;
 	struct cow_found found;
-	int sys = l->ops->lookup(l, &from->handle, name, &found);
+	int sys = l->ops->lookup(l, &from->handle, name, &found, NULL);
 
 	if (sys == ENOENT)
 		return 0;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "vfs/cow_hold.h"
 #include "vfs/cow_place.h"
 
 struct entry {
@@ -100,6 +101,12 @@ static int open_lost(struct cow_union *u, const struct cow_node *n, struct cow_f
 	return sys == ENOENT || sys == ENOTDIR ? ESTALE : sys;
 }
 
+static int open_held(struct cow_union *u, const struct cow_node *n, struct cow_file *f)
+{
+	f->layer = n->identity.layer;
+	return cow_hold_open(u, n, &f->handle);
+}
+
 static int open_named(struct cow_union *u, const struct cow_node *n, struct cow_file *f)
 {
 	struct cow_place p;
@@ -173,7 +180,9 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 		x = entry_new(node);
 		if (!x)
 			return ENOMEM;
-		sys = n.parent || (n.flags & COW_NODE_ORPHAN) ? open_named(u, &n, &x->file) : ESTALE;
+		sys = open_held(u, &n, &x->file);
+		if (sys == ENOENT)
+			sys = n.parent || (n.flags & COW_NODE_ORPHAN) ? open_named(u, &n, &x->file) : ESTALE;
 		/* Also when the table does not say yet that it is lost. */
 		if (sys == ESTALE && n.identity.layer != COW_UPPER)
 			sys = open_lost(u, &n, &x->file);
@@ -192,14 +201,6 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 		return sys ? sys : ESTALE;
 	*ret = &((struct entry *)(void *)s)->file;
 	return 0;
-}
-
-void cow_file_hold(struct cow_union *u, uint64_t node)
-{
-	struct cow_file *f;
-
-	if (cow_file_ref(u, node, &f) == 0)
-		cow_file_unref(u, f);
 }
 
 int cow_file_add(struct cow_union *u, uint64_t node, int fd, struct cow_file **ret)

@@ -21,10 +21,6 @@ int cow_files_open(size_t max, struct cow_cache **ret, struct err *e) FLOE_MUST_
 
 /* EACCES: content that may not be read (it shows as empty). */
 int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret) FLOE_MUST_USE;
-/* Keeps a file of the host's open that the kernel is about to know: opening it sends no message, and when the
- * host puts another file in its place, whoever opened this one must still read this one. Failure is no error.
- */
-void cow_file_hold(struct cow_union *u, uint64_t node);
 /* An upper's descriptor that is open already (O_RDWR; taken, also on failure): just created, just copied up.
  */
 int cow_file_add(struct cow_union *u, uint64_t node, int fd, struct cow_file **ret) FLOE_MUST_USE;

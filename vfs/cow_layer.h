@@ -54,9 +54,11 @@ struct cow_layer_index {
 struct cow_layer_ops {
 	void (*close)(struct cow_layer *l);
 	int (*open_root)(struct cow_layer *l, struct cow_handle *ret);
-	/* ENOENT: no such name; EACCES counts as that: what may not be searched is empty. */
+	/* ENOENT: no such name; EACCES counts as that: what may not be searched is empty. `held` (may be
+	 * NULL, else COW_HANDLE_NONE before): a readable file that somebody may replace under this name comes
+	 * open, for open_held. */
 	int (*lookup)(struct cow_layer *l, const struct cow_handle *dir, const char *name,
-		      struct cow_found *ret);
+		      struct cow_found *ret, struct cow_handle *held);
 	/* Directories. ENOTDIR, ENOENT. */
 	int (*open_dir)(struct cow_layer *l, const struct cow_handle *dir, const char *name,
 			struct cow_handle *ret);
@@ -64,6 +66,8 @@ struct cow_layer_ops {
 	/* A regular file for reading; it must be (dev, ino), else ESTALE. EACCES: not readable. */
 	int (*open_file)(struct cow_layer *l, const struct cow_handle *dir, const char *name, uint64_t dev,
 			 uint64_t ino, struct cow_handle *ret);
+	/* For reading, what _lookup held. Of layers that hold. */
+	int (*open_held)(const struct cow_handle *held, struct cow_handle *ret);
 	/* A file that has lost its name in the union: `path` relative to the layer's root where the layer
 	 * needs it. */
 	int (*open_lost)(struct cow_layer *l, const char *path, uint64_t dev, uint64_t ino,

@@ -112,17 +112,26 @@ static bool is_readable(const struct dir_layer *d, int dir_fd, const char *name,
 }
 
 static int dir_lookup(struct cow_layer *l, const struct cow_handle *dir, const char *name,
-		      struct cow_found *ret)
+		      struct cow_found *ret, struct cow_handle *held)
 {
 	const struct dir_layer *d = dir_of(l);
 	struct cow_found f = { 0 };
+	auto_fd int fd = -1;
 	int sys = check_name(name);
 
 	if (sys)
 		return sys;
 	if (cow_layer_hides(l, dir, name))
 		return ENOENT;
-	sys = stat_at(d, dir->fd, (dev_t)dir->dev, name, &f.st);
+	if (held && !l->is_immutable) {
+		fd = openat(dir->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno != EMFILE && errno != ENFILE)
+			return name_errno(errno);
+	}
+	if (fd >= 0)
+		sys = stat_at(d, fd, (dev_t)dir->dev, "", &f.st);
+	else
+		sys = stat_at(d, dir->fd, (dev_t)dir->dev, name, &f.st);
 	if (sys)
 		return name_errno(sys);
 	if (l->is_frozen_upper)
@@ -131,6 +140,8 @@ static int dir_lookup(struct cow_layer *l, const struct cow_handle *dir, const c
 		f.is_empty = true;
 		f.st.st_size = 0;
 		f.st.st_blocks = 0;
+	} else if (fd >= 0 && S_ISREG(f.st.st_mode)) {
+		*held = (struct cow_handle){ .fd = fd_steal(&fd), .dev = f.st.st_dev, .ino = f.st.st_ino };
 	}
 	*ret = f;
 	return 0;
@@ -182,14 +193,26 @@ static int dir_open_dir(struct cow_layer *l, const struct cow_handle *dir, const
 	return 0;
 }
 
+static int dir_open_held(const struct cow_handle *held, struct cow_handle *ret)
+{
+	char path[32];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", held->fd);
+	fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EPERM ? EACCES : errno;
+	*ret = (struct cow_handle){ .fd = fd, .dev = held->dev, .ino = held->ino };
+	return 0;
+}
+
 /* Looks before it opens: opening a device or a FIFO has effects. */
 static int dir_open_file(struct cow_layer *l, const struct cow_handle *dir, const char *name, uint64_t dev,
 			 uint64_t ino, struct cow_handle *ret)
 {
 	auto_fd int seen = -1;
-	char path[32];
 	struct stat st;
-	int fd, sys = check_name(name);
+	int sys = check_name(name);
 
 	if (sys)
 		return sys;
@@ -203,12 +226,7 @@ static int dir_open_file(struct cow_layer *l, const struct cow_handle *dir, cons
 		return sys == ENOENT ? ESTALE : sys;
 	if (st.st_dev != dev || st.st_ino != ino || !S_ISREG(st.st_mode))
 		return ESTALE;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", seen);
-	fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == EPERM ? EACCES : errno;
-	*ret = (struct cow_handle){ .fd = fd, .dev = dev, .ino = ino };
-	return 0;
+	return dir_open_held(&(struct cow_handle){ .fd = seen, .dev = dev, .ino = ino }, ret);
 }
 
 /* One component after the other, like everybody else: whoever is renamed meanwhile does no harm. */
@@ -419,6 +437,7 @@ static const struct cow_layer_ops dir_ops = {
 	.open_dir = dir_open_dir,
 	.list = dir_list,
 	.open_file = dir_open_file,
+	.open_held = dir_open_held,
 	.open_lost = dir_open_lost,
 	.stat = dir_stat,
 	.read = dir_read,

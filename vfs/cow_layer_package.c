@@ -129,11 +129,12 @@ static void found_of(const struct pkg_inode *inode, struct cow_found *ret)
 }
 
 static int package_lookup(struct cow_layer *l, const struct cow_handle *dir, const char *name,
-			  struct cow_found *ret)
+			  struct cow_found *ret, struct cow_handle *held)
 {
 	struct pkg_inode inode;
 	int sys = inode_at(package_of(l), dir->ino, name, &inode);
 
+	(void)held; /* nobody replaces anything here */
 	if (!sys)
 		found_of(&inode, ret);
 	return sys;

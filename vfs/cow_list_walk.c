@@ -90,7 +90,7 @@ static int fill_lower(const struct reading *r, const struct dirent64 *de, struct
 	else
 		must_ask |= de->d_type == DT_DIR;
 	if (must_ask) {
-		sys = l->ops->lookup(l, &r->w->lower->handle, de->d_name, &found);
+		sys = l->ops->lookup(l, &r->w->lower->handle, de->d_name, &found, NULL);
 		if (sys == ENOENT)
 			return ENOENT;
 		if (!sys) { /* a dead mount does not answer, and is a name still */

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "vfs/cow_file.h"
 #include "vfs/cow_watch.h"
 #include "vfs/fuse_refuse.h"
 
@@ -176,11 +175,9 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct cow_union *u = cow_ops_union(req);
 	struct fuse_entry_param none = { .ino = 0 };
 	struct cow_entry entry;
-	int sys = strlen(name) > NAME_MAX ? ENAMETOOLONG : cow_tree_lookup(u, parent, name, &entry);
+	int sys = strlen(name) > NAME_MAX ? ENAMETOOLONG : cow_tree_lookup_held(u, parent, name, &entry);
 
 	if (sys != ENOENT) {
-		if (!sys && entry.is_volatile && S_ISREG(entry.st.st_mode))
-			cow_file_hold(u, entry.id);
 		cow_ops_reply_entry(req, sys, &entry);
 		return;
 	}

@@ -38,7 +38,7 @@ static int find_in_frozen_index(struct cow_union *u, const char *key, struct cow
 	for (uint8_t n = ret->place.layer; n-- > 1;) {
 		struct cow_layer *l = u->layers[n];
 		struct cow_found found;
-		int sys = l->index.is_there ? l->ops->lookup(l, &l->index.links, key, &found) : ENOENT;
+		int sys = l->index.is_there ? l->ops->lookup(l, &l->index.links, key, &found, NULL) : ENOENT;
 
 		if (sys == ENOENT)
 			continue;
@@ -75,13 +75,14 @@ static int follow_link(struct cow_union *u, struct cow_spot *s)
 
 /* ---- names --------------------------------------------------------------------------------------- */
 
-static int below(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
+static int below(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret,
+		 struct cow_handle *held)
 {
 	for (unsigned i = 0; i < dir->count; i++) {
 		const struct cow_dir_layer *from = &dir->lower[i];
 		struct cow_layer *l = u->layers[from->number];
 		struct cow_found found;
-		int sys = l->ops->lookup(l, &from->handle, name, &found);
+		int sys = l->ops->lookup(l, &from->handle, name, &found, held);
 
 		if (sys == ENOENT)
 			continue;
@@ -101,7 +102,7 @@ static int below(struct cow_union *u, const struct cow_dir *dir, const char *nam
 
 int cow_spot_below(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
 {
-	return below(u, dir, name, ret);
+	return below(u, dir, name, ret, NULL);
 }
 
 /* ENOENT with *ret_hidden: the upper says that there is no such name. */
@@ -129,10 +130,11 @@ static bool is_only_index(struct cow_union *u, const struct cow_dir *dir, const 
 	struct cow_spot lower;
 
 	return dir->node == COW_ROOT && strcmp(name, ".floe") == 0 && cow_links_is_alone(u->upper) &&
-	       below(u, dir, name, &lower) == ENOENT;
+	       below(u, dir, name, &lower, NULL) == ENOENT;
 }
 
-int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
+int cow_spot_find_held(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret,
+		       struct cow_handle *held)
 {
 	bool is_hidden;
 	int sys;
@@ -144,8 +146,13 @@ int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *na
 		return ENOENT;
 	if (sys != ENOENT || is_hidden || dir->count == 0)
 		return sys;
-	sys = below(u, dir, name, ret);
+	sys = below(u, dir, name, ret, held);
 	return sys ? sys : follow_link(u, ret);
+}
+
+int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret)
+{
+	return cow_spot_find_held(u, dir, name, ret, NULL);
 }
 
 /* ---- notes ------------------------------------------------------------------------------------------ */

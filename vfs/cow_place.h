@@ -34,6 +34,10 @@ uint64_t cow_spot_noted_ino(const struct cow_union *u, const struct cow_spot *s)
 /* ENOENT: nothing of that name, or a whiteout. */
 int cow_spot_find(struct cow_union *u, const struct cow_dir *dir, const char *name,
 		  struct cow_spot *ret) FLOE_MUST_USE;
+/* The same, and what the layer holds (cow_layer.h); COW_HANDLE_NONE before. It may be another object's than
+ * the one found. */
+int cow_spot_find_held(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_spot *ret,
+		       struct cow_handle *held) FLOE_MUST_USE;
 /* 0 when a lower layer has something that shows (once nothing of the upper hides it), ENOENT when none has.
  */
 int cow_spot_below(struct cow_union *u, const struct cow_dir *dir, const char *name,

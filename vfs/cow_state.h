@@ -35,6 +35,7 @@ struct cow_union {
 	struct cow_nodes *nodes;
 	struct cow_cache *dirs;  /* cow_dir.h: open directories */
 	struct cow_cache *files; /* cow_file.h: open files */
+	struct cow_cache *holds; /* cow_hold.h: files of the host's that may be opened */
 	struct cow_lists *lists;
 	struct cow_notices *notices;
 	struct cow_watches *watches;

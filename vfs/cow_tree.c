@@ -10,6 +10,7 @@
 
 #include "vfs/cow_copy_up.h"
 #include "vfs/cow_file.h"
+#include "vfs/cow_hold.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_place.h"
 #include "vfs/cow_watch.h"
@@ -109,11 +110,12 @@ static bool is_merged(struct cow_union *u, const struct cow_dir *parent, const s
 	return merged;
 }
 
-int cow_tree_find(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_thing *ret)
+static int find_held(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_thing *ret,
+		     struct cow_handle *held)
 {
 	struct cow_spot s;
 	uint64_t noted;
-	int sys = cow_spot_find(u, dir, name, &s);
+	int sys = cow_spot_find_held(u, dir, name, &s, held);
 
 	if (sys)
 		return sys;
@@ -139,6 +141,11 @@ int cow_tree_find(struct cow_union *u, const struct cow_dir *dir, const char *na
 	noted = cow_spot_noted_ino(u, &s);
 	ret->st.st_ino = noted ? noted : cow_tree_ino(u, s.place.layer, s.st.st_dev, s.st.st_ino);
 	return 0;
+}
+
+int cow_tree_find(struct cow_union *u, const struct cow_dir *dir, const char *name, struct cow_thing *ret)
+{
+	return find_held(u, dir, name, ret, NULL);
 }
 
 /* ---- the table ---------------------------------------------------------------------------------------- */
@@ -232,7 +239,8 @@ static bool is_attr_watched(struct cow_union *u, uint64_t id, const struct cow_t
 			 : is_name_watched && t->st.st_nlink == 1;
 }
 
-int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret)
+static int lookup(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret,
+		  struct cow_handle *held)
 {
 	bool is_volatile, is_watched;
 	uint64_t locked = 0;
@@ -245,7 +253,7 @@ int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, stru
 		return sys;
 	is_volatile = cow_dir_is_volatile(u, dir);
 	is_watched = is_volatile && cow_watch(u, dir);
-	sys = cow_tree_find(u, dir, name, &t);
+	sys = find_held(u, dir, name, &t, held);
 	if (!sys)
 		locked = lock_known(u, parent, name, &t);
 	/* Again, and not in a directory as it was before the copy-up. */
@@ -253,9 +261,11 @@ int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, stru
 	    (cow_nodes_get(u->nodes, locked, &n) != 0 || !cow_identity_is(&n.identity, &t.identity))) {
 		cow_dir_unref(u, dir);
 		dir = NULL;
+		if (held)
+			cow_handle_close(held);
 		sys = cow_dir_ref(u, parent, &dir);
 		if (!sys)
-			sys = cow_tree_find(u, dir, name, &t);
+			sys = find_held(u, dir, name, &t, held);
 	}
 	if (sys == ENOENT) {
 		*ret = (struct cow_entry){ .is_volatile = is_volatile };
@@ -264,10 +274,26 @@ int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, stru
 		ret->is_name_watched = is_watched;
 		ret->is_attr_watched =
 			!sys && ret->is_volatile && is_attr_watched(u, ret->id, &t, is_watched);
+		if (!sys && held && held->fd >= 0)
+			cow_hold(u, ret->id, &t.identity, held);
 	}
 	if (locked)
 		cow_unlock(u, locked);
 	cow_dir_unref(u, dir);
+	return sys;
+}
+
+int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret)
+{
+	return lookup(u, parent, name, ret, NULL);
+}
+
+int cow_tree_lookup_held(struct cow_union *u, uint64_t parent, const char *name, struct cow_entry *ret)
+{
+	struct cow_handle held = COW_HANDLE_NONE;
+	int sys = lookup(u, parent, name, ret, &held);
+
+	cow_handle_close(&held);
 	return sys;
 }
 

@@ -30,6 +30,9 @@ int cow_tree_find(struct cow_union *u, const struct cow_dir *dir, const char *na
  * itself. */
 int cow_tree_lookup(struct cow_union *u, uint64_t parent, const char *name,
 		    struct cow_entry *ret) FLOE_MUST_USE;
+/* The same for who may open it next: a file of the host's is held (cow_hold.h). */
+int cow_tree_lookup_held(struct cow_union *u, uint64_t parent, const char *name,
+			 struct cow_entry *ret) FLOE_MUST_USE;
 int cow_tree_getattr(struct cow_union *u, uint64_t id, struct cow_entry *ret) FLOE_MUST_USE;
 int cow_tree_readlink(struct cow_union *u, uint64_t id, char *buf, size_t cap, size_t *ret_len) FLOE_MUST_USE;
 /* From what was just stat'ed in the upper. Names the object in the table (cow_nodes_seen). */

@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "vfs/cow_file.h"
+#include "vfs/cow_hold.h"
 #include "vfs/cow_list.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_ops.h"
@@ -240,6 +241,7 @@ static void end_node(void *arg, uint64_t id, mode_t type)
 		cow_watch_end(u->watches, id);
 	} else if (S_ISREG(type)) {
 		cow_cache_drop(u->files, id);
+		cow_cache_drop(u->holds, id);
 	}
 }
 
@@ -252,8 +254,8 @@ static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, 
 	if (u->opt.upper && cow_upper_open(u->opt.upper, u->opt.work, takeover, &u->upper, e) < 0)
 		return -1;
 	if (find_main_device(u, e) < 0 || cow_nodes_open(u->opt.table, takeover, &u->nodes, e) < 0 ||
-	    cow_dirs_open(b->fds / 2, &u->dirs, e) < 0 ||
-	    cow_files_open(b->fds - b->fds / 2, &u->files, e) < 0 || cow_lists_open(&u->lists, e) < 0 ||
+	    cow_dirs_open(b->fds / 3, &u->dirs, e) < 0 || cow_files_open(b->fds / 3, &u->files, e) < 0 ||
+	    cow_holds_open(b->fds / 3, &u->holds, e) < 0 || cow_lists_open(&u->lists, e) < 0 ||
 	    cow_notices_open(fuse_fd, &u->notices, e) < 0 ||
 	    cow_watches_open(fuse_fd, u, takeover, &u->watches, e) < 0)
 		return -1;
@@ -342,6 +344,7 @@ void cow_union_close(struct cow_union *u)
 	cow_notices_close(u->notices);
 	vfs_fuse_session_close(u->session);
 	cow_lists_close(u->lists);
+	cow_cache_close(u->holds);
 	cow_cache_close(u->files);
 	cow_cache_close(u->dirs);
 	cow_nodes_close(u->nodes);
@@ -366,6 +369,7 @@ void cow_union_stats(struct cow_union *u, struct cow_union_stats *ret)
 		.bytes_copied_up = atomic_load(&u->bytes_copied_up),
 		.nodes = nodes.nodes,
 		.table_bytes = nodes.bytes,
-		.open_fds = cow_cache_weight(u->dirs) + cow_cache_weight(u->files),
+		.open_fds =
+			cow_cache_weight(u->dirs) + cow_cache_weight(u->files) + cow_cache_weight(u->holds),
 	};
 }

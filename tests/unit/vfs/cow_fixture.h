@@ -21,6 +21,7 @@
 #include "vfs/cow_copy_up.h"
 #include "vfs/cow_dir.h"
 #include "vfs/cow_file.h"
+#include "vfs/cow_hold.h"
 #include "vfs/cow_list.h"
 #include "vfs/cow_notice.h"
 
@@ -107,8 +108,8 @@ static inline void fixture_open(struct fixture *f)
 	f->kernel = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (cow_upper_open(below(f, "upper"), below(f, "work"), false, &f->u.upper, &e) < 0 ||
 	    cow_nodes_open(f->memfd, false, &f->u.nodes, &e) < 0 || cow_dirs_open(64, &f->u.dirs, &e) < 0 ||
-	    cow_files_open(64, &f->u.files, &e) < 0 || cow_lists_open(&f->u.lists, &e) < 0 ||
-	    cow_notices_open(f->kernel, &f->u.notices, &e) < 0)
+	    cow_files_open(64, &f->u.files, &e) < 0 || cow_holds_open(64, &f->u.holds, &e) < 0 ||
+	    cow_lists_open(&f->u.lists, &e) < 0 || cow_notices_open(f->kernel, &f->u.notices, &e) < 0)
 		fail_msg("%s", e.msg);
 }
 
@@ -118,6 +119,7 @@ static inline void fixture_end(struct fixture *f)
 
 	cow_notices_close(f->u.notices);
 	cow_lists_close(f->u.lists);
+	cow_cache_close(f->u.holds);
 	cow_cache_close(f->u.files);
 	cow_cache_close(f->u.dirs);
 	cow_nodes_close(f->u.nodes);

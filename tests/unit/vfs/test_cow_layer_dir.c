@@ -99,7 +99,7 @@ static int tear_down(void **state)
 
 static int look(struct fixture *f, const char *name, struct cow_found *ret)
 {
-	return f->host->ops->lookup(f->host, &f->top, name, ret);
+	return f->host->ops->lookup(f->host, &f->top, name, ret, NULL);
 }
 
 static int enter(struct fixture *f, const char *name, struct cow_handle *ret)
@@ -256,6 +256,33 @@ static void content_is_read_from_anywhere(void **state)
 	assert_int_equal(open_file(f, "file", &found.st, &h), ESTALE);
 }
 
+static void what_is_held_is_read_when_its_name_is_anothers(void **state)
+{
+	struct fixture *f = *state;
+	struct cow_handle held = COW_HANDLE_NONE, none = COW_HANDLE_NONE, h = COW_HANDLE_NONE;
+	struct cow_found found;
+
+	write_at(f->fd, "file", "old");
+	write_at(f->fd, "other", "new");
+	assert_int_equal(symlinkat("file", f->fd, "link"), 0);
+	assert_int_equal(mkdirat(f->fd, "dir", 0700), 0);
+	assert_int_equal(f->host->ops->lookup(f->host, &f->top, "file", &found, &held), 0);
+	assert_int_equal(found.st.st_size, 3);
+	assert_true(held.fd >= 0);
+	assert_int_equal(renameat(f->fd, "other", f->fd, "file"), 0);
+	assert_int_equal(f->host->ops->open_held(&held, &h), 0);
+	expect_content(f, &h, "old");
+	cow_handle_close(&h);
+	cow_handle_close(&held);
+	/* Only files are read, and frozen uppers never change. */
+	assert_int_equal(f->host->ops->lookup(f->host, &f->top, "link", &found, &none), 0);
+	assert_true(S_ISLNK(found.st.st_mode));
+	assert_int_equal(f->host->ops->lookup(f->host, &f->top, "dir", &found, &none), 0);
+	assert_int_equal(f->host->ops->lookup(f->host, &f->top, "nothing", &found, &none), ENOENT);
+	assert_int_equal(f->frozen->ops->lookup(f->frozen, &f->frozen_top, "file", &found, &none), 0);
+	assert_int_equal(none.fd, -1);
+}
+
 static void symbolic_links_are_read(void **state)
 {
 	struct fixture *f = *state;
@@ -330,7 +357,7 @@ static void depth_does_not_matter(void **state)
 		cow_handle_close(&h);
 		h = below;
 	}
-	assert_int_equal(f->host->ops->lookup(f->host, &h, "bottom", &found), 0);
+	assert_int_equal(f->host->ops->lookup(f->host, &h, "bottom", &found, NULL), 0);
 	assert_int_equal(f->host->ops->listxattr(f->host, &h, "bottom", NULL, 0, &len), 0);
 	assert_int_equal(
 		f->host->ops->open_file(f->host, &h, "bottom", found.st.st_dev, found.st.st_ino, &below), 0);
@@ -352,7 +379,7 @@ static void a_link_put_in_place_is_not_followed(void **state)
 	write_at(f->fd, "file", "first");
 	assert_int_equal(look(f, "dir", &found), 0);
 	assert_int_equal(enter(f, "dir", &dir), 0);
-	assert_int_equal(f->host->ops->lookup(f->host, &dir, "file", &inner), 0);
+	assert_int_equal(f->host->ops->lookup(f->host, &dir, "file", &inner, NULL), 0);
 	assert_int_equal(f->host->ops->open_lost(f->host, "dir/file", inner.st.st_dev, inner.st.st_ino, &h),
 			 0);
 	cow_handle_close(&h);
@@ -438,14 +465,14 @@ static void what_may_not_be_read_is_empty(void **state)
 		assert_int_equal(fchmodat(f->fd, dirs[i], i ? 0444 : 0, 0), 0);
 	}
 	host = become_other(f);
-	assert_int_equal(host->ops->lookup(host, &f->top, "secret", &found), 0);
+	assert_int_equal(host->ops->lookup(host, &f->top, "secret", &found, NULL), 0);
 	assert_true(found.is_empty);
 	assert_int_equal(found.st.st_size, 0);
 	assert_int_equal(found.st.st_blocks, 0);
 	assert_int_equal(host->ops->open_file(host, &f->top, "secret", found.st.st_dev, found.st.st_ino, &h),
 			 EACCES);
 	assert_int_equal(host->ops->getxattr(host, &f->top, "secret", "user.secret", NULL, 0, &len), ENODATA);
-	assert_int_equal(host->ops->lookup(host, &f->top, "public", &found), 0);
+	assert_int_equal(host->ops->lookup(host, &f->top, "public", &found, NULL), 0);
 	assert_false(found.is_empty);
 	assert_int_equal(host->ops->open_file(host, &f->top, "public", found.st.st_dev, found.st.st_ino, &h),
 			 0);
@@ -453,7 +480,7 @@ static void what_may_not_be_read_is_empty(void **state)
 	cow_handle_close(&h);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(host->ops->open_dir(host, &f->top, i ? "listable" : "closed", &h), 0);
-		assert_int_equal(host->ops->lookup(host, &h, "file", &found), ENOENT);
+		assert_int_equal(host->ops->lookup(host, &h, "file", &found, NULL), ENOENT);
 		assert_int_equal(host->ops->open_dir(host, &h, "file", &(struct cow_handle)COW_HANDLE_NONE),
 				 ENOENT);
 		assert_int_equal(host->ops->list(host, &h, note, &l), 0);
@@ -581,7 +608,8 @@ static void whiteouts_are_told_in_frozen_uppers(void **state)
 		bool is_whiteout = i < 2;
 		struct cow_found found;
 
-		assert_int_equal(f->frozen->ops->lookup(f->frozen, &f->frozen_top, names[i], &found), 0);
+		assert_int_equal(f->frozen->ops->lookup(f->frozen, &f->frozen_top, names[i], &found, NULL),
+				 0);
 		assert_int_equal(found.is_whiteout, is_whiteout);
 		assert_int_equal(f->frozen->ops->list(f->frozen, &f->frozen_top, note, &l), 0);
 		assert_true(l.is_found);
@@ -663,7 +691,7 @@ static void what_is_mounted_belongs_to_the_host(void **state)
 	assert_int_equal(enter(f, "sub", &h), 0);
 	assert_int_equal(h.dev, found.st.st_dev);
 	assert_int_equal(h.ino, found.st.st_ino);
-	assert_int_equal(f->host->ops->lookup(f->host, &h, "file", &inner), 0);
+	assert_int_equal(f->host->ops->lookup(f->host, &h, "file", &inner, NULL), 0);
 	assert_int_equal(
 		f->host->ops->open_lost(f->host, "sub/file", inner.st.st_dev, inner.st.st_ino, &file), 0);
 	expect_content(f, &file, "mounted");
@@ -673,7 +701,7 @@ static void what_is_mounted_belongs_to_the_host(void **state)
 	cow_handle_close(&file);
 	cow_handle_close(&h);
 
-	assert_int_equal(f->frozen->ops->lookup(f->frozen, &f->frozen_top, "sub", &found), ENOENT);
+	assert_int_equal(f->frozen->ops->lookup(f->frozen, &f->frozen_top, "sub", &found, NULL), ENOENT);
 	assert_int_equal(f->frozen->ops->open_dir(f->frozen, &f->frozen_top, "sub", &h), ENOENT);
 	assert_int_equal(f->frozen->ops->list(f->frozen, &f->frozen_top, note, &frozen), 0);
 	(void)snprintf(path, sizeof(path), "%s/sub", f->dir);
@@ -717,6 +745,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(objects_are_found_as_they_are, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(names_that_are_none_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(content_is_read_from_anywhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_held_is_read_when_its_name_is_anothers, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(symbolic_links_are_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(listings_are_whole_and_end_early, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(depth_does_not_matter, set_up, tear_down),

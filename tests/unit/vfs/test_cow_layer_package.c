@@ -173,7 +173,7 @@ static int look(struct cow_layer *l, const char *dir, const char *name, struct c
 	struct cow_handle h = COW_HANDLE_NONE;
 
 	assert_int_equal(walk(l, dir, &h), 0);
-	return l->ops->lookup(l, &h, name, ret);
+	return l->ops->lookup(l, &h, name, ret, NULL);
 }
 
 struct listed {
@@ -190,7 +190,7 @@ static bool note(void *arg, const char *name, uint64_t dev, uint64_t ino, unsign
 	struct cow_found found;
 	size_t len = strlen(l->names);
 
-	assert_int_equal(l->l->ops->lookup(l->l, &l->dir, name, &found), 0);
+	assert_int_equal(l->l->ops->lookup(l->l, &l->dir, name, &found, NULL), 0);
 	assert_int_equal(found.st.st_ino, ino);
 	assert_int_equal(found.st.st_dev, dev);
 	assert_int_equal(type, found.is_whiteout ? DT_WHT : IFTODT(found.st.st_mode));
@@ -442,12 +442,12 @@ static void home_lies_in_directories_made_up(void **state)
 	assert_int_equal(found.st.st_mode, S_IFDIR | 0755);
 	assert_int_equal(found.st.st_ino, h.ino);
 	assert_int_equal(found.st.st_mtim.tv_sec, 1000);
-	assert_int_equal(l->ops->lookup(l, &h, "none", &found), ENOENT);
+	assert_int_equal(l->ops->lookup(l, &h, "none", &found, NULL), ENOENT);
 	assert_int_equal(l->ops->getxattr(l, &h, "", "user.a", NULL, 0, &len), ENODATA);
 	assert_int_equal(l->ops->listxattr(l, &h, "homes", NULL, 0, &len), 0);
 	assert_int_equal(len, 0);
 	assert_int_equal(walk(l, "var/data/homes/user", &h), 0);
-	assert_int_equal(l->ops->lookup(l, &h, ".profile", &found), 0);
+	assert_int_equal(l->ops->lookup(l, &h, ".profile", &found, NULL), 0);
 	assert_int_equal(l->ops->open_file(l, &h, ".profile", 0, found.st.st_ino, &file), 0);
 	assert_int_equal(l->ops->read(l, &file, 0, sizeof(got), got, &len, NULL, NULL), 0);
 	assert_int_equal(len, 5);
