@@ -15,6 +15,7 @@ struct cow_cache {
 	size_t weight;
 	struct cow_slot *buckets[BUCKETS];
 	struct cow_slot *newest, *oldest;
+	struct cow_slot *dropped; /* unused, to be ended; a chain of next_in_bucket */
 };
 
 int cow_cache_open(size_t max, void (*end)(struct cow_slot *s), struct cow_cache **ret, struct err *e)
@@ -30,10 +31,19 @@ int cow_cache_open(size_t max, void (*end)(struct cow_slot *s), struct cow_cache
 	return 0;
 }
 
+static void end_chain(struct cow_cache *c, struct cow_slot *chain)
+{
+	for (struct cow_slot *next; chain; chain = next) {
+		next = chain->next_in_bucket;
+		c->end(chain);
+	}
+}
+
 void cow_cache_close(struct cow_cache *c)
 {
 	if (!c)
 		return;
+	end_chain(c, c->dropped);
 	for (struct cow_slot *s = c->newest, *older; s; s = older) {
 		older = s->older;
 		c->end(s);
@@ -91,11 +101,13 @@ static void take_out_locked(struct cow_cache *c, struct cow_slot *s)
 	s->next_in_bucket = NULL;
 }
 
-/* Takes out what is too much and unused: a chain for the caller to end without the lock. */
+/* Takes out what is too much and unused: a chain, with what was dropped, for the caller to end without the
+ * lock. */
 static struct cow_slot *surplus_locked(struct cow_cache *c)
 {
-	struct cow_slot *chain = NULL, *s = c->oldest, *newer;
+	struct cow_slot *chain = c->dropped, *s = c->oldest, *newer;
 
+	c->dropped = NULL;
 	for (; s && c->weight > c->max; s = newer) {
 		newer = s->newer;
 		if (s->users)
@@ -105,14 +117,6 @@ static struct cow_slot *surplus_locked(struct cow_cache *c)
 		chain = s;
 	}
 	return chain;
-}
-
-static void end_chain(struct cow_cache *c, struct cow_slot *chain)
-{
-	for (struct cow_slot *next; chain; chain = next) {
-		next = chain->next_in_bucket;
-		c->end(chain);
-	}
 }
 
 struct cow_slot *cow_cache_ref(struct cow_cache *c, uint64_t node)
@@ -198,7 +202,7 @@ void cow_cache_unref(struct cow_cache *c, struct cow_slot *s)
 	sync_lock(&c->lock);
 	s->users--;
 	is_last = s->users == 0 && s->is_dropped;
-	if (!is_last && c->weight > c->max)
+	if (!is_last && (c->weight > c->max || c->dropped))
 		surplus = surplus_locked(c);
 	sync_unlock(&c->lock);
 	if (is_last)
@@ -206,26 +210,26 @@ void cow_cache_unref(struct cow_cache *c, struct cow_slot *s)
 	end_chain(c, surplus);
 }
 
-static void drop(struct cow_cache *c, uint64_t node, bool is_forgotten)
+/* Out of the cache; NULL when it is not there, or has users who end it. */
+static struct cow_slot *take_unused_locked(struct cow_cache *c, uint64_t node)
 {
-	struct cow_slot *s;
+	struct cow_slot *s = find_locked(c, node);
 
-	sync_lock(&c->lock);
-	c->version += is_forgotten;
-	s = find_locked(c, node);
-	if (s) {
-		take_out_locked(c, s);
-		if (s->users)
-			s = NULL;
-	}
-	sync_unlock(&c->lock);
 	if (s)
-		c->end(s);
+		take_out_locked(c, s);
+	return s && s->users == 0 ? s : NULL;
 }
 
 void cow_cache_forget(struct cow_cache *c, uint64_t node)
 {
-	drop(c, node, true);
+	struct cow_slot *s;
+
+	sync_lock(&c->lock);
+	c->version++;
+	s = take_unused_locked(c, node);
+	sync_unlock(&c->lock);
+	if (s)
+		c->end(s);
 }
 
 void cow_cache_forget_all(struct cow_cache *c)
@@ -248,7 +252,25 @@ void cow_cache_forget_all(struct cow_cache *c)
 
 void cow_cache_drop(struct cow_cache *c, uint64_t node)
 {
-	drop(c, node, false);
+	struct cow_slot *s;
+
+	sync_lock(&c->lock);
+	s = take_unused_locked(c, node);
+	if (s) {
+		s->next_in_bucket = c->dropped;
+		c->dropped = s;
+	}
+	sync_unlock(&c->lock);
+}
+
+void cow_cache_sweep(struct cow_cache *c)
+{
+	struct cow_slot *surplus;
+
+	sync_lock(&c->lock);
+	surplus = surplus_locked(c);
+	sync_unlock(&c->lock);
+	end_chain(c, surplus);
 }
 
 size_t cow_cache_weight(struct cow_cache *c)

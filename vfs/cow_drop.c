@@ -47,15 +47,16 @@ void cow_name_gone(struct cow_union *u, uint64_t id, uint64_t parent, const char
 	}
 }
 
-/* What is open of a node is dropped when it ends (cow_union.c). The kernel forgets all at once as a rule, so
- * that a file is closed here rather than with the table locked. */
+/* What is open of a node is dropped when it ends (cow_union.c), and closed without the table's lock: the last
+ * one of a deleted file frees its blocks. */
 void cow_forget(struct cow_union *u, uint64_t id, uint64_t lookups)
 {
 	struct cow_node gone;
 
-	cow_cache_drop(u->files, id);
 	if (!cow_nodes_forget(u->nodes, id, lookups, &gone))
 		return;
+	cow_cache_sweep(u->files);
+	cow_cache_sweep(u->holds);
 	if (gone.flags & COW_NODE_ORPHAN && u->upper)
 		cow_orphan_remove(u->upper, id);
 }

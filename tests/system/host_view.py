@@ -176,7 +176,8 @@ def changes():
     os.unlink(f"{TREE}/leaving")
     check("a deleted file", soon(lambda: not os.path.exists(f"{MOUNT}/changing") and
                                  not os.path.exists(f"{MOUNT}/leaving")))
-    check("who has it open reads it, though it never did before", left.read() == "leaving")
+    check("who has it open sees that it has gone", soon(lambda: os.fstat(left.fileno()).st_nlink == 0))
+    check("and reads it, though it never did before", left.read() == "leaving")
     left.close()
     os.makedirs(f"{TREE}/mounted")
     holder.mount("tmpfs", f"{TREE}/mounted", "tmpfs")
