@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "base/fd.h"
+#include "base/hash.h"
 #include "base/path.h"
 #include "registry-shim/broker_file.h"
 #include "registry-shim/broker_view.h"
@@ -91,12 +92,9 @@ int broker_run_fd(const struct broker *b)
  */
 static char *view_name(const char *path, struct err *e)
 {
-	uint64_t h = 14695981039346656037u;
-	char *r, *p;
+	uint64_t h = hash_text(HASH_SEED, path);
+	char *r = mem_printf(e, "%016llx-%.64s", (unsigned long long)h, path_base(path)), *p;
 
-	for (const char *s = path; *s; s++)
-		h = (h ^ (uint8_t)*s) * 1099511628211u;
-	r = mem_printf(e, "%016llx-%.64s", (unsigned long long)h, path_base(path));
 	for (p = r; p && *p; p++)
 		if ((unsigned char)*p <= ' ' || *p == 127)
 			*p = '_';

@@ -6,6 +6,8 @@
  * synchronous=FULL: a commit is on disk before it returns, a crash leaves all of it or nothing. */
 #include "registry-shim/hive.h"
 
+#include "base/hash.h"
+
 #include <sqlite3.h>
 #include <stdint.h>
 #include <string.h>
@@ -399,14 +401,10 @@ static void text_row_fini(struct text_row *t)
 	free(t->body);
 }
 
-/* Tells texts of one file apart, nothing more (FNV-1a). */
+/* Tells texts of one file apart, nothing more. */
 static int64_t digest(const char *text, size_t len)
 {
-	uint64_t h = 14695981039346656037u;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)text[i]) * 1099511628211u;
-	return (int64_t)h;
+	return (int64_t)hash_bytes(HASH_SEED, text, len);
 }
 
 static int read_text(struct reg_hive *h, const char *file, enum reg_layer layer, struct text_row *ret,

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "registry-shim/hive.h"
 #include "registry-shim/lens_ini_line.h"
 
@@ -52,12 +53,10 @@ struct reg_doc {
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
-static uint64_t hash_text(const char *s, bool is_section)
+static uint64_t hash_name(const char *s, bool is_section)
 {
-	uint64_t h = 14695981039346656037u ^ (uint64_t)(uintptr_t)&reg_lens_ini ^ is_section;
+	uint64_t h = hash_text(HASH_SEED ^ (uint64_t)(uintptr_t)&reg_lens_ini ^ is_section, s);
 
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 1099511628211u;
 	return h ^ h >> 29;
 }
 
@@ -76,7 +75,7 @@ static uint32_t *find_slot(const struct reg_doc *d, const char *text, uint64_t h
 
 static uint32_t find_name(const struct reg_doc *d, const char *text, bool is_section)
 {
-	return *find_slot(d, text, hash_text(text, is_section), is_section);
+	return *find_slot(d, text, hash_name(text, is_section), is_section);
 }
 
 static int grow_table(struct reg_doc *d, struct err *e)
@@ -98,7 +97,7 @@ static int grow_table(struct reg_doc *d, struct err *e)
 static uint32_t intern(struct reg_doc *d, const char *text, size_t len, bool is_section, uint32_t section,
 		       struct err *e)
 {
-	uint64_t hash = hash_text(text, is_section);
+	uint64_t hash = hash_name(text, is_section);
 	uint32_t *slot = find_slot(d, text, hash, is_section), number = *slot;
 
 	if (number != NONE)

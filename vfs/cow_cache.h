@@ -38,8 +38,8 @@ void cow_cache_unref(struct cow_cache *c, struct cow_slot *s);
 /* Something about it has changed: it ends with its last user, and whoever opens it just now begins anew. */
 void cow_cache_forget(struct cow_cache *c, uint64_t node);
 void cow_cache_forget_all(struct cow_cache *c);
-/* The same for a node that has ended: nobody can be about to open it. Never blocks: what has no user ends with
- * the next call that may block, or _sweep. */
+/* The same for a node that has ended: nobody can be about to open it. Never blocks: what has no user ends
+ * with the next call that may block, or _sweep. */
 void cow_cache_drop(struct cow_cache *c, uint64_t node);
 void cow_cache_sweep(struct cow_cache *c);
 size_t cow_cache_weight(struct cow_cache *c);

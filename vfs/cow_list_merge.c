@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "vfs/cow_list_walk.h"
 
@@ -25,10 +26,8 @@ struct merge {
 
 static uint64_t place_of(const char *name)
 {
-	uint64_t h = UINT64_C(14695981039346656037);
+	uint64_t h = hash_text(HASH_SEED, name);
 
-	for (; *name; name++)
-		h = (h ^ (uint8_t)*name) * UINT64_C(1099511628211);
 	h = (h ^ h >> 32) * UINT64_C(0x9e3779b97f4a7c15);
 	h = (h ^ h >> 29) & COW_PLACE_MAX;
 	return h < COW_PLACE_FIRST ? COW_PLACE_FIRST : h;

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "vfs/cow_told.h"
 #include "vfs/cow_watch.h"
 #include "vfs/fuse_refuse.h"
 
@@ -40,6 +41,13 @@ void cow_ops_fill(const struct cow_union *u, const struct cow_entry *from, struc
 		.attr_timeout = cow_ops_timeout_s(u, from->is_volatile, from->is_attr_watched),
 		.entry_timeout = cow_ops_timeout_s(u, from->is_volatile, from->is_name_watched),
 	};
+}
+
+void cow_ops_note_told(const struct cow_union *u, uint64_t parent, const char *name,
+		       const struct cow_entry *entry)
+{
+	if (!entry->is_volatile || (entry->is_name_watched && entry->is_attr_watched))
+		cow_told_note(u->told, parent, name);
 }
 
 void cow_ops_reply_entry(fuse_req_t req, int sys, const struct cow_entry *entry)
@@ -178,6 +186,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int sys = strlen(name) > NAME_MAX ? ENAMETOOLONG : cow_tree_lookup_held(u, parent, name, &entry);
 
 	if (sys != ENOENT) {
+		if (!sys)
+			cow_ops_note_told(u, parent, name, &entry);
 		cow_ops_reply_entry(req, sys, &entry);
 		return;
 	}

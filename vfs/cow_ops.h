@@ -35,6 +35,10 @@ static inline struct cow_union *cow_ops_union(struct fuse_req *req)
 /* ENOSYS for one file would be an answer for the whole connection. */
 void cow_ops_reply_err(struct fuse_req *req, int sys);
 void cow_ops_fill(const struct cow_union *u, const struct cow_entry *from, struct fuse_entry_param *ret);
+/* The kernel is about to be told of it: when it believes that for long, listings leave it out (cow_told.h).
+ */
+void cow_ops_note_told(const struct cow_union *u, uint64_t parent, const char *name,
+		       const struct cow_entry *entry);
 /* Answers with the entry (sys 0), whose lookup has been counted, or the error. */
 void cow_ops_reply_entry(struct fuse_req *req, int sys, const struct cow_entry *entry);
 double cow_ops_timeout_s(const struct cow_union *u, bool is_volatile, bool is_watched);

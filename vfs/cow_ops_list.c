@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "vfs/cow_list.h"
 #include "vfs/cow_ops.h"
+#include "vfs/cow_told.h"
 
 struct listing {
 	fuse_req_t req;
@@ -33,8 +34,8 @@ static bool add(void *arg, const char *name, uint64_t ino, unsigned char type, u
 	return true;
 }
 
-/* A lookup is counted only for what is given to the kernel. Node id 0 = no attributes: the two dots, and what
- * cannot be looked at just now. */
+/* A lookup is counted only for what is given to the kernel. Node id 0 = no attributes: the two dots, what the
+ * kernel knows, and what cannot be looked at just now. */
 static bool add_plus(void *arg, const char *name, uint64_t ino, unsigned char type, uint64_t next_off)
 {
 	struct listing *l = arg;
@@ -45,12 +46,14 @@ static bool add_plus(void *arg, const char *name, uint64_t ino, unsigned char ty
 
 	if (need > room)
 		return false;
-	if (!path_is_dot(name)) {
+	if (!path_is_dot(name) && !cow_told_lately(l->u->told, l->ino, name)) {
 		sys = cow_tree_lookup(l->u, l->ino, name, &entry);
 		if (sys == ENOENT) /* gone meanwhile */
 			return true;
-		if (!sys)
+		if (!sys) {
 			cow_ops_fill(l->u, &entry, &reply);
+			cow_ops_note_told(l->u, l->ino, name, &entry);
+		}
 	}
 	(void)fuse_add_direntry_plus(l->req, l->data + l->len, room, name, &reply, (off_t)next_off);
 	l->len += need;

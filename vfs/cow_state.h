@@ -21,6 +21,7 @@
 enum { COW_STRIPES = 256 };
 
 struct cow_cache;
+struct cow_told;
 struct cow_lists;   /* cow_list.h: directory listings */
 struct cow_watches; /* cow_watch.h: what the host changes */
 struct cow_notices; /* cow_notice.h: what the kernel must forget */
@@ -37,6 +38,7 @@ struct cow_union {
 	struct cow_cache *files; /* cow_file.h: open files */
 	struct cow_cache *holds; /* cow_hold.h: files of the host's that may be opened */
 	struct cow_lists *lists;
+	struct cow_told *told; /* cow_told.h: what the kernel knows already */
 	struct cow_notices *notices;
 	struct cow_watches *watches;
 	struct vfs_fuse_session *session;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "vfs/cow_copy_up.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_hold.h"
@@ -25,15 +26,6 @@ static uint64_t mix(uint64_t h, uint64_t value)
 	return h ^ h >> 29;
 }
 
-static uint64_t mix_text(const char *text)
-{
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (; *text; text++)
-		h = (h ^ (uint8_t)*text) * UINT64_C(1099511628211);
-	return h;
-}
-
 /* Numbers below 2^40 keep their low bits and get a mark above them, so that two objects share a number only
  * when two devices share one of four million marks. */
 uint64_t cow_tree_ino(const struct cow_union *u, uint8_t layer, uint64_t dev, uint64_t ino)
@@ -44,7 +36,7 @@ uint64_t cow_tree_ino(const struct cow_union *u, uint8_t layer, uint64_t dev, ui
 
 	if (!(l && l->is_streamed) && dev == u->main_dev)
 		return ino ? ino : 1;
-	mark = l && l->is_streamed ? mix(0, mix_text(l->key)) : mix(1, dev);
+	mark = l && l->is_streamed ? mix(0, hash_text(HASH_SEED, l->key)) : mix(1, dev);
 	mark = mark >> (64 - mark_bits) | 1;
 	if (ino >> low_bits)
 		shown = mix(mark, ino) >> 2;

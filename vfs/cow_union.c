@@ -18,6 +18,7 @@
 #include "vfs/cow_list.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_ops.h"
+#include "vfs/cow_told.h"
 #include "vfs/cow_watch.h"
 
 enum {
@@ -286,6 +287,7 @@ static void set_is_over(struct cow_union *u, bool (*fn)(void *arg))
 int cow_union_open(int fuse_fd, const struct cow_union_opt *opt, struct cow_union **ret, struct err *e)
 {
 	struct cow_union *u = mem_alloc(1, sizeof(*u), e);
+	struct cow_told *told = mem_alloc(1, sizeof(*told), e);
 	struct budget b = budget_of(opt);
 	struct vfs_fuse_session_opt session = {
 		.ops = &cow_ops,
@@ -302,9 +304,13 @@ int cow_union_open(int fuse_fd, const struct cow_union_opt *opt, struct cow_unio
 		.is_quick = true,
 	};
 
-	if (!u)
+	if (!u || !told) {
+		free(u);
+		free(told);
 		return -1;
+	}
 	u->opt = *opt;
+	u->told = told;
 	u->timeout_s = (opt->timeout_ms ? opt->timeout_ms : 1000) / 1000.0;
 	for (size_t i = 0; i < COW_STRIPES; i++)
 		sync_mutex_init(&u->stripes[i]);
@@ -351,6 +357,7 @@ void cow_union_close(struct cow_union *u)
 	cow_upper_close(u->upper);
 	for (size_t i = 0; i < COW_STRIPES; i++)
 		sync_mutex_fini(&u->stripes[i]);
+	free(u->told);
 	free(u);
 }
 

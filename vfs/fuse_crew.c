@@ -17,6 +17,8 @@ enum {
 	MANY = 8,         /* requests in a tick */
 	BUSY_TICKS = 8,   /* in a row: one thread more is welcome at the descriptor */
 	EASY_TICKS = 100, /* one less */
+	CROWD_TICKS = 4,  /* since more than two clients took turns: they may come again */
+	CROWD_READERS = 2,
 };
 
 struct fuse_crew {
@@ -32,7 +34,7 @@ struct fuse_crew {
 	bool is_ending;
 	bool is_allowed; /* more than one thread */
 	bool is_watched;
-	unsigned quiet, busy, easy; /* ticks, of the watch */
+	unsigned quiet, busy, easy, crowded; /* ticks, of the watch */
 	pthread_t threads[THREADS_MAX], watch;
 	bool has_watch;
 };
@@ -77,14 +79,20 @@ static void call_locked(struct fuse_crew *c)
 	}
 }
 
-void fuse_crew_leave(struct fuse_crew *c)
+static unsigned welcome_locked(const struct fuse_crew *c) SYNC_REQUIRES(&c->lock);
+static unsigned welcome_locked(const struct fuse_crew *c)
+{
+	return c->crowded && c->welcome < CROWD_READERS ? CROWD_READERS : c->welcome;
+}
+
+void fuse_crew_leave(struct fuse_crew *c, uint32_t client)
 {
 	sync_lock(&c->lock);
 	c->reading--;
 	if (!c->opt.is_quick && c->reading + c->calls == 0)
 		call_locked(c);
 	if (c->opt.is_quick)
-		fuse_pair_took(&c->pair);
+		fuse_pair_took(&c->pair, client);
 	if (c->has_watch && !c->is_watched) {
 		c->is_watched = true;
 		sync_wake_one(&c->watching);
@@ -95,7 +103,7 @@ void fuse_crew_leave(struct fuse_crew *c)
 void fuse_crew_return(struct fuse_crew *c)
 {
 	sync_lock(&c->lock);
-	if (c->reading + c->calls >= c->welcome) {
+	if (c->reading + c->calls >= welcome_locked(c)) {
 		c->parked++;
 		while (c->calls == 0 && !c->is_ending)
 			sync_wait(&c->parking, &c->lock);
@@ -115,11 +123,30 @@ void fuse_crew_allow(struct fuse_crew *c)
 
 /* ---- the watch ------------------------------------------------------------------------------- */
 
-/* `taken` requests in this tick; was_away: nobody was at the descriptor when it began. */
-static void tick_locked(struct fuse_crew *c, uint64_t taken, bool was_away) SYNC_REQUIRES(&c->lock);
-static void tick_locked(struct fuse_crew *c, uint64_t taken, bool was_away)
+struct tick {
+	uint64_t taken, turns; /* requests; how often a third client's came */
+	bool was_away;         /* nobody was at the descriptor when it began */
+};
+
+static struct tick now_locked(struct fuse_crew *c) SYNC_REQUIRES(&c->lock);
+static struct tick now_locked(struct fuse_crew *c)
 {
-	bool is_away = c->reading == 0, is_busy = taken && is_away && was_away;
+	return (struct tick){ fuse_pair_taken(&c->pair), fuse_pair_turns(&c->pair), c->reading == 0 };
+}
+
+static void tick_locked(struct fuse_crew *c, const struct tick *since) SYNC_REQUIRES(&c->lock);
+static void tick_locked(struct fuse_crew *c, const struct tick *since)
+{
+	struct tick now = now_locked(c);
+	uint64_t taken = now.taken - since->taken;
+	bool is_away = now.was_away, was_away = since->was_away, is_busy = taken && is_away && was_away;
+
+	c->crowded -= c->crowded > 0;
+	if (now.turns - since->turns >= MANY) {
+		if (!c->crowded && c->welcome < CROWD_READERS)
+			call_locked(c);
+		c->crowded = CROWD_TICKS;
+	}
 
 	if (!taken && is_away && was_away && c->calls == 0)
 		call_locked(c);
@@ -148,8 +175,7 @@ static void *watch_main(void *arg)
 	(void)pthread_setname_np(pthread_self(), "floe-fuse-watch");
 	sync_lock(&c->lock);
 	while (!c->is_ending) {
-		uint64_t taken = fuse_pair_taken(&c->pair);
-		bool was_away = c->reading == 0;
+		struct tick since = now_locked(c);
 
 		if (!c->is_watched) {
 			sync_wait(&c->watching, &c->lock);
@@ -157,11 +183,10 @@ static void *watch_main(void *arg)
 		}
 		sync_unlock(&c->lock);
 		(void)usleep(TICK_US);
-		taken = fuse_pair_taken(&c->pair) - taken;
-		if (taken >= MANY)
+		if (fuse_pair_taken(&c->pair) - since.taken >= MANY)
 			fuse_pair_keep(&c->pair);
 		sync_lock(&c->lock);
-		tick_locked(c, taken, was_away);
+		tick_locked(c, &since);
 	}
 	sync_unlock(&c->lock);
 	return NULL;

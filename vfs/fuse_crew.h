@@ -10,7 +10,8 @@
  *to handle what it took; if that takes long, another is called:
  *
  *   - a crew for quick requests: after a millisecond or two, by a thread that watches as long as there are
- *     requests; when more are there all the time than one thread handles, another one stays;
+ *     requests; when more are there all the time than one thread handles, another one stays; when more than
+ *two clients take turns, there are two as long as they do, and nobody is woken in vain;
  *   - other crews: at once.
  *
  * Threads start as they are needed and never end before the crew does. */
@@ -18,6 +19,7 @@
 #define FLOE_VFS_FUSE_CREW_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -40,8 +42,9 @@ void fuse_crew_end(struct fuse_crew *c);
 /* From here on there may be more than one thread. */
 void fuse_crew_allow(struct fuse_crew *c);
 
-/* By the crew's threads: a request has been taken; the next is wanted. _return may block for long. */
-void fuse_crew_leave(struct fuse_crew *c);
+/* By the crew's threads: a request of thread `client` (0 = nobody waits) has been taken; the next is wanted.
+ * _return may block for long. */
+void fuse_crew_leave(struct fuse_crew *c, uint32_t client);
 void fuse_crew_return(struct fuse_crew *c);
 
 #endif

@@ -13,7 +13,8 @@ enum {
 	GAP_NS = 3 * 1000,         /* kept from it at all */
 	WINDOW = 16,               /* requests, after which the gaps are looked at */
 	MOVES_WINDOWS = 32,
-	MOVES_MAX = 4, /* in so many windows: there are several clients, on both processors */
+	MOVES_MAX = 4,          /* in so many windows: there are several clients, on both processors */
+	TURNS_MAX = WINDOW / 4, /* in a window: several clients take turns */
 	AWAY_MIN = 4,
 	AWAY_MAX = 64,
 	WORTH_IT_NS = 20 * 1000 * 1000, /* a session as long as this was no mistake */
@@ -33,10 +34,25 @@ void fuse_pair_init(struct fuse_pair *p)
 	p->has_two = true;
 }
 
-void fuse_pair_took(struct fuse_pair *p)
+/* What other threads do meanwhile makes the count a little wrong, which is all right. */
+static void count_turn(struct fuse_pair *p, uint32_t client)
+{
+	uint32_t last = (uint32_t)atomic_load_explicit(&p->last, memory_order_relaxed);
+	uint32_t other = (uint32_t)atomic_load_explicit(&p->other, memory_order_relaxed);
+
+	if (client == 0 || client == last)
+		return;
+	atomic_store_explicit(&p->last, client, memory_order_relaxed);
+	atomic_store_explicit(&p->other, last, memory_order_relaxed);
+	if (client != other)
+		atomic_fetch_add_explicit(&p->turns, 1, memory_order_relaxed);
+}
+
+void fuse_pair_took(struct fuse_pair *p, uint32_t client)
 {
 	static _Thread_local pid_t self;
 
+	count_turn(p, client);
 	if (p->has_two) {
 		if (!self)
 			self = gettid();
@@ -49,6 +65,11 @@ void fuse_pair_took(struct fuse_pair *p)
 uint64_t fuse_pair_taken(struct fuse_pair *p)
 {
 	return atomic_load_explicit(&p->taken, memory_order_relaxed);
+}
+
+uint64_t fuse_pair_turns(struct fuse_pair *p)
+{
+	return atomic_load_explicit(&p->turns, memory_order_relaxed);
 }
 
 /* ---- the keeper ------------------------------------------------------------------------------ */
@@ -88,7 +109,7 @@ struct session {
 	pid_t server; /* bound to cpus[at]; the keeper to the other */
 	unsigned at;
 	uint64_t seen;           /* requests taken */
-	uint64_t window;         /* seen when it began */
+	uint64_t window, turns;  /* seen, and turns, when it began */
 	unsigned gaps;           /* in it */
 	unsigned windows, moves; /* since it was last forgotten how many moves there were */
 };
@@ -104,24 +125,37 @@ static void begin(struct session *k, struct fuse_pair *p)
 	*k = (struct session){ .p = p, .server = atomic_load(&p->server) };
 	k->at = atomic_load(&p->server_cpu) == p->cpus[1];
 	k->seen = k->window = fuse_pair_taken(p);
+	k->turns = fuse_pair_turns(p);
 	place(k);
 }
 
-/* True: places have changed. */
-static bool look_at_window(struct session *k)
+enum verdict {
+	GO_ON,
+	MOVED,  /* places have changed */
+	QUIET,  /* requests are no longer coming */
+	WANTED, /* somebody else needs the processor */
+	CROWD,  /* so do clients, of which there are several */
+};
+
+static enum verdict look_at_window(struct session *k)
 {
+	uint64_t turns = fuse_pair_turns(k->p) - k->turns;
 	bool is_wrong = k->gaps >= WINDOW / 2;
 
 	k->gaps = 0;
 	k->window = k->seen;
+	k->turns += turns;
+	if (turns >= TURNS_MAX)
+		return CROWD;
 	if (++k->windows >= MOVES_WINDOWS)
 		k->windows = k->moves = 0;
-	if (is_wrong) {
-		k->moves++;
-		k->at = !k->at;
-		place(k);
-	}
-	return is_wrong;
+	if (!is_wrong)
+		return GO_ON;
+	if (++k->moves >= MOVES_MAX)
+		return WANTED;
+	k->at = !k->at;
+	place(k);
+	return MOVED;
 }
 
 /* Another thread may take the requests now; the one before is elsewhere for long, or for ever. */
@@ -136,34 +170,34 @@ static void follow(struct session *k)
 	place(k);
 }
 
-/* True: requests are no longer coming; false: others need the processor. */
-static bool keep(struct session *k)
+static enum verdict keep(struct session *k)
 {
 	uint64_t last = now_ns(), since = last;
 
 	for (;;) {
 		uint64_t now, taken;
+		enum verdict v;
 
 		relax();
 		now = now_ns();
 		taken = fuse_pair_taken(k->p);
 		if (now - last > ELSEWHERE_NS)
-			return false;
+			return WANTED;
 		k->gaps += now - last > GAP_NS;
 		last = now;
 		if (taken == k->seen) {
 			if (now - since > PAUSE_NS)
-				return true;
+				return QUIET;
 			continue;
 		}
 		k->seen = taken;
 		since = now;
 		follow(k);
-		if (taken - k->window < WINDOW || !look_at_window(k))
-			continue;
-		if (k->moves >= MOVES_MAX)
-			return false;
-		last = since = now_ns();
+		v = taken - k->window < WINDOW ? GO_ON : look_at_window(k);
+		if (v == MOVED)
+			last = since = now_ns();
+		else if (v != GO_ON)
+			return v;
 	}
 }
 
@@ -171,6 +205,7 @@ void fuse_pair_keep(struct fuse_pair *p)
 {
 	static _Thread_local bool is_nice;
 	struct session k;
+	enum verdict v;
 	uint64_t begun;
 
 	if (!p->has_two)
@@ -184,7 +219,10 @@ void fuse_pair_keep(struct fuse_pair *p)
 	is_nice = true;
 	begun = now_ns();
 	begin(&k, p);
-	if (!keep(&k) && now_ns() - begun < WORTH_IT_NS) {
+	v = keep(&k);
+	if (v == CROWD) {
+		p->away = AWAY_MIN;
+	} else if (v == WANTED && now_ns() - begun < WORTH_IT_NS) {
 		p->away = p->away_next;
 		p->away_next = p->away_next < AWAY_MAX ? 2 * p->away_next : AWAY_MAX;
 	} else {

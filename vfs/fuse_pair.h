@@ -8,6 +8,8 @@
  * the server bound to the other, and the client, for which no idle one is left, joins the server. When the
  * client is where the keeper is (it interrupts the keeper with every request), the two change places.
  *
+ * When more than two clients take turns, there is work for both processors: the keeper stands aside.
+ *
  * The keeper has the lowest priority (nice 19), stops as soon as it is kept from the processor for longer
  * than a client takes, and then stays away for a while, longer each time. Nothing of it outlives a pause of
  * 200 us.
@@ -28,15 +30,18 @@ struct fuse_pair { /* all zeros: not in use */
 	int cpus[2];
 	bool has_two;
 	unsigned away, away_next; /* calls of _keep that do nothing; the keeper's */
-	atomic_uint_fast64_t taken;
-	atomic_int server, server_cpu; /* thread that took the last request, and where */
+	atomic_uint_fast64_t taken, turns;
+	atomic_uint_fast32_t last, other; /* whose the last request was, and the last of another */
+	atomic_int server, server_cpu;    /* thread that took the last request, and where */
 };
 
 /* Any thread, before the others are used. Without exactly two processors, _keep does nothing. */
 void fuse_pair_init(struct fuse_pair *p);
-/* By the server's thread that has just taken a request. */
-void fuse_pair_took(struct fuse_pair *p);
+/* By the server's thread that has just taken a request of thread `client` (0 = nobody waits). */
+void fuse_pair_took(struct fuse_pair *p, uint32_t client);
 uint64_t fuse_pair_taken(struct fuse_pair *p);
+/* How often a request was a third client's: two take turns without a crowd. */
+uint64_t fuse_pair_turns(struct fuse_pair *p);
 /* The keeper, a thread of its own, whose priority this lowers for good. Returns when requests come no longer,
  * or somebody else needs the processor; both threads may then be anywhere again. */
 void fuse_pair_keep(struct fuse_pair *p);

@@ -258,6 +258,12 @@ bool vfs_fuse_kills_suid(const struct fuse_req *req)
 
 /* ---- serving ------------------------------------------------------------------------------- */
 
+/* The thread that waits for the answer; 0: none, or none that is known here. */
+static uint32_t client_of(const struct fuse_buf *buf)
+{
+	return buf->size < sizeof(struct fuse_in_header) ? 0 : ((const struct fuse_in_header *)buf->mem)->pid;
+}
+
 static void serve(void *arg)
 {
 	struct vfs_fuse_session *s = arg;
@@ -279,7 +285,7 @@ static void serve(void *arg)
 		}
 		if (n <= 0)
 			break;
-		fuse_crew_leave(s->crew);
+		fuse_crew_leave(s->crew, client_of(&buf));
 		handle(s, &buf);
 		current.pid = 0;
 		fuse_crew_return(s->crew);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who serves when: requests that take long must not keep others waiting, whatever the crew. The descriptor is
- * a pipe; a request is a letter: 'q' is quick, 's' is not over before the test says so. */
+ * a pipe; a request is a letter: 's' is not over before the test says so, others are quick; a digit says
+ * whose it is. */
 #include "tests/unit/cmocka_all.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +13,7 @@
 
 #include "base/sync.h"
 #include "vfs/fuse_crew.h"
+#include "vfs/fuse_pair.h"
 
 enum { AGES_MS = 20000 };
 
@@ -27,7 +30,7 @@ static struct {
 static void handle(char request)
 {
 	sync_lock(&t.lock);
-	if (request == 'q') {
+	if (request != 's') {
 		t.quick++;
 	} else {
 		t.slow_begun++;
@@ -59,7 +62,7 @@ static void serve(void *arg)
 			continue;
 		if (n <= 0)
 			return;
-		fuse_crew_leave(t.crew);
+		fuse_crew_leave(t.crew, isdigit((unsigned char)request) ? (uint32_t)request : 0);
 		handle(request);
 		fuse_crew_return(t.crew);
 	}
@@ -214,6 +217,43 @@ static void test_after_a_rest(void **state)
 	end();
 }
 
+static void test_crowd(void **state)
+{
+	uint64_t end_ms = sync_now_ms() + AGES_MS;
+	unsigned asked = 0;
+	bool are_two = false;
+
+	(void)state;
+	begin(8, true);
+	fuse_crew_allow(t.crew);
+	while (!are_two && sync_now_ms() < end_ms) {
+		ask("123123123123123123123123123123");
+		asked += 30;
+		assert_true(await(&t.quick, asked));
+		sync_lock(&t.lock);
+		are_two = t.threads > 1;
+		sync_unlock(&t.lock);
+	}
+	assert_true(are_two);
+	end();
+}
+
+/* Two take turns without a crowd; who waits for nothing is nobody. */
+static void test_turns(void **state)
+{
+	static const uint32_t clients[] = { 7, 7, 8, 7, 8, 0, 8, 7, 9, 9, 7 };
+	static const unsigned turns[] = { 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3 };
+	struct fuse_pair p;
+
+	(void)state;
+	fuse_pair_init(&p);
+	for (size_t i = 0; i < sizeof(turns) / sizeof(*turns); i++) {
+		fuse_pair_took(&p, clients[i]);
+		assert_int_equal(fuse_pair_turns(&p), turns[i]);
+	}
+	assert_int_equal(fuse_pair_taken(&p), sizeof(turns) / sizeof(*turns));
+}
+
 static void do_nothing(int sig)
 {
 	(void)sig;
@@ -222,10 +262,9 @@ static void do_nothing(int sig)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_quick_crew),
-		cmocka_unit_test(test_other_crew),
-		cmocka_unit_test(test_alone),
-		cmocka_unit_test(test_after_a_rest),
+		cmocka_unit_test(test_quick_crew), cmocka_unit_test(test_other_crew),
+		cmocka_unit_test(test_alone),      cmocka_unit_test(test_after_a_rest),
+		cmocka_unit_test(test_crowd),      cmocka_unit_test(test_turns),
 	};
 	struct sigaction act = { .sa_handler = do_nothing };
 
