@@ -183,6 +183,10 @@ int cow_file_ref(struct cow_union *u, uint64_t node, struct cow_file **ret)
 		sys = open_held(u, &n, &x->file);
 		if (sys == ENOENT)
 			sys = n.parent || (n.flags & COW_NODE_ORPHAN) ? open_named(u, &n, &x->file) : ESTALE;
+		if (sys == ESTALE && cow_place_adopt(u, &n)) {
+			entry_end(&x->slot);
+			continue;
+		}
 		/* Also when the table does not say yet that it is lost. */
 		if (sys == ESTALE && n.identity.layer != COW_UPPER)
 			sys = open_lost(u, &n, &x->file);

@@ -276,6 +276,28 @@ int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place
 	return sys;
 }
 
+bool cow_place_adopt(struct cow_union *u, const struct cow_node *n)
+{
+	struct cow_identity to = { .layer = COW_UPPER };
+	struct cow_dir *d;
+	struct cow_spot s;
+	bool is_there;
+
+	if (n->parent == 0 || n->identity.layer == COW_UPPER || cow_dir_ref(u, n->parent, &d) != 0)
+		return false;
+	is_there = cow_spot_find(u, d, n->name, &s) == 0 && s.place.layer == COW_UPPER &&
+		   (s.st.st_mode & S_IFMT) == n->type;
+	cow_dir_unref(u, d);
+	if (!is_there)
+		return false;
+	to.dev = s.st.st_dev;
+	to.ino = s.st.st_ino;
+	if (cow_nodes_set_identity(u->nodes, n->id, &to) != 0)
+		return false;
+	cow_cache_forget(u->files, n->id);
+	return true;
+}
+
 void cow_place_end(struct cow_union *u, struct cow_place *p)
 {
 	cow_dir_unref(u, p->dir);

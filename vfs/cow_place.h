@@ -46,6 +46,9 @@ int cow_spot_below(struct cow_union *u, const struct cow_dir *dir, const char *n
 /* ESTALE: it is not where the table says. A lower file that has lost its name has no place (ENOENT). */
 int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place *ret) FLOE_MUST_USE;
 void cow_place_end(struct cow_union *u, struct cow_place *p);
+/* A copy-up that was interrupted after the object had got its place, before the table knew: when that is so,
+ * the node is the upper's object from now on. */
+bool cow_place_adopt(struct cow_union *u, const struct cow_node *n);
 
 /* The path of directory `node` in the layers below, absolute, for redirects and lost files. Appends to `ret`
  * of size cap; ENAMETOOLONG. */

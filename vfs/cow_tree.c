@@ -404,9 +404,7 @@ static int stat_named(struct cow_union *u, const struct cow_node *n, struct cow_
 	sys = cow_spot_find(u, d, n->name, &s);
 	if (!sys && s.place.layer == COW_UPPER && n->identity.layer != COW_UPPER &&
 	    (s.st.st_mode & S_IFMT) == n->type) {
-		struct cow_thing t = { .st = s.st, .identity = { COW_UPPER, s.st.st_dev, s.st.st_ino } };
-
-		adopt(u, n->parent, n->name, &t);
+		(void)cow_place_adopt(u, n);
 	} else if (!sys && (s.place.layer != n->identity.layer || s.st.st_dev != n->identity.dev ||
 			    s.st.st_ino != n->identity.ino)) {
 		sys = ENOENT;

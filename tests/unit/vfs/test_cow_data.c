@@ -316,19 +316,31 @@ static void test_lazy(void **state)
 	assert_int_equal(cow_seek(&f->u, id, 0, SEEK_DATA, &off), ENXIO);
 }
 
+/* Copies got their places, and the server was killed before the table knew. */
+static void test_copies_nobody_knows_of(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t written = look_up(f, "file"), read = look_up(f, "other");
+
+	make_file(f, "upper/file", "some text");
+	make_file(f, "upper/other", "more text");
+	write_text(f, written, "S", 0, false);
+	expect_text(f, written, "Some text");
+	expect_text(f, read, "more text");
+	assert_int_equal(look_up(f, "file"), written);
+	assert_int_equal(look_up(f, "other"), read);
+	assert_int_equal(f->u.copy_ups, 0);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_read_and_write),
-		TEST(test_without_an_upper),
-		TEST(test_unreadable),
-		TEST(test_suid),
-		TEST(test_suid_that_is_noted),
-		TEST(test_capabilities),
-		TEST(test_allocate_and_seek),
-		TEST(test_copy),
-		TEST(test_sync),
+		TEST(test_read_and_write), TEST(test_without_an_upper),
+		TEST(test_unreadable),     TEST(test_copies_nobody_knows_of),
+		TEST(test_suid),           TEST(test_suid_that_is_noted),
+		TEST(test_capabilities),   TEST(test_allocate_and_seek),
+		TEST(test_copy),           TEST(test_sync),
 		TEST(test_lazy),
 	};
 
