@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -44,6 +45,13 @@ static inline void fd_closedir_ptr(DIR **d)
 {
 	if (*d)
 		(void)closedir(*d);
+}
+
+/* The name under which this process can open again, or act by path on, what it has open as `fd` (proc(5)). */
+enum { FD_PATH_LEN = 32 };
+static inline void fd_path(int fd, char ret[FD_PATH_LEN])
+{
+	(void)snprintf(ret, FD_PATH_LEN, "/proc/self/fd/%d", fd);
 }
 
 /* Whole transfers. A short read is ERR_IO with sys 0 ("ended after n of m bytes"). */

@@ -66,14 +66,14 @@ static int make_read_only(int tree, const struct launch_bind *b, struct err *e)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 	unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
-	char where[64];
+	char where[FD_PATH_LEN];
 	/* A descriptor from before the mount names what lies below it: open again. */
 	auto_fd int mounted = open_inside(tree, b->target, O_PATH);
 
 	if (mounted >= 0 &&
 	    mount_setattr(mounted, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) == 0)
 		return 0;
-	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", mounted);
+	fd_path(mounted, where);
 	if (mounted < 0 || errno != ENOSYS || mount(NULL, where, NULL, flags | kept_flags(where), NULL) < 0)
 		return err_sys(e, errno, "cannot make %s read-only", b->target);
 	return 0;
@@ -114,7 +114,7 @@ static int make_target(int tree, const struct launch_bind *b, struct err *e)
  * directory, if it became one. */
 static int apply_bind(int tree, const struct launch_bind *b, int *held, struct err *e)
 {
-	char where[64], from[64];
+	char where[FD_PATH_LEN], from[FD_PATH_LEN];
 	struct stat st;
 	auto_fd int target = open_inside(tree, b->target, O_PATH);
 	const char *source = b->source;
@@ -126,7 +126,7 @@ static int apply_bind(int tree, const struct launch_bind *b, int *held, struct e
 	}
 	if (target < 0 || fstat(target, &st) < 0)
 		return b->optional ? 0 : err_sys(e, errno, "%s", b->target);
-	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", target);
+	fd_path(target, where);
 	if (b->hide) {
 		if (hide(where, S_ISDIR(st.st_mode), b, e) < 0)
 			return -1;
@@ -135,7 +135,7 @@ static int apply_bind(int tree, const struct launch_bind *b, int *held, struct e
 		return 0;
 	}
 	if (*held >= 0) {
-		(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", *held);
+		fd_path(*held, from);
 		source = from;
 	}
 	if (mount(source, where, NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -160,9 +160,9 @@ static int open_union(int tree, const struct launch_bind *b, int *ret, struct er
 
 static int seal_hidden(const struct launch_bind *b, int mounted, struct err *e)
 {
-	char where[64];
+	char where[FD_PATH_LEN];
 
-	(void)snprintf(where, sizeof(where), "/proc/self/fd/%d", mounted);
+	fd_path(mounted, where);
 	if (mount(NULL, where, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0)
 		return err_sys(e, errno, "cannot hide %s", b->target);
 	return 0;

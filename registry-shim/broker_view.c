@@ -38,7 +38,7 @@ int view_read(int dirfd, const char *name, struct buf *ret, struct err *e)
 
 int view_read_fd(int fd, struct buf *ret, struct err *e)
 {
-	char link[32];
+	char link[FD_PATH_LEN];
 	auto_fd int own = -1;
 	struct stat st;
 
@@ -47,7 +47,7 @@ int view_read_fd(int fd, struct buf *ret, struct err *e)
 		return err_sys(e, errno, "stat");
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_FORMAT, "not a regular file");
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	fd_path(fd, link);
 	own = open(link, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (own < 0)
 		return err_sys(e, errno, "open again");

@@ -15,6 +15,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "vfs/cow_attr_name.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_place.h"
@@ -97,11 +98,11 @@ static int copy_stat(const struct cow_union *u, int dir, const char *name, const
 static int dress(struct cow_union *u, struct cow_temp *t, struct cow_layer *l, const struct cow_handle *dir,
 		 const char *from, const struct stat *st)
 {
-	char path[64];
+	char path[FD_PATH_LEN];
 	int sys = 0;
 
 	if (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)) {
-		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", t->fd);
+		fd_path(t->fd, path);
 		sys = copy_attributes(u, l, dir, from, path);
 	}
 	return sys ? sys : copy_stat(u, cow_temp_dir_fd(u->upper), t->name, st);
@@ -113,9 +114,9 @@ static int dress(struct cow_union *u, struct cow_temp *t, struct cow_layer *l, c
 static void set_times(int dir, const struct stat *st)
 {
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
-	char path[64];
+	char path[FD_PATH_LEN];
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	fd_path(dir, path);
 	(void)utimensat(AT_FDCWD, path, times, 0);
 }
 

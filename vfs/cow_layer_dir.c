@@ -195,10 +195,10 @@ static int dir_open_dir(struct cow_layer *l, const struct cow_handle *dir, const
 
 static int dir_open_held(const struct cow_handle *held, struct cow_handle *ret)
 {
-	char path[32];
+	char path[FD_PATH_LEN];
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", held->fd);
+	fd_path(held->fd, path);
 	fd = open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EPERM ? EACCES : errno;
@@ -470,9 +470,9 @@ static bool is_local(int fd)
 /* root_fd may be O_PATH, which has no attributes. */
 static int open_frozen(struct cow_layer *l, int root_fd, struct err *e)
 {
-	char path[32];
+	char path[FD_PATH_LEN];
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", root_fd);
+	fd_path(root_fd, path);
 	if (cow_upper_features(path, &l->features, e) < 0 || cow_layer_index_open(root_fd, &l->index, e) < 0)
 		return err_wrap(e, "%s", l->key);
 	return 0;

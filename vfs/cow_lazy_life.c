@@ -90,9 +90,9 @@ int cow_lazy_note_filled(struct cow_lazy *z, uint64_t start, uint64_t end)
 static int heal_frozen(struct cow_lazy *z)
 {
 	auto_fd int fd = -1;
-	char path[32];
+	char path[FD_PATH_LEN];
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", z->fd);
+	fd_path(z->fd, path);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	return fd < 0 ? 0 : cow_sparse_heal(fd, atomic_load(&z->limit), z->block);
 }

@@ -79,10 +79,10 @@ static int make_in_place(int dir, const char *name, struct recipe *r)
 static int make_temp_in(struct cow_union *u, int dir, const void *acl, size_t acl_len, struct recipe *r,
 			struct cow_temp *ret)
 {
-	char path[40];
+	char path[FD_PATH_LEN];
 	int sys;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	fd_path(dir, path);
 	if (setxattr(path, DEFAULT_ACL, acl, acl_len, 0) < 0)
 		return errno;
 	sys = make_in_place(dir, "made", r);
@@ -112,11 +112,11 @@ static int make_temp_with_acl(struct cow_union *u, const void *acl, size_t acl_l
 
 static int make_temp(struct cow_union *u, int parent, struct recipe *r, struct cow_temp *ret)
 {
-	char path[40], acl[ACL_MAX];
+	char path[FD_PATH_LEN], acl[ACL_MAX];
 	ssize_t acl_len;
 	const mode_t mode = r->mode & 07777 & ~r->maker->umask;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", parent);
+	fd_path(parent, path);
 	acl_len = getxattr(path, DEFAULT_ACL, acl, sizeof(acl));
 	if (acl_len < 0 && errno != ENODATA && errno != ENOTSUP)
 		return errno;

@@ -167,11 +167,11 @@ static bool is_told_of(int fd)
 
 static int begin_watch(struct cow_watches *w, int fd)
 {
-	char path[40];
+	char path[FD_PATH_LEN];
 
 	if (!is_told_of(fd))
 		return -1;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd_path(fd, path);
 	return inotify_add_watch(w->inotify, path, events);
 }
 
