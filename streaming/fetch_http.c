@@ -96,26 +96,35 @@ static int prepare(struct http_fetcher *f, struct http_get *get, char **ret_url,
 	return *ret_url ? 0 : -1;
 }
 
-/* Keeps what an attempt taught. ERR_CHANGED when a request that ran beside it taught otherwise. */
-static int learn(struct http_fetcher *f, struct http_result *r, bool was_moved, bool failed, struct err *e)
+/* Holds to the object of the first good answer, from before its bytes are used. ERR_CHANGED when a request
+ * that ran beside this one pinned another. */
+static int pin(void *arg, const struct http_result *r, struct err *e)
 {
+	struct http_fetcher *f = arg;
 	bool differs = false;
 
 	sync_lock(&f->lock);
-	f->counters.requests += r->requests;
-	f->counters.bytes += r->delivered;
-	if (r->is_judged && !f->pin.is_set) {
+	if (!f->pin.is_set) {
 		http_pin_set(&f->pin, &r->answer, r->size);
 		f->pin.length_only = f->length_only;
-	} else if (r->is_judged) {
+	} else {
 		differs = r->size != f->pin.size;
 	}
+	sync_unlock(&f->lock);
+	return differs ? err_set(e, ERR_CHANGED, "the file on the server was replaced") : 0;
+}
+
+/* Keeps what an attempt taught. */
+static void learn(struct http_fetcher *f, struct http_result *r, bool was_moved, bool failed)
+{
+	sync_lock(&f->lock);
+	f->counters.requests += r->requests;
+	f->counters.bytes += r->delivered;
 	if (r->moved_to || (failed && was_moved)) {
 		free(f->moved_to);
 		f->moved_to = mem_steal(r->moved_to);
 	}
 	sync_unlock(&f->lock);
-	return differs ? err_set(e, ERR_CHANGED, "the file on the server was replaced") : 0;
 }
 
 /* One request for what is left; *done counts what the sink has taken. */
@@ -149,8 +158,7 @@ static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done,
 	*ret_retry = r.may_retry || (was_moved && !r.is_judged && rc < 0 && e->code != ERR_INTERRUPTED);
 	if (rc == 0)
 		*done = get->len;
-	if (learn(f, &r, was_moved, rc < 0, e) < 0)
-		rc = -1;
+	learn(f, &r, was_moved, rc < 0);
 	free(r.moved_to);
 	return rc;
 }
@@ -159,7 +167,9 @@ static int http_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, st
 		     struct err *e)
 {
 	struct http_fetcher *f = of(seam);
-	struct http_get get = { .off = off, .len = len, .sink = sink, .sink_arg = arg };
+	struct http_get get = {
+		.off = off, .len = len, .sink = sink, .sink_arg = arg, .on_judged = pin, .judged_arg = f
+	};
 	unsigned failures = 0, attempts, after_s = 0;
 	uint64_t done = 0;
 

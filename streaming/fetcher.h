@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where bytes come from: one of floe's two seams. A fetcher reads ranges of one immutable object.
  *
- * Implementations: fetch_file.c, fetch_http.c. `size` and `identity` are known after the first
- * successful read. Threads: any number may read at once.
+ * Implementations: fetch_file.c, fetch_http.c. `size` and `identity` are known before the
+ * first byte reaches a sink. Threads: any number may read at once.
  *
  * ERR_NET: no answer, refused, reset, bad status (after the fetcher's own bounded, jittered retries);
  * ERR_CHANGED: the object is not the one that the first answer came from; ERR_NOTFOUND: there is no

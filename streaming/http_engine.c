@@ -344,6 +344,8 @@ static int pump(struct transfer *t, const struct http_get *get, struct http_resu
 					      &ret->may_retry, e) < 0)
 				return -1;
 			ret->is_judged = true;
+			if (get->on_judged && get->on_judged(get->judged_arg, ret, e) < 0)
+				return -1;
 		}
 		if (!len)
 			break;

@@ -13,6 +13,7 @@
 #include "streaming/http_answer.h"
 
 struct http_engine; /* opaque; any thread */
+struct http_result;
 
 int http_engine_open(struct http_engine **ret, struct err *e) FLOE_MUST_USE;
 void http_engine_close(struct http_engine *g); /* NULL ok; no request may be under way */
@@ -28,6 +29,10 @@ struct http_get {
 	struct http_pin pin; /* what the answer must come from */
 	stream_sink_fn *sink;
 	void *sink_arg;
+	/* Told, in the asker's thread, that the answer was found right, before its first byte goes to the
+	 * sink; -1 ends the attempt. NULL ok. */
+	int (*on_judged)(void *arg, const struct http_result *r, struct err *e);
+	void *judged_arg;
 };
 
 struct http_result {
