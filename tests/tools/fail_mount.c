@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "tests/tools/own_namespaces.h"
 #include "vfs/fuse_mount.h"
 
 enum { FAILED = 125, BUCKETS = 4096, READ_MAX = 1 << 20 };
@@ -576,31 +577,12 @@ static const struct fuse_lowlevel_ops ops = {
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static void write_proc(const char *path, const char *text)
-{
-	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		die(path);
-}
-
 static void enter_namespaces(void)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	char map[64];
+	const char *what;
 
-	if (unshare(CLONE_NEWNS | (uid ? CLONE_NEWUSER : 0)) < 0)
-		die("unshare");
-	if (uid) {
-		write_proc("/proc/self/setgroups", "deny");
-		(void)snprintf(map, sizeof(map), "%u %u 1", uid, uid);
-		write_proc("/proc/self/uid_map", map);
-		(void)snprintf(map, sizeof(map), "%u %u 1", gid, gid);
-		write_proc("/proc/self/gid_map", map);
-	}
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		die("make mounts private");
+	if (own_namespaces_enter(geteuid(), getegid(), &what) < 0)
+		die(what);
 }
 
 static void serve(int fuse_fd)

@@ -33,6 +33,7 @@
 #include "base/fd.h"
 #include "base/sync.h"
 #include "streaming/package.h"
+#include "tests/tools/own_namespaces.h"
 #include "vfs/cow_union.h"
 #include "vfs/fuse_mount.h"
 #include "vfs/overlay.h"
@@ -82,31 +83,12 @@ static void die_of(const struct err *e)
 
 /* ---- namespaces ---------------------------------------------------------------------------- */
 
-static void write_proc(const char *path, const char *text)
-{
-	auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		die(path);
-}
-
 static void enter_namespaces(void)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	char map[64];
+	const char *what;
 
-	if (unshare(CLONE_NEWNS | (uid ? CLONE_NEWUSER : 0)) < 0)
-		die("unshare");
-	if (uid) {
-		write_proc("/proc/self/setgroups", "deny");
-		(void)snprintf(map, sizeof(map), "%u %u 1", opt.is_root ? 0 : uid, uid);
-		write_proc("/proc/self/uid_map", map);
-		(void)snprintf(map, sizeof(map), "%u %u 1", opt.is_root ? 0 : gid, gid);
-		write_proc("/proc/self/gid_map", map);
-	}
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		die("make mounts private");
+	if (own_namespaces_enter(opt.is_root ? 0 : geteuid(), opt.is_root ? 0 : getegid(), &what) < 0)
+		die(what);
 }
 
 /* ---- the server ---------------------------------------------------------------------------- */

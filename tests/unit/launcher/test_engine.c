@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The choice of an engine: what the environment holds, what was asked for, and what is remembered of this
  * machine. Nothing is mounted: that overlayfs works or not is put into the cache by hand. */
+#include "tests/unit/launcher/environment_fixture.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,42 +12,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/fd.h"
-#include "base/path.h"
 #include "launcher/engine.h"
 #include "launcher/engine_probe.h"
-
-static char root[64];
-
-static int make_root(void **state)
-{
-	(void)state;
-	strcpy(root, "/tmp/floe-test-engine-XXXXXX");
-	return mkdtemp(root) && setenv("XDG_DATA_HOME", root, 1) == 0 &&
-			       setenv("XDG_CACHE_HOME", root, 1) == 0
-		       ? 0
-		       : -1;
-}
-
-static int remove_root(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return path_remove_tree(AT_FDCWD, root, &e);
-}
-
-static struct launch_environment *made(const char *name)
-{
-	struct launch_environment *env = NULL;
-	struct err e;
-
-	if (launch_environment_make(name, &env, &e) < 0)
-		fail_msg("%s", e.msg);
-	return env;
-}
 
 static struct launch_engine_choice chosen(const struct launch_environment *env, enum launch_engine wanted)
 {

@@ -1,52 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Environments: what is on the disk after each call, who may have which lock, and what an interruption
  * leaves behind. */
+#include "tests/unit/launcher/environment_fixture.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/fd.h"
-#include "base/path.h"
-#include "launcher/environment.h"
-
-static char root[64];
-
-static int make_root(void **state)
-{
-	(void)state;
-	strcpy(root, "/tmp/floe-test-environment-XXXXXX");
-	if (!mkdtemp(root) || setenv("XDG_DATA_HOME", root, 1) < 0)
-		return -1;
-	return 0;
-}
-
-static int remove_root(void **state)
-{
-	struct err e;
-
-	(void)state;
-	return path_remove_tree(AT_FDCWD, root, &e);
-}
-
-static struct launch_environment *made(const char *name)
-{
-	struct launch_environment *env = NULL;
-	struct err e;
-
-	if (launch_environment_make(name, &env, &e) < 0)
-		fail_msg("%s", e.msg);
-	return env;
-}
 
 static struct launch_environment *opened(const char *name, enum launch_environment_use use)
 {
