@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* First inputs for the package parsers: make_corpus DIR writes DIR/{header,index,chunk,manifest}/seed, taken
- * from a package that it makes. What fuzzing finds is kept in corpus/NOUN/ beside this file. */
+ * from a package that it makes, and DIR/repository/seed, a list that offers it. What fuzzing finds is kept in
+ * corpus/NOUN/ beside this file. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/path.h"
 #include "package-format/chunk.h"
 #include "package-format/header.h"
+#include "package-format/repository.h"
 #include "package-format/writer.h"
 
 static int put(const char *dir, const char *noun, const void *data, size_t len, struct err *e)
@@ -111,6 +113,47 @@ static int take_apart(const char *dir, const char *path, const char *content, si
 	return put(dir, "manifest", json.data, json.len, e);
 }
 
+/* A list with two versions of the package. */
+static int make_list(const char *dir, const char *path, struct err *e)
+{
+	static char name[] = "sample", versions[][4] = { "1.1", "1.0" }, summary[] = "one line",
+		    url[] = "packages/sample.floe", icon[] = "icons/sample.png",
+		    mirror[] = "https://mirror.example/apps/";
+	static char *mirrors[] = { mirror };
+	struct pkg_repository_package packages[2];
+	struct pkg_repository r = { .name = name,
+				    .serial = 7,
+				    .issued_s = 1700000000,
+				    .expires_s = 1800000000,
+				    .mirrors = mirrors,
+				    .mirror_count = 1,
+				    .packages = packages,
+				    .package_count = 2 };
+	auto_buf struct buf file = BUF_INIT(16 << 20), list = BUF_INIT(PKG_REPOSITORY_MAX);
+	struct pkg_secret_key *key;
+	struct pkg_header h;
+	int rc;
+
+	if (fd_read_file(AT_FDCWD, path, &file, e) < 0 || pkg_header_decode(file.data, &h, e) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++)
+		packages[i] = (struct pkg_repository_package){ .name = name,
+							       .version = versions[i],
+							       .summary = i ? NULL : summary,
+							       .url = url,
+							       .icon = i ? NULL : icon,
+							       .root = h.root,
+							       .file_len = h.file_len,
+							       .index_len = h.index_stored_len,
+							       .feature_block_end = h.feature_block_end,
+							       .added_s = 1700000000 };
+	if (pkg_key_load(dir, "default", &key, e) < 0)
+		return -1;
+	rc = pkg_repository_seal(&r, key, &list, e);
+	pkg_key_close(key);
+	return rc < 0 ? -1 : put(dir, "repository", list.data, list.len, e);
+}
+
 static int make(const char *dir, struct err *e)
 {
 	static const char text[] = "content that the files of the first package have in common\n";
@@ -119,7 +162,7 @@ static int make(const char *dir, struct err *e)
 
 	if (!package || !content || path_make_dirs(dir, 0755, e) < 0 ||
 	    fd_write_file(AT_FDCWD, content, text, strlen(text), 0644, e) < 0 ||
-	    make_package(dir, package, content, strlen(text), e) < 0)
+	    make_package(dir, package, content, strlen(text), e) < 0 || make_list(dir, package, e) < 0)
 		return -1;
 	return take_apart(dir, package, text, strlen(text), e);
 }

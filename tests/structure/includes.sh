@@ -22,7 +22,7 @@ fuse	^vfs/(cow_ops(_[a-z]+)?|fuse_refuse|fuse_session|fuse_waiter|package_ops)\.
 sqlite3.h	^(package-format/index[a-z_]*|streaming/cache[a-z_]*|registry-shim/hive[a-z_]*)\.[ch]$
 zstd	^package-format/chunk\.c$
 openssl/	^package-format/(key|digest)\.c$
-jansson.h	^(package-format/manifest[a-z_]*|launcher/[a-z_]+|sequencer/[a-z_]+)\.[ch]$
+jansson.h	^(package-format/(manifest|repository)[a-z_]*|launcher/[a-z_]+|sequencer/[a-z_]+)\.[ch]$
 seccomp.h	^(launcher/filter(_application)?|sequencer/pretend)\.c$
 microhttpd.h	^launcher/cmd_serve[a-z_]*\.c$
 augeas.h	^registry-shim/lens_augeas\.c$
