@@ -119,7 +119,6 @@ static void learn(struct http_fetcher *f, struct http_result *r, bool was_moved,
 {
 	sync_lock(&f->lock);
 	f->counters.requests += r->requests;
-	f->counters.bytes += r->delivered;
 	if (r->moved_to || (failed && was_moved)) {
 		free(f->moved_to);
 		f->moved_to = mem_steal(r->moved_to);
@@ -163,21 +162,40 @@ static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done,
 	return rc;
 }
 
-static int http_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, stream_sink_fn *sink, void *arg,
-		     struct err *e)
+/* Between the network and the reader's sink: keeps the counters true while a long answer comes. */
+struct counted {
+	struct http_fetcher *f;
+	stream_sink_fn *sink;
+	void *arg;
+};
+
+static int count(void *arg, const uint8_t *data, size_t len, struct err *e)
 {
-	struct http_fetcher *f = of(seam);
-	struct http_get get = {
-		.off = off, .len = len, .sink = sink, .sink_arg = arg, .on_judged = pin, .judged_arg = f
-	};
+	struct counted *c = arg;
+	struct http_fetcher *f = c->f;
+	int rc;
+
+	sync_lock(&f->lock);
+	f->counters.bytes += len;
+	f->counters.waiting--;
+	sync_unlock(&f->lock);
+	rc = c->sink(c->arg, data, len, e);
+	sync_lock(&f->lock);
+	f->counters.waiting++;
+	sync_unlock(&f->lock);
+	return rc;
+}
+
+static int read_with_retries(struct http_fetcher *f, struct http_get *get, struct err *e)
+{
 	unsigned failures = 0, attempts, after_s = 0;
-	uint64_t done = 0;
+	uint64_t done = 0, len = get->len;
 
 	while (done < len) {
 		uint64_t before = done;
 		bool may_retry;
 
-		if (attempt(f, &get, &done, &attempts, &may_retry, &after_s, e) == 0)
+		if (attempt(f, get, &done, &attempts, &may_retry, &after_s, e) == 0)
 			continue;
 		failures = done - before >= PROGRESS_MIN ? 1 : failures + 1;
 		if (e->code == ERR_INTERRUPTED)
@@ -188,6 +206,26 @@ static int http_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, st
 			return err_set(e, ERR_INTERRUPTED, "cancelled");
 	}
 	return 0;
+}
+
+static int http_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, stream_sink_fn *sink, void *arg,
+		     struct err *e)
+{
+	struct http_fetcher *f = of(seam);
+	struct counted counted = { f, sink, arg };
+	struct http_get get = {
+		.off = off, .len = len, .sink = count, .sink_arg = &counted, .on_judged = pin, .judged_arg = f
+	};
+	int rc;
+
+	sync_lock(&f->lock);
+	f->counters.waiting++;
+	sync_unlock(&f->lock);
+	rc = read_with_retries(f, &get, e);
+	sync_lock(&f->lock);
+	f->counters.waiting--;
+	sync_unlock(&f->lock);
+	return rc;
 }
 
 static void http_cancel(struct stream_fetcher *seam)

@@ -24,7 +24,8 @@ typedef int stream_sink_fn(void *arg, const uint8_t *data, size_t len, struct er
 
 struct stream_counters {
 	uint64_t requests; /* sent to the network; 0 for files */
-	uint64_t bytes;    /* content bytes received */
+	uint64_t bytes;    /* content bytes received, up to this moment */
+	unsigned waiting;  /* reads that wait for the network right now, not for their sink */
 };
 
 struct stream_fetch_opt {

@@ -14,6 +14,7 @@ enum {
 	BACKOFF_MIN_MS = 1000,
 	BACKOFF_MAX_MS = 5000,
 	GONE_PATIENCE_MS = 30000, /* a 404 may be a deployment in progress */
+	SILENCE_MS = 1000,        /* a network that brings nothing for so long counts as gone */
 };
 
 /* ---- what the other parts report -------------------------------------------------------- */
@@ -148,6 +149,7 @@ struct patience {
 	void *arg;
 	uint64_t failed_ms; /* when the network was first found missing; 0 = not */
 	unsigned failures;
+	uint64_t bytes, silent_ms; /* received so far, and since when no more came; 0 = comes */
 };
 
 static void leave_waiters_locked(struct stream_package *p, struct waiter *w) SYNC_REQUIRES(p->lock)
@@ -160,13 +162,39 @@ static void leave_waiters_locked(struct stream_package *p, struct waiter *w) SYN
 		*at = w->next;
 }
 
-/* Waits until the waiter is served. */
-static int await(struct stream_package *p, struct waiter *w, const struct patience *patience, struct err *e)
+/* A server that keeps silent is found out long before its request fails. True when it has been silent for as
+ * long as the user wants to wait. */
+static bool is_out_of_patience(struct stream_package *p, struct patience *patience)
 {
-	bool is_done = false, gives_up = false;
+	uint64_t now = sync_now_ms(), since;
+	struct stream_counters net = { 0 };
 
+	if (p->fetcher)
+		p->fetcher->ops->counters(p->fetcher, &net);
+	if (!net.waiting || net.bytes != patience->bytes || !patience->silent_ms) {
+		patience->bytes = net.bytes;
+		patience->silent_ms = net.waiting ? now : 0;
+		return false;
+	}
+	if (now - patience->silent_ms >= SILENCE_MS) {
+		char why[sizeof(((struct err *)0)->msg)];
+
+		(void)snprintf(why, sizeof(why), "%s does not answer", p->shown);
+		package_note_network(p, false, why);
+	}
+	since = patience->failed_ms ? patience->failed_ms : patience->silent_ms;
+	return p->opt.fail_after_s && now - since >= p->opt.fail_after_s * UINT64_C(1000);
+}
+
+/* Waits until the waiter is served. */
+static int await(struct stream_package *p, struct waiter *w, struct patience *patience, struct err *e)
+{
+	bool is_done = false, gives_up = false, is_lost = false;
+
+	patience->silent_ms = 0;
 	while (!is_done && !gives_up) {
-		gives_up = patience->is_cancelled && patience->is_cancelled(patience->arg);
+		is_lost = is_out_of_patience(p, patience);
+		gives_up = is_lost || (patience->is_cancelled && patience->is_cancelled(patience->arg));
 		sync_lock(&p->lock);
 		gives_up |= p->is_closing;
 		if (!w->is_done && !gives_up)
@@ -177,7 +205,8 @@ static int await(struct stream_package *p, struct waiter *w, const struct patien
 		sync_unlock(&p->lock);
 	}
 	if (!is_done)
-		return err_set(e, ERR_INTERRUPTED, "interrupted");
+		return is_lost ? err_set(e, ERR_NET, "%s does not answer", p->shown)
+			       : err_set(e, ERR_INTERRUPTED, "interrupted");
 	if (w->chunk)
 		return 0;
 	*e = w->err;
@@ -197,7 +226,7 @@ static int back_off(struct stream_package *p, struct patience *patience, struct 
 	if (!p->fetcher) /* offline by choice: nothing to wait for */
 		return -1;
 	if (!patience->failed_ms)
-		patience->failed_ms = now;
+		patience->failed_ms = patience->silent_ms ? patience->silent_ms : now;
 	patience->failures++;
 	if (p->opt.fail_after_s && now - patience->failed_ms >= p->opt.fail_after_s * UINT64_C(1000))
 		return -1;
@@ -224,7 +253,7 @@ static int back_off(struct stream_package *p, struct patience *patience, struct 
 }
 
 /* One try: found at once (*ret), or a waiter served. */
-static int try_chunk(struct stream_package *p, uint32_t idx, const struct patience *patience,
+static int try_chunk(struct stream_package *p, uint32_t idx, struct patience *patience,
 		     struct memory_chunk **ret, struct err *e)
 {
 	struct waiter w = { .idx = idx };

@@ -479,6 +479,36 @@ static void test_stall(void **state)
 	stream_package_close(p);
 }
 
+/* A server that takes the question and says nothing: found out and given up long before its request would be.
+ */
+static void test_silence(void **state)
+{
+	struct stream_package *p = open_with((struct stream_package_opt){ .cache = cache,
+									  .no_prefetch = true,
+									  .fail_after_s = 2,
+									  .on_stall = on_stall,
+									  .fetch = { .attempts = 3 } });
+	struct fault_counts counts;
+	struct err e;
+
+	(void)state;
+	atomic_store(&stalls, 0);
+	atomic_store(&returns, 0);
+	fault_server_fault(server, FAULT_SILENT, 0, 0);
+	fault_server_reset_counts(server);
+	assert_int_equal(read_file(p, 7, &e), -1);
+	assert_int_equal(e.code, ERR_NET);
+	assert_non_null(strstr(e.msg, "does not answer"));
+	fault_server_counts(server, &counts);
+	assert_int_equal(counts.requests, 1); /* no second attempt was waited for */
+	assert_int_equal(atomic_load(&stalls), 1);
+	assert_int_equal(atomic_load(&returns), 0);
+	fault_server_fault(server, FAULT_NONE, 0, 0);
+	read_right(p, 51); /* another chunk: the first one's request is still out */
+	assert_int_equal(atomic_load(&returns), 1);
+	stream_package_close(p);
+}
+
 static bool always(void *arg)
 {
 	(void)arg;
@@ -646,6 +676,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stream_serves_readers, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_cache, begin, end),
 		cmocka_unit_test_setup_teardown(test_stall, begin, end),
+		cmocka_unit_test_setup_teardown(test_silence, begin, end),
 		cmocka_unit_test_setup_teardown(test_interrupt_and_close, begin, end),
 		cmocka_unit_test_setup_teardown(test_wrong_bytes, begin, end),
 		cmocka_unit_test_setup_teardown(test_replaced, begin, end),
