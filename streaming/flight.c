@@ -141,17 +141,15 @@ void flight_abandon(struct stream_package *p, struct flight *f, const struct err
 
 /* ---- cutting what arrives --------------------------------------------------------------- */
 
-struct cutter {
-	struct stream_package *p;
-	struct flight *f;
-	bool is_prefetch;
-	uint32_t at;  /* the chunk that is gathered, counted from f->first */
-	uint64_t pos; /* of the next byte, in the file */
-	bool has_info;
-	struct pkg_chunk_info info;
-	struct buf partial;
-	uint32_t wrong;
-};
+void flight_intake_init(struct flight_intake *c, struct stream_package *p, struct flight *f, uint64_t pos,
+			bool is_prefetch)
+{
+	*c = (struct flight_intake){ .p = p,
+				     .f = f,
+				     .is_prefetch = is_prefetch,
+				     .pos = pos,
+				     .partial = BUF_INIT(PKG_CHUNK_STORED_MAX) };
+}
 
 /* A chunk is whole: checks it, keeps it, hands it out. */
 static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chunk_info *info,
@@ -179,7 +177,7 @@ static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chun
 	return 0;
 }
 
-static int chunk_is_whole(struct cutter *c, const uint8_t *stored, struct err *e)
+static int chunk_is_whole(struct flight_intake *c, const uint8_t *stored, struct err *e)
 {
 	uint32_t idx = c->f->first + c->at;
 
@@ -198,7 +196,7 @@ static int chunk_is_whole(struct cutter *c, const uint8_t *stored, struct err *e
 	return 0;
 }
 
-static int next_wanted(struct cutter *c, struct err *e)
+static int next_wanted(struct flight_intake *c, struct err *e)
 {
 	while (c->at < c->f->count && c->f->mine[c->at] != FLIGHT_WANTED)
 		c->at++;
@@ -208,9 +206,9 @@ static int next_wanted(struct cutter *c, struct err *e)
 	return flight_chunk_info(c->p, c->f->first + c->at, &c->info, e);
 }
 
-static int cut(void *arg, const uint8_t *data, size_t len, struct err *e)
+int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e)
 {
-	struct cutter *c = arg;
+	struct flight_intake *c = intake;
 
 	while (len) {
 		size_t use = len;
@@ -267,21 +265,13 @@ static int fetch_again(struct stream_package *p, uint32_t idx, struct err *e)
 		       idx);
 }
 
-static int feed_head(struct cutter *c, const struct buf *head, struct err *e)
-{
-	uint64_t start = c->p->head_off, skip;
-
-	if (!head || c->pos < start || c->pos - start >= head->len)
-		return 0;
-	skip = c->pos - start;
-	return cut(c, head->data + skip, head->len - skip, e);
-}
-
-static int read_rest(struct stream_package *p, struct cutter *c, struct err *e)
+static int read_rest(struct stream_package *p, struct flight_intake *c, struct err *e)
 {
 	uint64_t end = c->f->end;
 	int rc;
 
+	if (c->pos < c->f->off)
+		c->pos = c->f->off;
 	if (c->pos >= end)
 		return 0;
 	if (package_confirm_origin(p, e) < 0)
@@ -290,27 +280,21 @@ static int read_rest(struct stream_package *p, struct cutter *c, struct err *e)
 		sync_lock(&p->lock);
 		p->stats.prefetch_requests += c->is_prefetch;
 		sync_unlock(&p->lock);
-		rc = p->fetcher->ops->read(p->fetcher, c->pos, end - c->pos, cut, c, e);
+		rc = p->fetcher->ops->read(p->fetcher, c->pos, end - c->pos, flight_take, c, e);
 		if (rc == 0 && c->pos < end)
 			rc = err_set(e, ERR_CHANGED, "%s: ended early", p->shown);
 	} while (rc < 0 && e->code == ERR_CHANGED && package_reconfirm_origin(p, e) == 0);
 	return rc;
 }
 
-int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, const struct buf *head,
-	       struct err *e)
+int flight_intake_fini(struct flight_intake *c, struct err *e)
 {
-	struct cutter c = { .p = p,
-			    .f = f,
-			    .is_prefetch = is_prefetch,
-			    .pos = f->off,
-			    .partial = BUF_INIT(PKG_CHUNK_STORED_MAX) };
-	int rc = feed_head(&c, head, e);
+	struct stream_package *p = c->p;
+	struct flight *f = c->f;
+	int rc = read_rest(p, c, e);
 
-	if (rc == 0)
-		rc = read_rest(p, &c, e);
-	buf_fini(&c.partial);
-	for (uint32_t i = 0; c.wrong && i < f->count; i++) {
+	buf_fini(&c->partial);
+	for (uint32_t i = 0; c->wrong && i < f->count; i++) {
 		struct err why;
 
 		if (f->mine[i] != FLIGHT_WRONG)
@@ -328,4 +312,12 @@ int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, con
 	else
 		flight_free(f);
 	return rc;
+}
+
+int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, struct err *e)
+{
+	struct flight_intake c;
+
+	flight_intake_init(&c, p, f, f->off, is_prefetch);
+	return flight_intake_fini(&c, e);
 }

@@ -26,10 +26,27 @@ struct flight_plan {
  * to bytes_max. *ret is NULL when there is nothing to get. Blocks on the local disk only. */
 int flight_plan(struct stream_package *p, const struct flight_plan *plan, struct flight **ret,
 		struct err *e) FLOE_MUST_USE;
-/* Carries it out and frees it. -1 with *e when a chunk could not be had; the waiters have been told.
- * `head` (may be NULL) holds bytes of the file from p->head_off on. */
-int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, const struct buf *head,
-	       struct err *e);
+/* Carries it out and frees it. -1 with *e when a chunk could not be had; the waiters have been told. */
+int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, struct err *e);
+
+/* The same for bytes that come by themselves: from `pos` in the file on, in order, all by one thread. */
+struct flight_intake {
+	struct stream_package *p;
+	struct flight *f;
+	bool is_prefetch;
+	uint32_t at;  /* the chunk that is gathered, counted from f->first */
+	uint64_t pos; /* of the next byte, in the file */
+	bool has_info;
+	struct pkg_chunk_info info;
+	struct buf partial;
+	uint32_t wrong;
+};
+void flight_intake_init(struct flight_intake *c, struct stream_package *p, struct flight *f, uint64_t pos,
+			bool is_prefetch);
+/* A stream_sink_fn with a struct flight_intake for argument. */
+int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e) FLOE_MUST_USE;
+/* Asks for what did not come, and ends like flight_run. */
+int flight_intake_fini(struct flight_intake *c, struct err *e);
 /* Frees a flight that never ran; its chunks are settled with *why. */
 void flight_abandon(struct stream_package *p, struct flight *f, const struct err *why);
 /* pkg_index_chunk, and bounds. */

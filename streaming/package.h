@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A package opened from a path or URL: verified header and index, and chunks on demand.
  *
- * Opening makes one speculative request (STREAM_FIRST_REQUEST bytes): it carries the header, usually
- * the index, and the head of the primary feature block; the rest of the block follows in one more
- * request, in the background, each chunk handed to whoever waits as it arrives. Chunks outside it are
+ * Cold, one request (STREAM_START_REQUEST bytes, ended early when less is needed) carries the header, the
+ * index and the head of the primary feature block; the package is open as soon as the index is there and
+ * right, while the rest arrives. What is beyond follows in one more request, sent at that moment, beside
+ * the first. Each chunk is handed to whoever waits for it as it arrives. Chunks outside the block are
  * merged into few requests (gaps up to 128 KiB, at most 4 MiB each), one in flight per chunk however
  * many want it; foreground before prefetch. Everything is verified before it is seen and goes into
  * the cache. A cached chunk that is wrong is fetched again.
@@ -21,7 +22,10 @@
 #include "streaming/cache.h"
 #include "streaming/fetcher.h"
 
-enum { STREAM_FIRST_REQUEST = 256 * 1024 };
+enum {
+	STREAM_START_REQUEST = 4 * 1024 * 1024,
+	STREAM_FIRST_REQUEST = 256 * 1024, /* the same with no_prefetch */
+};
 
 struct stream_package; /* opaque */
 
@@ -36,7 +40,10 @@ struct stream_package_opt {
 	 * is asked before the first fetch. Another one may open all the same. NULL = what the origin has now.
 	 */
 	const struct pkg_digest *root;
-	bool no_prefetch;      /* do not read the primary feature block ahead (info, ls) */
+	bool no_prefetch; /* do not read the primary feature block ahead (info, ls) */
+	/* Length of header, index and primary feature block when the caller knows it, so that one request
+	 * brings just that; 0 = unknown. */
+	uint64_t start_len;
 	unsigned fail_after_s; /* loss of the network: 0 = keep trying until interrupted, else ERR_NET after
 				  so long */
 	size_t memory_max;     /* decompressed chunks kept in memory; 0 = 16 MiB */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening a package: the first requests, and whether to believe the answers.
  *
- * Who knows which version he wants, and finds it in the cache, asks nobody. Cold, one speculative request
- * brings the header, usually the index, and the head of the primary feature block. Known to the cache, a
+ * Who knows which version he wants, and finds it in the cache, asks nobody. Cold, one request
+ * brings the header, the index and the primary feature block (beginning.h). Known to the cache, a
  * request of the header's size asks whether the origin still has that version; when it does not answer,
  * answers with something that is no package (a hotel's login page), or no longer has the file, the cached
  * version opens. Nothing is used before signature and trust are checked. */
 #include <string.h>
 
+#include "streaming/beginning.h"
 #include "streaming/flight.h"
 
 enum {
@@ -163,28 +164,46 @@ static int check_length(struct stream_package *p, struct err *e)
 		       (unsigned long long)size, (unsigned long long)p->header.file_len);
 }
 
-/* Completes the index when `first`, the beginning of the file, does not hold all of it. */
+/* Adds the index behind the header in `first`. */
 static int complete_index(struct stream_package *p, struct buf *first, struct err *e)
 {
-	uint64_t end = PKG_HEADER_LEN + p->header.index_stored_len, until = end;
+	uint64_t end = PKG_HEADER_LEN + p->header.index_stored_len;
+	uint64_t begun = p->beginning ? beginning_end(p->beginning) : first->len;
+	auto_buf struct buf tail = BUF_INIT(PKG_INDEX_STORED_MAX);
 
-	if (first->len >= end)
-		return 0;
-	if (until < STREAM_FIRST_REQUEST)
-		until = STREAM_FIRST_REQUEST;
-	if (read_part(p, first->len, until - first->len, first, e) < 0)
+	/* What the first transfer does not bring comes beside it. */
+	if (begun < end && read_part(p, begun, end - begun, &tail, e) < 0)
+		return -1;
+	if (p->beginning && beginning_read(p->beginning, first->len, end - first->len, first, e) < 0)
+		return -1;
+	if (tail.len && buf_add(first, tail.data, tail.len, e) < 0)
 		return -1;
 	return first->len < end ? err_set(e, ERR_INTEGRITY, "%s: ends inside its index", p->shown) : 0;
 }
 
-/* What came behind the index belongs to the primary feature block. */
-static int keep_head(struct stream_package *p, const struct buf *first, struct err *e)
+/* The first bytes of the origin, at least the header when they are there. */
+static int begin(struct stream_package *p, const struct stream_package_opt *opt, const struct known *known,
+		 struct buf *ret, struct err *e)
 {
-	uint64_t end = PKG_HEADER_LEN + p->header.index_stored_len;
+	struct stream_fetch_opt hasty = { KNOWN_TIMEOUT_MS, KNOWN_TIMEOUT_MS, 1 };
+	uint64_t len = opt->start_len ? opt->start_len : STREAM_START_REQUEST;
+	int rc;
 
-	p->head_off = end;
-	return p->is_file || first->len <= end ? 0
-					       : buf_add(&p->head, first->data + end, first->len - end, e);
+	if (p->is_file)
+		return read_part(p, 0, PKG_HEADER_LEN, ret, e);
+	if (known->is_known) {
+		p->fetcher->ops->retune(p->fetcher, &hasty);
+		rc = read_part(p, 0, PKG_HEADER_LEN, ret, e);
+		p->fetcher->ops->retune(p->fetcher, &opt->fetch);
+		return rc;
+	}
+	if (opt->no_prefetch)
+		len = STREAM_FIRST_REQUEST;
+	beginning_close(p->beginning); /* of a package that was replaced meanwhile */
+	p->beginning = NULL;
+	if (beginning_open(p, len > PKG_HEADER_LEN ? len : PKG_HEADER_LEN, &p->beginning, e) < 0)
+		return -1;
+	return beginning_read(p->beginning, 0, PKG_HEADER_LEN, ret, e);
 }
 
 /* Failures here cost the next start some time, no more. */
@@ -209,20 +228,11 @@ static void remember(struct stream_package *p, const uint8_t *bytes, const uint8
 static int open_from_origin(struct stream_package *p, const struct stream_package_opt *opt,
 			    const struct known *known, struct err *e)
 {
-	auto_buf struct buf first = BUF_INIT(PKG_HEADER_LEN + PKG_INDEX_STORED_MAX + STREAM_FIRST_REQUEST);
-	struct stream_fetch_opt hasty = { KNOWN_TIMEOUT_MS, KNOWN_TIMEOUT_MS, 1 };
+	auto_buf struct buf first = BUF_INIT(PKG_HEADER_LEN + PKG_INDEX_STORED_MAX);
 	struct pkg_header before;
-	uint64_t ask = STREAM_FIRST_REQUEST;
 	struct err ignored;
-	int rc;
 
-	if (p->is_file || known->is_known)
-		ask = PKG_HEADER_LEN;
-	if (known->is_known)
-		p->fetcher->ops->retune(p->fetcher, &hasty);
-	rc = read_part(p, 0, ask, &first, e);
-	p->fetcher->ops->retune(p->fetcher, &opt->fetch);
-	if (rc < 0)
+	if (begin(p, opt, known, &first, e) < 0)
 		return -1;
 	if (first.len < PKG_HEADER_LEN)
 		return err_set(e, ERR_FORMAT, "%s: not a floe package (only %zu bytes)", p->shown, first.len);
@@ -234,8 +244,6 @@ static int open_from_origin(struct stream_package *p, const struct stream_packag
 		return check_index(p, known->index.data, known->index.len, e);
 	if (complete_index(p, &first, e) < 0 ||
 	    check_index(p, first.data + PKG_HEADER_LEN, p->header.index_stored_len, e) < 0)
-		return -1;
-	if (keep_head(p, &first, e) < 0)
 		return -1;
 	remember(p, first.data, first.data + PKG_HEADER_LEN);
 	return 0;
@@ -304,7 +312,6 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 	p->memory.max = opt->memory_max ? opt->memory_max : MEMORY_DEFAULT;
 	if (p->memory.max < MEMORY_MIN)
 		p->memory.max = MEMORY_MIN;
-	p->head = (struct buf)BUF_INIT(PKG_HEADER_LEN + PKG_INDEX_STORED_MAX + STREAM_FIRST_REQUEST);
 	p->is_file = !stream_source_is_url(source);
 	p->source = mem_strdup(source, e);
 	p->shown = stream_source_for_people(source, e);
@@ -324,7 +331,7 @@ static int finish(struct stream_package *p, struct err *e)
 	p->is_busy = mem_alloc(counts.chunks, 1, e);
 	if (!p->is_busy)
 		return -1;
-	if (!p->is_file && p->fetcher && !p->opt.no_prefetch)
+	if (!p->is_file && p->fetcher)
 		schedule_start(p);
 	return 0;
 }
@@ -370,6 +377,7 @@ void stream_package_close(struct stream_package *p)
 	sync_unlock(&p->lock);
 	if (p->fetcher)
 		p->fetcher->ops->cancel(p->fetcher);
+	beginning_close(p->beginning);
 	schedule_stop(p);
 	sync_lock(&p->lock);
 	while (p->users)
@@ -379,7 +387,6 @@ void stream_package_close(struct stream_package *p)
 		p->fetcher->ops->close(p->fetcher);
 	memory_fini(&p->memory);
 	pkg_index_close(p->index);
-	buf_fini(&p->head);
 	free(p->is_busy);
 	sync_cond_fini(&p->changed);
 	sync_mutex_fini(&p->lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of struct stream_package, shared by package.c (chunks for readers), package_open.c (the first
- * requests), package_read.c (byte ranges of inodes) and schedule.c (requests, and the threads that
- * carry them out).
+/* The inside of struct stream_package, shared by package.c (chunks for readers), package_open.c (what is
+ * believed), beginning.c (the first transfer), package_read.c (byte ranges of inodes) and schedule.c
+ * (requests, and the threads that carry them out).
  *
  * A chunk is idle or being obtained by exactly one thread or request (`is_busy`). Whoever wants a busy chunk
  * waits in `waiters` and is handed the chunk, or the error, by the one who obtains it. */
@@ -44,9 +44,7 @@ struct stream_package {
 	struct pkg_index *index;
 	uint32_t chunk_count, feature_chunks; /* feature_chunks: the first so many are in the feature block */
 
-	/* What the first answer carried of the feature block; only the thread that streams it uses these. */
-	struct buf head;
-	uint64_t head_off;
+	struct beginning *beginning; /* the first transfer of a cold start; NULL = none */
 
 	struct sync_mutex lock;
 	/* guarded by lock */

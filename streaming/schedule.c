@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "streaming/beginning.h"
 #include "streaming/flight.h"
 #include "streaming/package_state.h"
 
@@ -51,7 +52,7 @@ static void run_hint(struct stream_package *p, struct schedule_hint hint)
 			continue;
 		}
 		hint.first = f->first + f->count;
-		if (flight_run(p, f, true, NULL, &e) < 0)
+		if (flight_run(p, f, true, &e) < 0)
 			return;
 	}
 }
@@ -78,7 +79,7 @@ static void *worker_main(void *arg)
 			struct flight *f = take_wanted_locked(s);
 
 			sync_unlock(&p->lock);
-			(void)flight_run(p, f, false, NULL, &e); /* the waiters know */
+			(void)flight_run(p, f, false, &e); /* the waiters know */
 			sync_lock(&p->lock);
 		} else if (s->hint_count && s->hinting_count < HINTING_MAX) {
 			struct schedule_hint hint = s->hints[0];
@@ -182,16 +183,13 @@ void schedule_hint(struct stream_package *p, uint32_t first, uint32_t count)
 
 /* ---- the primary feature block ---------------------------------------------------------- */
 
-/* Chunks stand in the order of their offsets, so that the block's end is found by halving. */
-static uint32_t count_feature_chunks(struct stream_package *p)
+/* Chunks stand in the order of their offsets: how many lie before `end` is found by halving. */
+static uint32_t count_until(struct stream_package *p, uint64_t end)
 {
-	uint64_t end = p->header.feature_block_end;
 	uint32_t low = 0, high = p->chunk_count;
 	struct pkg_chunk_info info;
 	struct err ignored;
 
-	if (p->head.len && p->head_off + p->head.len > end)
-		end = p->head_off + p->head.len; /* it has arrived: use it */
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
@@ -202,27 +200,41 @@ static uint32_t count_feature_chunks(struct stream_package *p)
 		else
 			high = middle;
 	}
+	return low;
+}
+
+static uint32_t count_feature_chunks(struct stream_package *p)
+{
+	uint64_t end = p->header.feature_block_end, sum = 0;
+	struct pkg_chunk_info info;
+	uint32_t count, most;
+	struct err ignored;
+
+	/* What arrives in any case is not thrown away. */
+	if (p->beginning && beginning_end(p->beginning) > end &&
+	    beginning_end(p->beginning) - end <= BEGINNING_SPARE)
+		end = beginning_end(p->beginning);
+	most = count_until(p, end);
 	if (p->opt.cache)
-		return low;
+		return most;
 	/* Without a cache only so much as memory holds until it is wanted. */
-	high = 0;
-	for (uint64_t sum = 0; high < low; high++) {
-		if (flight_chunk_info(p, high, &info, &ignored) < 0)
+	for (count = 0; count < most; count++) {
+		if (flight_chunk_info(p, count, &info, &ignored) < 0)
 			break;
 		sum += info.content_len;
 		if (sum > p->memory.max / 4 * 3)
 			break;
 	}
-	return high;
+	return count;
 }
 
-/* The next stretch of the block that is lacking, from *at on; NULL at the end or on failure. */
-static struct flight *next_stretch(struct stream_package *p, uint32_t *at)
+/* The next stretch that is lacking of the chunks *at .. end-1; NULL at the end or on failure. */
+static struct flight *next_stretch(struct stream_package *p, uint32_t *at, uint32_t end)
 {
 	struct flight *f = NULL;
 	struct err ignored;
 
-	while (!f && *at < p->feature_chunks && !is_closing(p)) {
+	while (!f && *at < end && !is_closing(p)) {
 		struct flight_plan plan = { .first = *at, .bytes_max = UINT64_MAX };
 		struct pkg_chunk_info info;
 		bool is_here;
@@ -237,7 +249,7 @@ static struct flight *next_stretch(struct stream_package *p, uint32_t *at)
 			(*at)++;
 			continue;
 		}
-		plan.count_max = p->feature_chunks - *at;
+		plan.count_max = end - *at;
 		if (flight_plan(p, &plan, &f, &ignored) < 0)
 			return NULL;
 		*at = f ? f->first + f->count : *at + 1;
@@ -258,6 +270,28 @@ static void rest(struct stream_package *p, unsigned failures)
 	sync_unlock(&p->lock);
 }
 
+void schedule_stream(struct stream_package *p, struct flight *f, uint32_t at, unsigned failures)
+{
+	uint32_t end = p->feature_chunks;
+	struct err e;
+
+	if (failures)
+		rest(p, failures - 1);
+	if (!f)
+		f = next_stretch(p, &at, end);
+	while (f) {
+		if (flight_run(p, f, true, &e) == 0) {
+			failures = 0;
+		} else if (e.code == ERR_NET || e.code == ERR_NOTFOUND) {
+			rest(p, failures++);
+			at = 0;
+		} else if (e.code != ERR_INTEGRITY) {
+			break;
+		}
+		f = next_stretch(p, &at, end);
+	}
+}
+
 struct streamer {
 	struct stream_package *p;
 	struct flight *first; /* planned before the first reader came */
@@ -267,28 +301,30 @@ struct streamer {
 static void *streamer_main(void *arg)
 {
 	struct streamer start = *(struct streamer *)arg;
-	struct stream_package *p = start.p;
-	struct flight *f = start.first;
-	unsigned failures = 0;
-	uint32_t at = start.at;
-	struct err e;
 
 	free(arg);
-	if (!f)
-		f = next_stretch(p, &at);
-	while (f) {
-		if (flight_run(p, f, true, &p->head, &e) == 0) {
-			failures = 0;
-		} else if (e.code == ERR_NET || e.code == ERR_NOTFOUND) {
-			rest(p, failures++);
-			at = 0;
-		} else if (e.code != ERR_INTEGRITY) {
-			break;
-		}
-		f = next_stretch(p, &at);
-	}
-	buf_fini(&p->head);
+	schedule_stream(start.p, start.first, start.at, 0);
 	return NULL;
+}
+
+/* Gives the first transfer the part of the block that it carries. The stretch behind that, or NULL; *at is
+ * what comes next. */
+static struct flight *use_beginning(struct stream_package *p, uint32_t *at)
+{
+	uint64_t index_end = PKG_HEADER_LEN + p->header.index_stored_len;
+	uint32_t carried = count_until(p, beginning_end(p->beginning));
+	struct flight *f;
+
+	if (carried > p->feature_chunks)
+		carried = p->feature_chunks;
+	f = next_stretch(p, at, carried);
+	/* Another package has brought the first part of the block: no reason to receive it once more. */
+	if (f && f->off - index_end > BEGINNING_SPARE) {
+		beginning_go_on(p->beginning, NULL);
+		return f;
+	}
+	beginning_go_on(p->beginning, f);
+	return next_stretch(p, at, p->feature_chunks);
 }
 
 void schedule_start(struct stream_package *p)
@@ -296,18 +332,16 @@ void schedule_start(struct stream_package *p)
 	struct err ignored;
 	struct streamer *start;
 
-	p->feature_chunks = count_feature_chunks(p);
-	if (!p->feature_chunks)
-		return;
+	p->feature_chunks = p->opt.no_prefetch ? 0 : count_feature_chunks(p);
 	start = mem_alloc(1, sizeof(*start), &ignored);
 	if (!start)
 		return;
 	start->p = p;
-	/* Whoever reads from now on must find the block on its way, not ask a second time. Where bytes came
-	 * with the header the cache did not know the package, so that this does not delay a warm start. */
-	if (p->head.len)
-		start->first = next_stretch(p, &start->at);
-	if (p->head.len && !start->first) {
+	/* Whoever reads from now on must find the block on its way, not ask a second time. Cold, little of it
+	 * is cached; otherwise looking for what is would delay the start. */
+	if (p->beginning)
+		start->first = use_beginning(p, &start->at);
+	if (!p->feature_chunks || (p->beginning && !start->first)) {
 		free(start);
 		return;
 	}

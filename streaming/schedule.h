@@ -39,9 +39,12 @@ struct schedule { /* guarded by the package's lock */
 };
 
 void schedule_init(struct stream_package *p);
-/* Starts streaming the primary feature block. Failure to start a thread is not an error: chunks then come
- * on demand. */
+/* Starts streaming the primary feature block, or goes on with it when p->beginning has begun. Failure to
+ * start a thread is not an error: chunks then come on demand. */
 void schedule_start(struct stream_package *p);
+/* Streams what is lacking of the block, from chunk `at` on, after carrying out `first` (NULL = none), until
+ * it is complete or the package closes; after `failures` failures it first waits a while. */
+void schedule_stream(struct stream_package *p, struct flight *first, uint32_t at, unsigned failures);
 /* Joins all threads; the fetcher was cancelled and is_closing set before. */
 void schedule_stop(struct stream_package *p);
 /* Puts a request for a chunk, which the caller has made busy, into the queue. On -1 it is still the

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/sync.h"
+#include "package-format/chunk.h"
 #include "package-format/writer.h"
 #include "streaming/package.h"
 #include "tests/net/fault_server.h"
@@ -178,6 +179,17 @@ static struct stream_package *open_cold(void)
 	return open_with((struct stream_package_opt){ .cache = cache });
 }
 
+static void expect_open(const char *source, struct stream_package_opt opt, enum err_code code)
+{
+	struct stream_package *p;
+	struct err e;
+
+	opt.fetch = (struct stream_fetch_opt){ 500, 500, 1 };
+	assert_int_equal(stream_package_open(source, &opt, &p, &e), -1);
+	if (e.code != code)
+		fail_msg("expected %d: %d %s", (int)code, (int)e.code, e.msg);
+}
+
 static int read_file(struct stream_package *p, unsigned file, struct err *e)
 {
 	auto_free uint8_t *data = malloc(BIG);
@@ -250,15 +262,109 @@ static void test_cold(void **state)
 	(void)state;
 	assert_false(stream_package_is_offline(p));
 	read_launch(p);
-	assert_true(requests() <= 3);
+	assert_true(requests() <= 2);
 	for (unsigned i = 0; i < FILES; i++)
 		read_right(p, i);
 	stream_package_stats(p, &stats);
 	print_message("requests: %u, bytes %llu of %zu\n", requests(), (unsigned long long)stats.net.bytes,
 		      package.len);
-	assert_true(requests() <= 3 + 16);
-	assert_true(stats.net.bytes <= package.len + 4096);
+	assert_true(requests() <= 2 + 16);
+	/* The chunk across the end of the first request comes twice. */
+	assert_true(stats.net.bytes <= package.len + PKG_CHUNK_STORED_MAX);
 	stream_package_close(p);
+}
+
+static uint64_t feature_block_end(void)
+{
+	struct pkg_header header;
+	struct err e;
+
+	assert_int_equal(pkg_header_decode(package.data, &header, &e), 0);
+	return header.feature_block_end;
+}
+
+/* Header, index and feature block in one request, however well its length was guessed. */
+static void test_one_request(void **state)
+{
+	const uint64_t exact = feature_block_end(),
+		       guesses[] = { exact, exact + 1000, exact + 3000000, UINT64_MAX / 2 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(guesses); i++) {
+		struct stream_package_opt opt = { .start_len = guesses[i] };
+		struct stream_package_stats stats;
+		struct stream_package *p;
+
+		assert_int_equal(end(state), 0);
+		assert_int_equal(begin(state), 0);
+		opt.cache = cache;
+		p = open_with(opt);
+		read_launch(p);
+		assert_int_equal(requests(), 1);
+		stream_package_stats(p, &stats);
+		assert_int_equal(stats.chunks_from_cache, 0);
+		stream_package_close(p);
+	}
+	/* Far too short: the rest comes beside it. */
+	for (uint64_t guess = 1; guess < exact; guess = guess * 50 + 4096) {
+		struct stream_package *p;
+
+		assert_int_equal(end(state), 0);
+		assert_int_equal(begin(state), 0);
+		p = open_with((struct stream_package_opt){ .cache = cache, .start_len = guess });
+		read_launch(p);
+		assert_true(requests() <= (guess < 20000 ? 3 : 2));
+		stream_package_close(p);
+	}
+}
+
+/* The server counts the bytes of a body when it has sent all of it. */
+static void test_open_before_the_end(void **state)
+{
+	struct stream_package_opt opt = { .cache = cache, .start_len = feature_block_end() };
+	struct fault_counts counts;
+	struct stream_package *p;
+
+	(void)state;
+	fault_server_rate(server, 400000);
+	p = open_with(opt);
+	read_right(p, 0);
+	fault_server_counts(server, &counts);
+	assert_int_equal(counts.requests, 1);
+	assert_int_equal(counts.bytes, 0);
+	stream_package_close(p);
+}
+
+/* The first transfer breaks off, for good as far as the fetcher is concerned. */
+static void test_broken_beginning(void **state)
+{
+	static const enum fault faults[] = { FAULT_SHORT, FAULT_RESET, FAULT_FLIP };
+
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		struct stream_package_opt opt = { .start_len = feature_block_end(),
+						  .fetch = { 1000, 1000, 1 } };
+		struct stream_package *p;
+		struct err e;
+
+		assert_int_equal(end(state), 0);
+		assert_int_equal(begin(state), 0);
+		opt.cache = cache;
+		opt.config_dir = config_dir;
+		fault_server_fault(server, faults[i], 0, 1);
+		/* The bit that is wrong may be one of the index. */
+		if (stream_package_open(fault_server_url(server), &opt, &p, &e) < 0) {
+			assert_int_equal(e.code, ERR_INTEGRITY);
+			assert_int_equal(faults[i], FAULT_FLIP);
+			continue;
+		}
+		read_launch(p);
+		assert_true(requests() >= 2 && requests() <= 4);
+		stream_package_close(p);
+	}
+	/* Nothing comes at all. */
+	fault_server_fault(server, FAULT_SILENT, 0, 0);
+	expect_open(fault_server_url(server), (struct stream_package_opt){ .config_dir = config_dir },
+		    ERR_NET);
 }
 
 static void test_warm_and_offline(void **state)
@@ -619,17 +725,6 @@ static void test_damaged_cache(void **state)
 	stream_package_close(p);
 }
 
-static void expect_open(const char *source, struct stream_package_opt opt, enum err_code code)
-{
-	struct stream_package *p;
-	struct err e;
-
-	opt.fetch = (struct stream_fetch_opt){ 500, 500, 1 };
-	assert_int_equal(stream_package_open(source, &opt, &p, &e), -1);
-	if (e.code != code)
-		fail_msg("expected %d: %d %s", (int)code, (int)e.code, e.msg);
-}
-
 static void test_refusals(void **state)
 {
 	char stranger[256];
@@ -668,6 +763,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_file, begin, end),
 		cmocka_unit_test_setup_teardown(test_cold, begin, end),
+		cmocka_unit_test_setup_teardown(test_one_request, begin, end),
+		cmocka_unit_test_setup_teardown(test_open_before_the_end, begin, end),
+		cmocka_unit_test_setup_teardown(test_broken_beginning, begin, end),
 		cmocka_unit_test_setup_teardown(test_warm_and_offline, begin, end),
 		cmocka_unit_test_setup_teardown(test_known_version, begin, end),
 		cmocka_unit_test_setup_teardown(test_offline_then_back, begin, end),
