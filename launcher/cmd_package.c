@@ -8,8 +8,9 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "launcher/reference.h"
+#include "package-format/check.h"
 
-enum { GIVE_UP_AFTER_S = 60 };
+enum { GIVE_UP_AFTER_S = 60, AHEAD = 32 };
 
 static volatile sig_atomic_t was_interrupted;
 
@@ -25,6 +26,42 @@ int cmd_package_open(const char *ref, bool check_trust, bool prefetch, struct st
 	if (!source || (check_trust && !config_dir))
 		return -1;
 	return stream_package_open(source, &opt, ret, e);
+}
+
+static int check_chunks(struct stream_package *p, uint32_t count, struct err *e)
+{
+	struct log_progress progress = { 0 };
+	int rc = 0;
+
+	log_progress_start(&progress, "verifying", stream_package_header(p)->file_len, true);
+	for (uint32_t i = 0; rc == 0 && i < count; i++) {
+		struct pkg_chunk_info info;
+		struct stream_chunk *chunk;
+
+		if (i % AHEAD == 0)
+			stream_package_hint(p, i, count - i < 2 * AHEAD ? count - i : 2 * AHEAD);
+		rc = pkg_index_chunk(stream_package_index(p), i, &info, e);
+		if (rc == 0)
+			rc = stream_package_chunk(p, i, cmd_package_is_interrupted, NULL, &chunk, e);
+		if (rc < 0)
+			break;
+		stream_chunk_unref(p, chunk);
+		log_progress_step(&progress, info.off + info.stored_len);
+		if (cmd_package_is_interrupted(NULL))
+			rc = err_set(e, ERR_INTERRUPTED, "interrupted");
+	}
+	log_progress_end(&progress);
+	return rc;
+}
+
+int cmd_package_check(struct stream_package *p, struct err *e)
+{
+	struct pkg_index_counts counts;
+
+	if (pkg_index_check(stream_package_index(p), stream_package_header(p), e) < 0)
+		return -1;
+	pkg_index_counts(stream_package_index(p), &counts);
+	return check_chunks(p, counts.chunks, e);
 }
 
 void cmd_package_close(struct stream_package **p)

@@ -14,6 +14,8 @@
  */
 int cmd_package_open(const char *ref, bool check_trust, bool prefetch, struct stream_package **ret,
 		     struct err *e) FLOE_MUST_USE;
+/* Reads all of an opened package and checks all that can be checked; shows progress. */
+int cmd_package_check(struct stream_package *p, struct err *e) FLOE_MUST_USE;
 void cmd_package_close(struct stream_package **p);
 #define auto_package __attribute__((cleanup(cmd_package_close)))
 

@@ -8,9 +8,6 @@
 #include "base/log.h"
 #include "launcher/cmd_package.h"
 #include "launcher/verbs.h"
-#include "package-format/check.h"
-
-enum { AHEAD = 32 };
 
 static void print_help(void)
 {
@@ -19,32 +16,6 @@ static void print_help(void)
 		    "Status 0: all is well; 125: damaged or unreadable; 126: the signer is not trusted.\n\n"
 		    "  --no-trust  check the signature, whoever made it\n",
 		    stdout);
-}
-
-static int check_chunks(struct stream_package *p, uint32_t count, struct err *e)
-{
-	struct log_progress progress = { 0 };
-	int rc = 0;
-
-	log_progress_start(&progress, "verifying", stream_package_header(p)->file_len, true);
-	for (uint32_t i = 0; rc == 0 && i < count; i++) {
-		struct pkg_chunk_info info;
-		struct stream_chunk *chunk;
-
-		if (i % AHEAD == 0)
-			stream_package_hint(p, i, count - i < 2 * AHEAD ? count - i : 2 * AHEAD);
-		rc = pkg_index_chunk(stream_package_index(p), i, &info, e);
-		if (rc == 0)
-			rc = stream_package_chunk(p, i, cmd_package_is_interrupted, NULL, &chunk, e);
-		if (rc < 0)
-			break;
-		stream_chunk_unref(p, chunk);
-		log_progress_step(&progress, info.off + info.stored_len);
-		if (cmd_package_is_interrupted(NULL))
-			rc = err_set(e, ERR_INTERRUPTED, "interrupted");
-	}
-	log_progress_end(&progress);
-	return rc;
 }
 
 static int verify(const char *ref, bool check_trust, struct err *e)
@@ -56,11 +27,9 @@ static int verify(const char *ref, bool check_trust, struct err *e)
 
 	if (cmd_package_open(ref, check_trust, true, &p, e) < 0)
 		return -1;
-	if (pkg_index_check(stream_package_index(p), stream_package_header(p), e) < 0)
+	if (cmd_package_check(p, e) < 0)
 		return err_wrap(e, "%.200s", ref);
 	pkg_index_counts(stream_package_index(p), &counts);
-	if (check_chunks(p, counts.chunks, e) < 0)
-		return -1;
 	m = pkg_index_manifest(stream_package_index(p));
 	bytes_human(stream_package_header(p)->file_len, size);
 	(void)printf("OK %s%s%s: %llu files and directories, %u chunks, %s\n", m->name,

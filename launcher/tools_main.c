@@ -23,6 +23,7 @@ static const struct verb verbs[] = {
 	{ "verify", cmd_verify, "check every byte of a package" },
 	{ "extract", cmd_extract, "write a package's files to a directory" },
 	{ "sequence", cmd_sequence, "make a package of what an installer does" },
+	{ "repo", cmd_repo, "publish a directory of packages as a repository" },
 	{ "serve", cmd_serve, "offer a directory of packages over HTTP" },
 	{ "env", cmd_env, "list, show, compare, reset and remove environments" },
 	{ "registry", cmd_registry, "read and change an environment's settings" },

@@ -11,6 +11,7 @@ int cmd_ls(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_extract(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_repo(int argc, char **argv);
 int cmd_sequence(int argc, char **argv);
 int cmd_env(int argc, char **argv);
 int cmd_registry(int argc, char **argv);
