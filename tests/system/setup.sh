@@ -8,6 +8,8 @@
 #   make_box                   $box, a small package whose command `box` runs its arguments
 #   in_box ENV COMMAND...      runs a command inside the environment ENV of $box
 #   serve_dir DIR              nginx on loopback: $url, $access_log (method, path, status, bytes, range, protocol)
+#   link_to PORT [OPTION...]   floe-test-link before a server on that port of loopback: $link_port
+#   link_ask COMMAND...        tells the link: rtt, rate, fault, cut, mend, stats (floe-test-link --help)
 #   manifest PATH...           every entry below, with type, owner, mode, times, size, link target and content
 #
 # Everything started here ends with the test.
@@ -170,6 +172,21 @@ serve_dir() { # DIR [NGINX SERVER LINES]
 stop_serving() {
 	[ -z "$nginx_pid" ] || { kill "$nginx_pid" && wait "$nginx_pid" 2>/dev/null; }
 	nginx_pid=''
+}
+
+link_to() { # PORT [OPTION...]
+	local to=$1
+
+	shift
+	link_control=$scratch/link.$to
+	"$FLOE_BUILD/tests/net/floe-test-link" "$@" --control "$link_control" "127.0.0.1:$to" >"$link_control.port" &
+	at_end+=("kill $! 2>/dev/null")
+	until_true 10 test -s "$link_control.port" || fail "floe-test-link does not start"
+	link_port=$(cat "$link_control.port")
+}
+
+link_ask() { # COMMAND...
+	"$FLOE_BUILD/tests/net/floe-test-link" --ask "$link_control" "$@" || fail "floe-test-link $*"
 }
 
 requests() {
