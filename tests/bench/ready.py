@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""ready.py REGEX COMMAND...: starts COMMAND on a terminal of its own and prints how many milliseconds pass until
+its output matches REGEX; then hangs up and waits for its end."""
+import os, pty, re, select, signal, sys, time
+
+began = time.monotonic()
+pid, terminal = pty.fork()
+if pid == 0:
+    os.environ["TERM"] = "xterm"
+    os.execvp(sys.argv[2], sys.argv[2:])
+said, took = b"", None
+while took is None and time.monotonic() < began + 300:
+    if not select.select([terminal], [], [], 1)[0]:
+        continue
+    try:
+        said += os.read(terminal, 65536)
+    except OSError:  # its end
+        break
+    if re.search(sys.argv[1].encode(), said):
+        took = time.monotonic() - began
+os.close(terminal)
+until = time.monotonic() + 5
+while os.waitpid(pid, os.WNOHANG)[0] == 0:
+    if time.monotonic() > until:
+        os.kill(pid, signal.SIGKILL)
+    time.sleep(0.01)
+if took is None:
+    sys.stderr.write(said.decode(errors="replace")[-2000:])
+    sys.exit(1)
+print(round(took * 1000))
