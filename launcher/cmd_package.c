@@ -3,6 +3,7 @@
 #include "launcher/cmd_package.h"
 
 #include <signal.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -14,18 +15,39 @@ enum { GIVE_UP_AFTER_S = 60, AHEAD = 32 };
 
 static volatile sig_atomic_t was_interrupted;
 
+static bool has_root(const struct stream_package *p, const char *wanted)
+{
+	char root[PKG_DIGEST_HEX];
+
+	pkg_digest_hex(&stream_package_header(p)->root, root);
+	return !strcmp(root, wanted);
+}
+
 int cmd_package_open(const char *ref, bool check_trust, bool prefetch, struct stream_package **ret,
 		     struct err *e)
 {
-	auto_free char *source = launch_reference_source(ref, e);
+	struct launch_found found;
 	auto_free char *config_dir = check_trust ? path_config_dir(false, e) : NULL;
-	const struct stream_package_opt opt = { .config_dir = config_dir,
-						.no_prefetch = !prefetch,
-						.fail_after_s = GIVE_UP_AFTER_S };
+	struct stream_package_opt opt = { .config_dir = config_dir,
+					  .no_prefetch = !prefetch,
+					  .fail_after_s = GIVE_UP_AFTER_S };
+	struct stream_package *p = NULL;
+	int rc;
 
-	if (!source || (check_trust && !config_dir))
+	if ((check_trust && !config_dir) || launch_reference_resolve(ref, &found, e) < 0)
 		return -1;
-	return stream_package_open(source, &opt, ret, e);
+	opt.start_len = found.start_len;
+	rc = stream_package_open(found.source, &opt, &p, e);
+	if (rc == 0 && found.root && !has_root(p, found.root))
+		rc = err_set(e, ERR_TRUST,
+			     "%s is not the package that the list of %s names; floe update fetches the list "
+			     "again",
+			     found.source, found.repository);
+	launch_found_fini(&found);
+	if (rc == 0)
+		*ret = mem_steal(p);
+	stream_package_close(p);
+	return rc;
 }
 
 static int check_chunks(struct stream_package *p, uint32_t count, struct err *e)

@@ -20,6 +20,7 @@ static void package_free(struct holder_package *p)
 	holder_mount_fini(&p->mount);
 	free(p->source);
 	free(p->identity);
+	free(p->wanted);
 	free(p->root);
 	free(p->name);
 	free(p->version);
@@ -60,6 +61,14 @@ size_t holder_package_args(const struct holder_package *p, const char *argv[HOLD
 		(void)snprintf(seconds, HOLDER_SECONDS_MAX, "%llu", (unsigned long long)p->fail_after_s);
 		argv[n++] = "--fail-after";
 		argv[n++] = seconds;
+	}
+	if (p->wanted) {
+		argv[n++] = "--wanted-root";
+		argv[n++] = p->wanted;
+	}
+	if (p->start_length[0]) {
+		argv[n++] = "--start-length";
+		argv[n++] = p->start_length;
 	}
 	return n;
 }
@@ -113,10 +122,20 @@ static char *identity_of(const char *source, struct err *e)
 			  st.st_mtim.tv_nsec);
 }
 
-static struct holder_package *find(struct holder *h, const char *source, const char *identity)
+/* Is it, or will it be, the package with that root? */
+static bool has_root(const struct holder_package *p, const char *wanted)
+{
+	const char *root = p->root ? p->root : p->wanted;
+
+	return !wanted || (root && !strcmp(root, wanted));
+}
+
+static struct holder_package *find(struct holder *h, const char *source, const char *identity,
+				   const char *wanted)
 {
 	for (struct holder_package *p = h->packages; p; p = p->next)
-		if (!strcmp(p->source, source) && !strcmp(p->identity, identity) && p->state != HOLDER_FAILED)
+		if (!strcmp(p->source, source) && !strcmp(p->identity, identity) && has_root(p, wanted) &&
+		    p->state != HOLDER_FAILED)
 			return p;
 	return NULL;
 }
@@ -147,11 +166,19 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	auto_free char *source = wire_str(request, "source", e);
 	auto_free char *identity = source ? identity_of(source, e) : NULL;
 	bool trust_once = wire_u64_or(request, "trust-once", 0) != 0;
+	auto_free char *wanted = NULL;
 	struct holder_package *p;
+	struct wire_field root;
+	uint64_t start_len = wire_u64_or(request, "start", 0);
 
 	if (!identity)
 		return -1;
-	p = find(h, source, identity);
+	if (wire_find(request, "root", &root)) {
+		wanted = wire_str(request, "root", e);
+		if (!wanted)
+			return -1;
+	}
+	p = find(h, source, identity, wanted);
 	if (!p)
 		holder_packages_sweep(h);
 	if (p) {
@@ -171,6 +198,10 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	p->fail_after_s = wire_u64_or(request, "fail-after", 0);
 	p->source = mem_steal(source);
 	p->identity = mem_steal(identity);
+	p->wanted = mem_steal(wanted);
+	if (start_len)
+		(void)snprintf(p->start_length, sizeof(p->start_length), "%llu",
+			       (unsigned long long)start_len);
 	p->mount.point = mem_printf(e, "%s/package-%u", h->address.stage, ++serial);
 	if (!p->mount.point || start_server(p, e) < 0) {
 		package_free(p);

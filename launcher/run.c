@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -24,9 +25,11 @@
 
 static const char help[] =
 	"usage: floe run [OPTIONS] REF [OPTIONS] [--] [ARGUMENTS]\n"
-	"Runs an application from a package (a path or a URL) without installing it. What it writes stays in "
-	"an\n"
-	"environment; ARGUMENTS are the application's.\n"
+	"Runs an application from a package without installing it. REF is a path, a URL, or NAME[@VERSION] "
+	"of "
+	"a\n"
+	"subscribed repository (floe add). What it writes stays in an environment; ARGUMENTS are the\n"
+	"application's.\n"
 	"\n"
 	"  --env NAME           environment to run in (default: the package's name)\n"
 	"  --ephemeral          a fresh environment that is removed at the end\n"
@@ -53,6 +56,7 @@ static const char help[] =
 
 struct options {
 	const char *ref, *env, *command, *engine;
+	struct launch_found package;
 	bool ephemeral, offline, trust_once, no_network, dry_run;
 	uint64_t fail_after_s;
 	bool is_at_command;      /* what fails from here on is about the command itself */
@@ -194,17 +198,20 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 	if (!o->ref && optind < argc)
 		o->ref = argv[optind++];
 	if (!o->ref)
-		return err_set(e, ERR_USAGE, "name a package: floe run PATH-OR-URL");
+		return err_set(e, ERR_USAGE, "name a package: floe run PATH, URL or NAME");
 	o->args = argv + optind;
 	return 1;
 }
 
 /* ---- asking the holder ----------------------------------------------------------------------- */
 
-static int put_request(const struct options *o, const char *source, const char *home, struct wire_out *m,
-		       struct err *e)
+static int put_request(const struct options *o, const char *home, struct wire_out *m, struct err *e)
 {
-	if (wire_put_str(m, "type", "launch", e) < 0 || wire_put_str(m, "source", source, e) < 0 ||
+	const struct launch_found *package = &o->package;
+
+	if (wire_put_str(m, "type", "launch", e) < 0 || wire_put_str(m, "source", package->source, e) < 0 ||
+	    (package->root && wire_put_str(m, "root", package->root, e) < 0) ||
+	    (package->start_len && wire_put_u64(m, "start", package->start_len, e) < 0) ||
 	    wire_put_str(m, "home", home, e) < 0 || (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
 	    wire_put_u64(m, "ephemeral", o->ephemeral, e) < 0 ||
 	    wire_put_u64(m, "offline", o->offline, e) < 0 ||
@@ -225,14 +232,14 @@ static void show_progress(const struct wire_in *m, bool *is_shown)
 	*is_shown = true;
 }
 
-static int request_launch(int sock, const struct options *o, const char *source, const char *home,
-			  struct wire_in *ret, struct err *e)
+static int request_launch(int sock, const struct options *o, const char *home, struct wire_in *ret,
+			  struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	bool is_shown = false;
 	int rc;
 
-	if (put_request(o, source, home, &m, e) < 0)
+	if (put_request(o, home, &m, e) < 0)
 		return -1;
 	rc = launch_holder_ask(sock, &m, ret, e);
 	while (rc == 0 && wire_is(ret, "type", "progress")) {
@@ -328,10 +335,17 @@ static void print_plan(const struct options *o, const struct wire_in *launched)
 	launch_plan_print(&o->plan, stdout);
 }
 
+/* What is not known to be current runs all the same: the network may just be away. */
+static void tell_expired(const struct launch_found *package)
+{
+	if (package->expires_s && package->expires_s <= (int64_t)time(NULL))
+		log_note("the list of %s has expired, there may be newer versions: floe update",
+			 package->repository);
+}
+
 static int run(struct options *o, struct launch_status *ret, struct err *e)
 {
-	auto_free char *source = launch_reference_source(o->ref, e);
-	auto_free char *home = source ? path_home(e) : NULL;
+	auto_free char *home = path_home(e);
 	auto_free char *tree = NULL;
 	auto_wire_in struct wire_in launched = WIRE_IN_INIT, package = WIRE_IN_INIT;
 	auto_fd int sock = -1;
@@ -341,7 +355,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 	int events;
 
 	if (!home || launch_holder_connect(true, &sock, e) < 0 ||
-	    request_launch(sock, o, source, home, &launched, e) < 0)
+	    request_launch(sock, o, home, &launched, e) < 0)
 		return -1;
 	tree = wire_str(&launched, "tree", e);
 	if (!tree)
@@ -409,9 +423,14 @@ int launch_run(int argc, char **argv)
 	struct err e;
 	int rc = parse(argc, argv, &o, &e);
 
-	if (rc > 0)
+	if (rc > 0 && launch_reference_resolve(o.ref, &o.package, &e) < 0)
+		rc = -1;
+	if (rc > 0) {
+		tell_expired(&o.package);
 		rc = run(&o, &status, &e);
+	}
 	launch_plan_fini(&o.plan);
+	launch_found_fini(&o.package);
 	if (rc < 0) {
 		log_error("run: %s", e.msg);
 		return exit_status(&o, &e);

@@ -32,6 +32,8 @@ static void on_stall(void *arg, bool is_stalled, const char *why)
 
 bool launch_server_source_take(struct launch_server_source *s, int c, const char *value)
 {
+	struct err ignored;
+
 	switch (c) {
 	case 's':
 		s->source = value;
@@ -44,6 +46,12 @@ bool launch_server_source_take(struct launch_server_source *s, int c, const char
 		return true;
 	case 'f':
 		s->fail_after_s = (unsigned)strtoul(value, NULL, 10);
+		return true;
+	case 'W':
+		s->has_wanted = pkg_digest_parse(value, &s->wanted, &ignored) == 0;
+		return s->has_wanted;
+	case 'L':
+		s->start_len = strtoull(value, NULL, 10);
 		return true;
 	default:
 		return false;
@@ -60,9 +68,11 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		.offline = s->offline,
 		.root = s->root,
 		.no_prefetch = s->root != NULL,
+		.start_len = s->start_len,
 		.fail_after_s = s->fail_after_s,
 		.on_stall = on_stall,
 	};
+	const struct pkg_digest *root;
 	struct err why;
 
 	*ret = (struct launch_server_package){ 0 };
@@ -76,9 +86,17 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	}
 	opt.cache = ret->cache;
 	opt.config_dir = config_dir;
+	if (!opt.root && s->has_wanted)
+		opt.root = &s->wanted;
 	if (stream_package_open(s->source, &opt, &ret->package, e) < 0)
 		return -1;
-	if (s->root && !pkg_digest_equal(s->root, &stream_package_header(ret->package)->root))
+	root = &stream_package_header(ret->package)->root;
+	if (s->has_wanted && !pkg_digest_equal(&s->wanted, root))
+		return err_set(e, ERR_TRUST,
+			       "%s is not the package that the repository's list names; floe update fetches "
+			       "the list again",
+			       s->source);
+	if (s->root && !pkg_digest_equal(s->root, root))
 		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->source);
 	return 0;
 }

@@ -82,6 +82,10 @@ const struct pkg_repository_package *pkg_repository_find(const struct pkg_reposi
 int pkg_repository_insert(struct pkg_repository *r, struct pkg_repository_package *p,
 			  struct err *e) FLOE_MUST_USE;
 
+/* ERR_TRUST when `signer` is not the one that is known, or when a list's term has passed at `now_s`. */
+int pkg_repository_same_signer(const struct pkg_public_key *signer, const struct pkg_public_key *known,
+			       struct err *e) FLOE_MUST_USE;
+int pkg_repository_is_current(int64_t expires_s, int64_t now_s, struct err *e) FLOE_MUST_USE;
 /* Is it a list that may follow the one known so far: by the same key, with a serial not lower, issued not
  * earlier, and not expired at `now_s`? What is known is `known_serial` (0 = nothing, which anything may
  * follow), `known_issued_s` and `known_signer`. ERR_TRUST with the reason. */

@@ -73,35 +73,51 @@ static void date_of(int64_t seconds, char ret[32])
 		ret[0] = 0;
 }
 
+int pkg_repository_same_signer(const struct pkg_public_key *signer, const struct pkg_public_key *known,
+			       struct err *e)
+{
+	char id[PKG_KEY_ID_HEX], known_id[PKG_KEY_ID_HEX];
+
+	if (!memcmp(known, signer, sizeof(*signer)))
+		return 0;
+	pkg_key_id(signer, id);
+	pkg_key_id(known, known_id);
+	return err_set(
+		e, ERR_TRUST,
+		"the list is signed by another key than before (%s, not %s); if its owner says that this "
+		"is right, remove the repository and add it again",
+		id, known_id);
+}
+
+int pkg_repository_is_current(int64_t expires_s, int64_t now_s, struct err *e)
+{
+	char expires[32];
+
+	if (expires_s > now_s)
+		return 0;
+	date_of(expires_s, expires);
+	return err_set(e, ERR_TRUST,
+		       "the list has expired (%s): its publisher must renew it (floe repo sign), or somebody "
+		       "holds back a newer one",
+		       expires);
+}
+
 int pkg_repository_may_follow(const struct pkg_repository *r, uint64_t known_serial, int64_t known_issued_s,
 			      const struct pkg_public_key *known_signer, int64_t now_s, struct err *e)
 {
-	char issued[32], known[32], expires[32], id[PKG_KEY_ID_HEX], known_id[PKG_KEY_ID_HEX];
+	char issued[32], known[32];
 
-	date_of(r->issued_s, issued);
-	date_of(known_issued_s, known);
-	date_of(r->expires_s, expires);
-	if (known_serial && memcmp(known_signer, &r->signer, sizeof(r->signer)) != 0) {
-		pkg_key_id(&r->signer, id);
-		pkg_key_id(known_signer, known_id);
-		return err_set(
-			e, ERR_TRUST,
-			"the list is signed by another key than before (%s, not %s); if its owner says "
-			"so, remove the repository and add it again",
-			id, known_id);
-	}
+	if (known_serial && pkg_repository_same_signer(&r->signer, known_signer, e) < 0)
+		return -1;
 	if (r->serial < known_serial)
 		return err_set(e, ERR_TRUST,
 			       "an old list: its serial number is %llu, and %llu was seen before",
 			       (unsigned long long)r->serial, (unsigned long long)known_serial);
-	if (known_serial && r->issued_s < known_issued_s)
+	if (known_serial && r->issued_s < known_issued_s) {
+		date_of(r->issued_s, issued);
+		date_of(known_issued_s, known);
 		return err_set(e, ERR_TRUST, "an old list: issued %s, and one of %s was seen before", issued,
 			       known);
-	if (r->expires_s <= now_s)
-		return err_set(
-			e, ERR_TRUST,
-			"the list has expired (%s): its publisher must renew it with floe repo sign, or "
-			"somebody holds back a newer one",
-			expires);
-	return 0;
+	}
+	return pkg_repository_is_current(r->expires_s, now_s, e);
 }
