@@ -88,6 +88,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	opt.config_dir = config_dir;
 	if (!opt.root && s->has_wanted)
 		opt.root = &s->wanted;
+	opt.profile_dir = ret->cache ? cache_dir : NULL;
 	if (stream_package_open(s->source, &opt, &ret->package, e) < 0)
 		return -1;
 	root = &stream_package_header(ret->package)->root;

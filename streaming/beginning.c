@@ -77,10 +77,9 @@ static int take(void *arg, const uint8_t *data, size_t len, struct err *e)
 static void *beginning_main(void *arg)
 {
 	struct beginning *b = arg;
-	struct stream_fetcher *fetcher = b->p->fetcher;
 	struct err e;
 	bool is_used;
-	int rc = fetcher->ops->read(fetcher, 0, b->len, take, b, &e);
+	int rc = flight_fetch(b->p, 0, b->len, take, b, &e);
 
 	sync_lock(&b->lock);
 	b->is_over = true;
@@ -159,6 +158,16 @@ int beginning_read(struct beginning *b, uint64_t off, uint64_t len, struct buf *
 	}
 	sync_unlock(&b->lock);
 	return rc;
+}
+
+void beginning_await_end(struct beginning *b)
+{
+	if (!b)
+		return;
+	sync_lock(&b->lock);
+	while (!b->is_over)
+		sync_wait(&b->changed, &b->lock);
+	sync_unlock(&b->lock);
 }
 
 void beginning_go_on(struct beginning *b, struct flight *f)

@@ -29,5 +29,7 @@ int beginning_read(struct beginning *b, uint64_t off, uint64_t len, struct buf *
 /* To be called once: takes over a flight whose chunks lie before beginning_end; NULL = nothing more is
  * wanted. Does not wait. */
 void beginning_go_on(struct beginning *b, struct flight *f);
+/* Blocks until the transfer has ended, well or not. NULL ok. */
+void beginning_await_end(struct beginning *b);
 
 #endif

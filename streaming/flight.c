@@ -240,6 +240,38 @@ int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e)
 	return 0;
 }
 
+/* ---- asking ---------------------------------------------------------------------------- */
+
+struct timed_sink {
+	stream_sink_fn *sink;
+	void *arg;
+	uint64_t first_ms, bytes;
+};
+
+static int take_timed(void *arg, const uint8_t *data, size_t len, struct err *e)
+{
+	struct timed_sink *t = arg;
+
+	if (!t->bytes)
+		t->first_ms = sync_now_ms();
+	t->bytes += len;
+	return t->sink(t->arg, data, len, e);
+}
+
+int flight_fetch(struct stream_package *p, uint64_t off, uint64_t len, stream_sink_fn *sink, void *arg,
+		 struct err *e)
+{
+	struct timed_sink t = { .sink = sink, .arg = arg };
+	uint64_t start = sync_now_ms();
+	int rc = p->fetcher->ops->read(p->fetcher, off, len, take_timed, &t, e);
+
+	sync_lock(&p->lock);
+	if (t.bytes)
+		pace_note(&p->pace, t.first_ms - start, t.bytes, sync_now_ms() - t.first_ms);
+	sync_unlock(&p->lock);
+	return rc;
+}
+
 /* ---- carrying out ----------------------------------------------------------------------- */
 
 static int gather(void *arg, const uint8_t *data, size_t len, struct err *e)
@@ -255,7 +287,7 @@ static int fetch_again(struct stream_package *p, uint32_t idx, struct err *e)
 
 	p->fetcher->ops->distrust(p->fetcher);
 	if (flight_chunk_info(p, idx, &info, e) < 0 ||
-	    p->fetcher->ops->read(p->fetcher, info.off, info.stored_len, gather, &stored, e) < 0)
+	    flight_fetch(p, info.off, info.stored_len, gather, &stored, e) < 0)
 		return -1;
 	if (stored.len == info.stored_len && deliver(p, idx, &info, stored.data, false, e) == 0)
 		return 0;
@@ -280,7 +312,7 @@ static int read_rest(struct stream_package *p, struct flight_intake *c, struct e
 		sync_lock(&p->lock);
 		p->stats.prefetch_requests += c->is_prefetch;
 		sync_unlock(&p->lock);
-		rc = p->fetcher->ops->read(p->fetcher, c->pos, end - c->pos, flight_take, c, e);
+		rc = flight_fetch(p, c->pos, end - c->pos, flight_take, c, e);
 		if (rc == 0 && c->pos < end)
 			rc = err_set(e, ERR_CHANGED, "%s: ended early", p->shown);
 	} while (rc < 0 && e->code == ERR_CHANGED && package_reconfirm_origin(p, e) == 0);

@@ -49,6 +49,9 @@ int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e) FL
 int flight_intake_fini(struct flight_intake *c, struct err *e);
 /* Frees a flight that never ran; its chunks are settled with *why. */
 void flight_abandon(struct stream_package *p, struct flight *f, const struct err *why);
+/* The fetcher's read, timed. */
+int flight_fetch(struct stream_package *p, uint64_t off, uint64_t len, stream_sink_fn *sink, void *arg,
+		 struct err *e) FLOE_MUST_USE;
 /* pkg_index_chunk, and bounds. */
 int flight_chunk_info(struct stream_package *p, uint32_t idx, struct pkg_chunk_info *ret,
 		      struct err *e) FLOE_MUST_USE;

@@ -281,13 +281,14 @@ static int try_chunk(struct stream_package *p, uint32_t idx, struct patience *pa
 	return 0;
 }
 
-static bool enter(struct stream_package *p)
+static bool enter(struct stream_package *p, uint32_t idx)
 {
 	bool is_open;
 
 	sync_lock(&p->lock);
 	is_open = !p->is_closing;
 	p->users += is_open;
+	learn_touch_locked(p, idx);
 	sync_unlock(&p->lock);
 	return is_open;
 }
@@ -295,6 +296,7 @@ static bool enter(struct stream_package *p)
 static void leave(struct stream_package *p)
 {
 	sync_lock(&p->lock);
+	p->last_use_ms = sync_now_ms();
 	if (--p->users == 0 && p->is_closing)
 		sync_wake_all(&p->changed);
 	sync_unlock(&p->lock);
@@ -309,7 +311,7 @@ int stream_package_chunk(struct stream_package *p, uint32_t chunk_idx, bool (*is
 
 	if (chunk_idx >= p->chunk_count)
 		return err_set(e, ERR_FORMAT, "%s: no chunk %u", p->shown, chunk_idx);
-	if (!enter(p))
+	if (!enter(p, chunk_idx))
 		return err_set(e, ERR_INTERRUPTED, "closing");
 	do {
 		rc = try_chunk(p, chunk_idx, &patience, &m, e);

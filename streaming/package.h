@@ -46,7 +46,11 @@ struct stream_package_opt {
 	uint64_t start_len;
 	unsigned fail_after_s; /* loss of the network: 0 = keep trying until interrupted, else ERR_NET after
 				  so long */
-	size_t memory_max;     /* decompressed chunks kept in memory; 0 = 16 MiB */
+	/* Where first touches are recorded for the next cold start (profile.h), which prefetches them behind
+	 * the primary feature block: the cache's directory. NULL = nothing is learnt nor replayed; with
+	 * no_prefetch, only learnt. */
+	const char *profile_dir;
+	size_t memory_max; /* decompressed chunks kept in memory; 0 = 16 MiB */
 	struct stream_fetch_opt fetch;
 	/* Loss of the network and its return, for a notice; from any thread; may be NULL. */
 	void (*on_stall)(void *arg, bool is_stalled, const char *why);

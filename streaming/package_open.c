@@ -309,6 +309,7 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 	p->opt = *opt;
 	p->opt.config_dir = NULL; /* not ours to keep */
 	p->opt.root = NULL;
+	p->opt.profile_dir = NULL;
 	p->memory.max = opt->memory_max ? opt->memory_max : MEMORY_DEFAULT;
 	if (p->memory.max < MEMORY_MIN)
 		p->memory.max = MEMORY_MIN;
@@ -322,14 +323,14 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 	return stream_fetcher_open(source, &opt->fetch, &p->fetcher, e);
 }
 
-static int finish(struct stream_package *p, struct err *e)
+static int finish(struct stream_package *p, const struct stream_package_opt *opt, struct err *e)
 {
 	struct pkg_index_counts counts;
 
 	pkg_index_counts(p->index, &counts);
 	p->chunk_count = counts.chunks;
 	p->is_busy = mem_alloc(counts.chunks, 1, e);
-	if (!p->is_busy)
+	if (!p->is_busy || learn_init(p, opt->profile_dir, e) < 0)
 		return -1;
 	if (!p->is_file && p->fetcher)
 		schedule_start(p);
@@ -358,7 +359,7 @@ int stream_package_open(const char *source, const struct stream_package_opt *opt
 		rc = open_somehow(p, opt, &known, e);
 	buf_fini(&known.index);
 	if (rc == 0)
-		rc = finish(p, e);
+		rc = finish(p, opt, e);
 	if (rc < 0) {
 		stream_package_close(p);
 		return -1;
@@ -385,6 +386,7 @@ void stream_package_close(struct stream_package *p)
 	sync_unlock(&p->lock);
 	if (p->fetcher)
 		p->fetcher->ops->close(p->fetcher);
+	learn_fini(p);
 	memory_fini(&p->memory);
 	pkg_index_close(p->index);
 	free(p->is_busy);

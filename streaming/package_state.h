@@ -9,7 +9,9 @@
 #define FLOE_STREAM_PACKAGE_STATE_H
 
 #include "base/sync.h"
+#include "streaming/learn.h"
 #include "streaming/memory.h"
+#include "streaming/pace.h"
 #include "streaming/package.h"
 #include "streaming/schedule.h"
 
@@ -55,6 +57,9 @@ struct stream_package {
 	struct schedule schedule;
 	unsigned users; /* threads inside stream_package_chunk */
 	bool is_closing, is_stalled;
+	uint64_t last_use_ms; /* when the last reader left; 0 = none yet */
+	struct pace pace;
+	struct learning learning;
 	uint64_t good_answers; /* grows whenever the network works */
 	enum origin_state origin;
 	unsigned repins;

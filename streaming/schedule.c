@@ -86,6 +86,7 @@ static void *worker_main(void *arg)
 
 			memmove(s->hints, s->hints + 1, --s->hint_count * sizeof(hint));
 			s->hinting_count++;
+			sync_wake_all(&p->changed);
 			sync_unlock(&p->lock);
 			run_hint(p, hint);
 			sync_lock(&p->lock);
@@ -179,6 +180,20 @@ void schedule_hint(struct stream_package *p, uint32_t first, uint32_t count)
 	s->hints[s->hint_count++] = (struct schedule_hint){ first, count };
 	(void)call_worker_locked(p);
 	sync_unlock(&p->lock);
+}
+
+bool schedule_prefetch(struct stream_package *p, uint32_t first, uint32_t count)
+{
+	bool goes_on;
+
+	sync_lock(&p->lock);
+	while (!p->is_closing && p->schedule.hint_count >= HINTING_MAX)
+		sync_wait(&p->changed, &p->lock);
+	goes_on = !p->is_closing;
+	sync_unlock(&p->lock);
+	if (goes_on)
+		schedule_hint(p, first, count);
+	return goes_on;
 }
 
 /* ---- the primary feature block ---------------------------------------------------------- */
@@ -298,12 +313,36 @@ struct streamer {
 	uint32_t at;
 };
 
+/* Until something was read, and then nothing for a while. False when the package closes. */
+static bool await_quiet(struct stream_package *p, unsigned quiet_ms)
+{
+	uint64_t now = sync_now_ms(), end;
+	bool goes_on;
+
+	sync_lock(&p->lock);
+	end = p->last_use_ms + quiet_ms;
+	while (!p->is_closing && (p->users || !p->last_use_ms || now < end)) {
+		(void)sync_wait_ms(&p->changed, &p->lock, now < end ? end - now : quiet_ms);
+		now = sync_now_ms();
+		end = p->last_use_ms + quiet_ms;
+	}
+	goes_on = !p->is_closing;
+	sync_unlock(&p->lock);
+	return goes_on;
+}
+
 static void *streamer_main(void *arg)
 {
 	struct streamer start = *(struct streamer *)arg;
+	struct stream_package *p = start.p;
 
 	free(arg);
-	schedule_stream(start.p, start.first, start.at, 0);
+	schedule_stream(p, start.first, start.at, 0);
+	beginning_await_end(p->beginning);
+	if (!p->opt.no_prefetch)
+		learn_replay(p);
+	if (p->learning.dir && await_quiet(p, LEARN_QUIET_MS))
+		learn_save(p);
 	return NULL;
 }
 
@@ -341,7 +380,7 @@ void schedule_start(struct stream_package *p)
 	 * is cached; otherwise looking for what is would delay the start. */
 	if (p->beginning)
 		start->first = use_beginning(p, &start->at);
-	if (!p->feature_chunks || (p->beginning && !start->first)) {
+	if (!p->learning.dir && (!p->feature_chunks || (p->beginning && !start->first))) {
 		free(start);
 		return;
 	}

@@ -51,5 +51,7 @@ void schedule_stop(struct stream_package *p);
  * caller's to settle. */
 int schedule_want(struct stream_package *p, uint32_t idx, struct err *e) FLOE_MUST_USE;
 void schedule_hint(struct stream_package *p, uint32_t first, uint32_t count);
+/* The same, but waits until the queue is short. False when the package closes. */
+bool schedule_prefetch(struct stream_package *p, uint32_t first, uint32_t count);
 
 #endif

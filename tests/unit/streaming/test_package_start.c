@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cold starts: one request, and what earlier launches taught. */
+#include "tests/unit/streaming/package_fixture.h"
+
+#include <unistd.h>
+
+#include "streaming/profile.h"
+
+/* Header, index and feature block in one request, however well its length was guessed. */
+static void test_one_request(void **state)
+{
+	const uint64_t exact = feature_block_end(),
+		       guesses[] = { exact, exact + 1000, exact + 3000000, UINT64_MAX / 2 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(guesses); i++) {
+		struct stream_package_opt opt = { .start_len = guesses[i] };
+		struct stream_package_stats stats;
+		struct stream_package *p;
+
+		assert_int_equal(end(state), 0);
+		assert_int_equal(begin(state), 0);
+		opt.cache = cache;
+		p = open_with(opt);
+		read_launch(p);
+		assert_int_equal(requests(), 1);
+		stream_package_stats(p, &stats);
+		assert_int_equal(stats.chunks_from_cache, 0);
+		stream_package_close(p);
+	}
+	/* Far too short: the rest comes beside it. */
+	for (uint64_t guess = 1; guess < exact; guess = guess * 50 + 4096) {
+		struct stream_package *p;
+
+		assert_int_equal(end(state), 0);
+		assert_int_equal(begin(state), 0);
+		p = open_with((struct stream_package_opt){ .cache = cache, .start_len = guess });
+		read_launch(p);
+		assert_true(requests() <= (guess < 20000 ? 3 : 2));
+		stream_package_close(p);
+	}
+}
+
+/* The server counts the bytes of a body when it has sent all of it. */
+static void test_open_before_the_end(void **state)
+{
+	struct stream_package_opt opt = { .cache = cache, .start_len = feature_block_end() };
+	struct fault_counts counts;
+	struct stream_package *p;
+
+	(void)state;
+	fault_server_rate(server, 400000);
+	p = open_with(opt);
+	read_right(p, 0);
+	fault_server_counts(server, &counts);
+	assert_int_equal(counts.requests, 1);
+	assert_int_equal(counts.bytes, 0);
+	stream_package_close(p);
+}
+
+/* The first transfer breaks off, for good as far as the fetcher is concerned. */
+static void test_broken_beginning(void **state)
+{
+	static const enum fault faults[] = { FAULT_SHORT, FAULT_RESET, FAULT_FLIP };
+
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		struct stream_package_opt opt = { .start_len = feature_block_end(),
+						  .fetch = { 1000, 1000, 1 } };
+		struct stream_package *p;
+		struct err e;
+
+		assert_int_equal(end(state), 0);
+		assert_int_equal(begin(state), 0);
+		opt.cache = cache;
+		opt.config_dir = config_dir;
+		fault_server_fault(server, faults[i], 0, 1);
+		/* The bit that is wrong may be one of the index. */
+		if (stream_package_open(fault_server_url(server), &opt, &p, &e) < 0) {
+			assert_int_equal(e.code, ERR_INTEGRITY);
+			assert_int_equal(faults[i], FAULT_FLIP);
+			continue;
+		}
+		read_launch(p);
+		assert_true(requests() >= 2 && requests() <= 4);
+		stream_package_close(p);
+	}
+	/* Nothing comes at all. */
+	fault_server_fault(server, FAULT_SILENT, 0, 0);
+	expect_open(fault_server_url(server), (struct stream_package_opt){ .config_dir = config_dir },
+		    ERR_NET);
+}
+
+static const unsigned scattered[] = { 41, 3, 44, 9, 47, 15, 50, 21, 53, 27, 56, 33, 39 };
+
+/* Requests for a launch and scattered files beyond it, with an empty cache. Waits before reading until what
+ * is prefetched is there. */
+static unsigned launch_scattered(const struct buf *object, const char *profile_dir, bool expects_prefetch)
+{
+	struct stream_package *p;
+	struct err e;
+	bool is_there = !expects_prefetch;
+	unsigned count;
+
+	assert_int_equal(end(NULL), 0);
+	assert_int_equal(begin(NULL), 0);
+	fault_server_object(server, object->data, object->len, "\"learn\"");
+	fault_server_delay(server, 100);
+	p = open_with((struct stream_package_opt){ .cache = cache, .profile_dir = profile_dir });
+	for (unsigned tries = 0; !is_there && tries < 1000; tries++) {
+		is_there = true;
+		for (size_t i = 0; i < ARRAY_LEN(scattered); i++) {
+			struct pkg_inode inode;
+			struct pkg_extent x;
+			char name[16];
+			size_t n;
+
+			(void)snprintf(name, sizeof(name), "f%03u", scattered[i]);
+			assert_int_equal(pkg_index_resolve(stream_package_index(p), name, &inode, &e), 0);
+			assert_int_equal(
+				pkg_index_extents(stream_package_index(p), inode.ino, 0, 1, &x, 1, &n, &e),
+				0);
+			is_there &= stream_package_has(p, x.chunk_idx);
+		}
+		usleep(10000);
+	}
+	assert_true(is_there);
+	read_launch(p);
+	for (size_t i = 0; i < ARRAY_LEN(scattered); i++)
+		read_right(p, scattered[i]);
+	count = requests();
+	stream_package_close(p);
+	return count;
+}
+
+/* The profile as a version would leave it in which all content is elsewhere. */
+static void misplace(const char *dir)
+{
+	struct stream_profile profile;
+	struct pkg_header header;
+	struct pkg_digest key;
+	struct err e;
+
+	assert_int_equal(pkg_header_decode(package.data, &header, &e), 0);
+	stream_profile_key(&header, "sample", &key);
+	assert_int_equal(stream_profile_load(dir, &key, &profile, &e), 0);
+	assert_true(profile.count >= LAUNCH_FILES + ARRAY_LEN(scattered));
+	for (size_t i = 0; i < profile.count; i++)
+		profile.entries[i].chunk_idx = i % 2 ? 0 : UINT32_MAX;
+	assert_int_equal(stream_profile_save(dir, &key, &profile, &e), 0);
+	stream_profile_fini(&profile);
+}
+
+/* What a launch touched comes by itself at the next, merged into few requests; also in another version. */
+static void test_learning(void **state)
+{
+	unsigned first, second, third;
+	char dir[128];
+
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "%s/learnt", top);
+	first = launch_scattered(&package, dir, false);
+	second = launch_scattered(&package, dir, true);
+	misplace(dir);
+	third = launch_scattered(&package2, dir, true);
+	print_message("requests: %u, then %u, of another version %u\n", first, second, third);
+	assert_true(first >= 10);
+	assert_true(second <= 6);
+	assert_true(third <= 6);
+	assert_true(launch_scattered(&package, NULL, false) >= 10);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_one_request, begin, end),
+		cmocka_unit_test_setup_teardown(test_open_before_the_end, begin, end),
+		cmocka_unit_test_setup_teardown(test_broken_beginning, begin, end),
+		cmocka_unit_test_setup_teardown(test_learning, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
