@@ -53,6 +53,8 @@ static int subscribe(struct launch_subscription *s, const char *as, struct err *
 	if (launch_list_open(&bytes, NULL, &r, e) < 0)
 		return err_wrap(e, "%s", s->url);
 	rc = pkg_repository_may_follow(r, 0, 0, NULL, (int64_t)time(NULL), e);
+	if (rc < 0)
+		(void)err_wrap(e, "%s", s->url);
 	if (rc == 0) {
 		s->name = mem_strdup(as ? as : r->name, e);
 		rc = s->name && check_free(s->url, s->name, e) == 0 ? 0 : -1;

@@ -33,6 +33,9 @@ struct repo_dir {
 int cmd_repo_dir_open(const char *path, bool to_change, struct repo_dir *ret, struct err *e) FLOE_MUST_USE;
 void cmd_repo_dir_close(struct repo_dir *d);
 
+/* The time to write into lists; not later than SOURCE_DATE_EPOCH, when that is set. */
+int64_t cmd_repo_now(void);
+
 struct repo_terms {
 	const char *key_name; /* signs */
 	const char *name;     /* of the repository; NULL = as it was, at first the directory's */

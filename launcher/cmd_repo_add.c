@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/bytes.h"
 #include "base/fd.h"
@@ -151,7 +150,7 @@ static int describe(struct stream_package *package, struct pkg_repository_packag
 	ret->file_len = h->file_len;
 	ret->index_len = h->index_stored_len;
 	ret->feature_block_end = h->feature_block_end;
-	ret->added_s = (int64_t)time(NULL);
+	ret->added_s = cmd_repo_now();
 	ret->name = mem_strdup(m->name, e);
 	ret->version = mem_strdup(m->version, e);
 	if (!ret->name || !ret->version)

@@ -172,12 +172,20 @@ static int set_mirrors(struct pkg_repository *r, const struct repo_terms *t, str
 	return 0;
 }
 
+int64_t cmd_repo_now(void)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+	int64_t now = (int64_t)time(NULL), wanted = epoch && *epoch ? strtoll(epoch, NULL, 10) : now;
+
+	return wanted > 0 && wanted < now ? wanted : now;
+}
+
 int cmd_repo_dir_publish(struct repo_dir *d, const struct repo_terms *t, const struct pkg_secret_key *key,
 			 struct err *e)
 {
 	auto_buf struct buf bytes = BUF_INIT(PKG_REPOSITORY_MAX);
 	struct pkg_repository *r = d->list;
-	int64_t now = (int64_t)time(NULL), valid = r->expires_s - r->issued_s;
+	int64_t now = cmd_repo_now(), valid = r->expires_s - r->issued_s;
 
 	if ((t->name && set_name(r, t->name, e) < 0) || (t->set_mirrors && set_mirrors(r, t, e) < 0))
 		return -1;

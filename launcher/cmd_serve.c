@@ -22,11 +22,12 @@
 #include "launcher/cmd_serve_request.h"
 #include "launcher/verbs.h"
 
-enum { THREADS = 4, CONNECTIONS_MAX = 1000, IDLE_S = 60, PAGE_MAX = 16 * 1024 * 1024 };
+enum { THREADS = 4, CONNECTIONS_MAX = 1000, IDLE_S = 60, PAGE_MAX = 64 * 1024 * 1024 };
 
 static const char USAGE[] =
 	"Usage: floe serve DIR [--port N] [--bind ADDR] [-v]\n\n"
-	"Offers the packages of a directory over HTTP until Ctrl-C. A browser sees a list of them.\n"
+	"Offers the packages of a directory over HTTP until Ctrl-C. A browser sees a\n"
+	"catalogue of them.\n"
 	"Any web server that knows ranges does the same; this one needs no set-up.\n\n"
 	"  -p, --port N     default 8080; 0 takes a free one\n"
 	"  -b, --bind ADDR  default 127.0.0.1, this machine only; 0.0.0.0 or :: is for everyone\n"
@@ -115,6 +116,14 @@ static void add(struct MHD_Response *r, const char *name, const char *value)
 	(void)MHD_add_response_header(r, name, value);
 }
 
+/* Our own pages need no scripts, and pictures of packages get none. */
+static void add_policy(struct MHD_Response *r, const char *type)
+{
+	if (!strcmp(type, "page") || !strcmp(type, "image/svg+xml"))
+		add(r, "Content-Security-Policy",
+		    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'");
+}
+
 static enum MHD_Result send_response(const struct visit *v, unsigned status, struct MHD_Response *r,
 				     uint64_t off, uint64_t len)
 {
@@ -179,6 +188,7 @@ static enum MHD_Result send_file(const struct visit *v, int fd, const struct sta
 	if (validators.modified[0])
 		add(r, "Last-Modified", validators.modified);
 	add(r, "Content-Type", type_of(v->path));
+	add_policy(r, type_of(v->path));
 	if (verdict.status == 206)
 		(void)snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, verdict.off,
 			       verdict.off + verdict.len - 1, validators.len);
@@ -224,8 +234,10 @@ static enum MHD_Result send_directory(const struct visit *v, int fd)
 	if (rc < 0)
 		return send_text(v, MHD_HTTP_INTERNAL_SERVER_ERROR, "The directory cannot be read.\n");
 	r = MHD_create_response_from_buffer(page.len, page.data, MHD_RESPMEM_MUST_COPY);
-	if (r)
+	if (r) {
 		add(r, "Content-Type", "text/html; charset=utf-8");
+		add_policy(r, "page");
+	}
 	return send_response(v, MHD_HTTP_OK, r, 0, page.len);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The index page; see cmd_serve_index.h. Names are escaped twice: for the URL, then for HTML. */
+/* The page of a directory: a repository's catalogue, or a list of the packages there; see cmd_serve_index.h.
+ */
 #include "launcher/cmd_serve_index.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "launcher/cmd_serve_html.h"
 
 enum { ENTRIES_MAX = 10000 };
 
@@ -22,35 +23,6 @@ struct entry {
 	uint64_t size;
 	bool is_dir;
 };
-
-static int add_html(struct buf *b, const char *text, struct err *e)
-{
-	for (; *text; text++) {
-		const char *as = *text == '<'    ? "&lt;"
-				 : *text == '>'  ? "&gt;"
-				 : *text == '&'  ? "&amp;"
-				 : *text == '"'  ? "&quot;"
-				 : *text == '\'' ? "&#39;"
-						 : NULL;
-
-		if ((as ? buf_add_str(b, as, e) : buf_add(b, text, 1, e)) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* Percent-escapes all that has a meaning in a URL, in HTML or to a shell. */
-static int add_url(struct buf *b, const char *text, struct err *e)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if ((isalnum(c) && c < 128) || strchr("-._~/", c) ? buf_add(b, text, 1, e) < 0
-								  : buf_printf(b, e, "%%%02X", c) < 0)
-			return -1;
-	}
-	return 0;
-}
 
 static bool is_package(const char *name)
 {
@@ -115,39 +87,38 @@ static int add_entry(struct buf *b, const struct entry *entry, const char *path,
 {
 	char size[32];
 
-	bytes_human(entry->size, size);
-	if (buf_add_str(b, "<tr><td><a href=\"", e) < 0 || add_url(b, path, e) < 0 ||
-	    add_url(b, entry->name, e) < 0 || buf_add_str(b, entry->is_dir ? "/\">" : "\">", e) < 0 ||
-	    add_html(b, entry->name, e) < 0)
+	if (buf_add_str(b, "<article>", e) < 0 ||
+	    serve_html_letter(b, entry->is_dir ? "/" : entry->name, e) < 0 ||
+	    buf_add_str(b, "<div><h2><a href=\"", e) < 0 || serve_html_url(b, path, e) < 0 ||
+	    serve_html_url(b, entry->name, e) < 0 || buf_add_str(b, entry->is_dir ? "/\">" : "\">", e) < 0 ||
+	    serve_html_text(b, entry->name, e) < 0)
 		return -1;
 	if (entry->is_dir)
-		return buf_add_str(b, "/</a></td><td></td><td></td></tr>\n", e);
-	if (buf_printf(b, e, "</a></td><td>%s</td><td><code>floe run http://", size) < 0 ||
-	    add_html(b, host, e) < 0 || add_url(b, path, e) < 0 || add_url(b, entry->name, e) < 0)
+		return buf_add_str(b, "/</a></h2></div></article>\n", e);
+	bytes_human(entry->size, size);
+	if (buf_printf(b, e, "</a></h2><p class=\"facts\">%s</p><p><code>floe run http://", size) < 0 ||
+	    serve_html_text(b, host, e) < 0 || serve_html_url(b, path, e) < 0 ||
+	    serve_html_url(b, entry->name, e) < 0)
 		return -1;
-	return buf_add_str(b, "</code></td></tr>\n", e);
+	return buf_add_str(b, "</code></p></div></article>\n", e);
 }
 
 static int add_page(struct buf *b, const struct entry *entries, size_t count, const char *path,
 		    const char *host, struct err *e)
 {
-	if (buf_add_str(b,
-			"<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-			"<title>floe packages</title>\n<style>body{font-family:sans-serif;margin:2em}"
-			"td{padding:.3em 1em .3em 0}</style></head>\n<body><h1>Packages in ",
-			e) < 0 ||
-	    add_html(b, path, e) < 0 || buf_add_str(b, "</h1>\n<table>\n", e) < 0)
+	if (serve_html_begin(b, "floe packages", e) < 0 ||
+	    buf_add_str(b, "<header><h1>Packages in ", e) < 0 || serve_html_text(b, path, e) < 0 ||
+	    buf_add_str(b, "</h1></header>\n<main>\n", e) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
 		if (add_entry(b, &entries[i], path, host, e) < 0)
 			return -1;
-	if (buf_add_str(b, "</table>\n", e) < 0 ||
-	    (!count && buf_add_str(b, "<p>There are no packages here.</p>\n", e) < 0))
+	if (!count && buf_add_str(b, "<p>There are no packages here.</p>\n", e) < 0)
 		return -1;
-	return buf_add_str(b, "</body></html>\n", e);
+	return serve_html_end(b, e);
 }
 
-int serve_index_page(int dir_fd, const char *path, const char *host, struct buf *ret, struct err *e)
+static int list_page(int dir_fd, const char *path, const char *host, struct buf *ret, struct err *e)
 {
 	auto_buf struct buf list = BUF_INIT(sizeof(struct entry) * (ENTRIES_MAX + 1));
 	struct entry *entries;
@@ -163,5 +134,22 @@ int serve_index_page(int dir_fd, const char *path, const char *host, struct buf 
 		rc = add_page(ret, entries, count, path, host, e);
 	for (size_t i = 0; i < count; i++)
 		free(entries[i].name);
+	return rc;
+}
+
+int serve_index_page(int dir_fd, const char *path, const char *host, struct buf *ret, struct err *e)
+{
+	auto_buf struct buf bytes = BUF_INIT(PKG_REPOSITORY_MAX);
+	struct pkg_repository *r;
+	struct stat st;
+	struct err why;
+	int rc;
+
+	if (!look_at(dir_fd, PKG_REPOSITORY_FILE, &st) || !S_ISREG(st.st_mode) ||
+	    fd_read_file(dir_fd, PKG_REPOSITORY_FILE, &bytes, &why) < 0 ||
+	    pkg_repository_open(bytes.data, bytes.len, &r, &why) < 0)
+		return list_page(dir_fd, path, host, ret, e);
+	rc = serve_catalogue_page(r, path, host, ret, e);
+	pkg_repository_free(r);
 	return rc;
 }

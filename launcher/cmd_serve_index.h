@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The page that `floe serve` shows for a directory: its packages, each with the command that runs it. Blocks
+/* The page that `floe serve` shows for a directory: its packages, each with the command that runs it; the
+ * catalogue when it is a repository (whoever signed it). Blocks
  * on the local disk. */
 #ifndef FLOE_LAUNCH_CMD_SERVE_INDEX_H
 #define FLOE_LAUNCH_CMD_SERVE_INDEX_H

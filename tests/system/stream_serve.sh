@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=normal users=root,user timeout=60
+# floe-test: class=normal users=root,user timeout=120
 # floe serve: ranges and preconditions as RFC 9110 has them, nothing above the directory, nothing hidden, and an
 # end on Ctrl-C.
 . "$(dirname "$0")/setup.sh"
@@ -84,6 +84,28 @@ ask 200 sub/
 grep -q 'b&lt;c&gt;&amp;&#39;.floe' "$scratch/body" || fail "a name is not escaped"
 ask 200 "" -H 'Host: <script>'
 grep -q '<script>' "$scratch/body" && fail "the Host header reaches the page"
+
+note "the catalogue of a repository"
+make_box 1
+mkdir "$www/apps"
+for version in 1.0 "2.0;'x'"; do
+	"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box --version "$version" \
+		--summary '<script>alert("1 & 2")</script>' -o "$scratch/$version.floe" >/dev/null 2>&1 || fail "floe sequence"
+	"$floe" repo add "$www/apps" "$scratch/$version.floe" 2>"$err" || { cat "$err"; fail "floe repo add"; }
+done
+ask 200 apps/
+grep -qF "floe add ${url}apps/" "$scratch/body" || fail "no command to subscribe"
+grep -qF 'floe run box<' "$scratch/body" || fail "no command to run"
+grep -qF 'floe run box@1.0<' "$scratch/body" || fail "no command to run the older version"
+grep -qF '&lt;script&gt;alert(&quot;1 &amp; 2&quot;)' "$scratch/body" || fail "the summary is not shown as it is"
+grep -qi '<script' "$scratch/body" && fail "the summary reaches the page as HTML"
+curl -sI "${url}apps/" | grep -qi "^Content-Security-Policy: default-src 'none'" || fail "no policy for the page"
+address=$(grep -o 'href="[^"]*packages/box-1.0-[^"]*"' "$scratch/body" | head -n 1 | cut -d'"' -f2)
+ask 200 "${address#/}"
+cmp -s "$scratch/body" "$scratch/1.0.floe" || fail "the link does not lead to the package"
+sed -i 's/"box"/"bax"/' "$www/apps/repository.json"
+ask 200 apps/
+grep -q 'Packages in /apps/' "$scratch/body" || fail "a list with a wrong signature is shown"
 
 note "the end"
 grep -q 'GET /a.floe 206, 10 bytes from 10' "$scratch/serve.err" || fail "no access log"
