@@ -109,6 +109,11 @@ static uint64_t ask_locked(struct cow_notices *n, uint64_t id)
 	return ++n->asked;
 }
 
+void cow_notice_attributes(struct cow_notices *n, uint64_t id)
+{
+	cow_notice_node(n->fuse_fd, id, false);
+}
+
 void cow_notice_changed(struct cow_notices *n, uint64_t id, unsigned wait_ms)
 {
 	uint64_t now = sync_now_ms(), end = now + wait_ms, number = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernel must forget because the host changed it: a thread that sends FUSE_NOTIFY_INVAL_INODE, which
- * a request's handler may not. Any thread. */
+/* What the kernel must forget because the host changed it, or because a change was done in part: a thread
+ * that sends FUSE_NOTIFY_INVAL_INODE, which a request's handler may not where pages are concerned. Any
+ * thread. */
 #ifndef FLOE_VFS_COW_NOTICE_H
 #define FLOE_VFS_COW_NOTICE_H
 
@@ -24,6 +25,8 @@ bool cow_notice_thread_ends(pthread_t thread);
 /* fuse_fd is borrowed. Starts the thread. */
 int cow_notices_open(int fuse_fd, struct cow_notices **ret, struct err *e) FLOE_MUST_USE;
 void cow_notices_close(struct cow_notices *n); /* NULL ok */
+/* The node's attributes are asked for again. At once, and also from a handler: it waits for nothing. */
+void cow_notice_attributes(struct cow_notices *n, uint64_t id);
 /* Drops the node's pages (or, a directory's, its listing) and waits until that is done, at most `wait_ms`. */
 void cow_notice_changed(struct cow_notices *n, uint64_t id, unsigned wait_ms);
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "vfs/cow_notice.h"
 #include "vfs/cow_told.h"
 #include "vfs/cow_watch.h"
 #include "vfs/fuse_refuse.h"
@@ -25,6 +26,44 @@ static const double forever_s = 1e9;
 void cow_ops_reply_err(fuse_req_t req, int sys)
 {
 	(void)fuse_reply_err(req, sys == ENOSYS ? EOPNOTSUPP : sys);
+}
+
+/* What a file system did not manage, unlike what it refuses before it begins. */
+static bool is_half_done(int sys)
+{
+	switch (sys) {
+	case 0:
+	case EACCES:
+	case EBUSY:
+	case EEXIST:
+	case EINVAL:
+	case EISDIR:
+	case ELOOP:
+	case EMLINK:
+	case ENAMETOOLONG:
+	case ENODATA:
+	case ENOENT:
+	case ENOSYS:
+	case ENOTDIR:
+	case ENOTEMPTY:
+	case EOPNOTSUPP:
+	case EPERM:
+	case EXDEV:
+		return false;
+	default:
+		return true;
+	}
+}
+
+void cow_ops_reply_change(fuse_req_t req, fuse_ino_t ino, int sys)
+{
+	struct cow_union *u = cow_ops_union(req);
+
+	if (is_half_done(sys)) {
+		cow_notice_attributes(u->notices, ino);
+		cow_told_clear(u->told);
+	}
+	cow_ops_reply_err(req, sys);
 }
 
 double cow_ops_timeout_s(const struct cow_union *u, bool is_volatile, bool is_watched)
@@ -234,11 +273,14 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set,
 		.mtime = set & FUSE_SET_ATTR_MTIME_NOW ? now : st->st_mtim,
 	};
 	struct cow_entry entry;
+	int sys;
 
 	(void)fi;
-	reply_attr(req,
-		   a.has_size && st->st_size < 0 ? EINVAL : cow_setattr(cow_ops_union(req), ino, &a, &entry),
-		   &entry);
+	sys = a.has_size && st->st_size < 0 ? EINVAL : cow_setattr(cow_ops_union(req), ino, &a, &entry);
+	if (sys)
+		cow_ops_reply_change(req, ino, sys);
+	else
+		reply_attr(req, 0, &entry);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)

@@ -34,6 +34,9 @@ static inline struct cow_union *cow_ops_union(struct fuse_req *req)
 
 /* ENOSYS for one file would be an answer for the whole connection. */
 void cow_ops_reply_err(struct fuse_req *req, int sys);
+/* The same of what changes `ino`: when it may have been done in part, the kernel asks again how the object
+ * is. */
+void cow_ops_reply_change(struct fuse_req *req, uint64_t ino, int sys);
 void cow_ops_fill(const struct cow_union *u, const struct cow_entry *from, struct fuse_entry_param *ret);
 /* The kernel is about to be told of it: when it believes that for long, listings leave it out (cow_told.h).
  */

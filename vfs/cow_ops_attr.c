@@ -39,8 +39,9 @@ void cow_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 void cow_op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
 		     int flags)
 {
-	cow_ops_reply_err(req, cow_setxattr(cow_ops_union(req), ino, name, value, size, flags,
-					    vfs_fuse_is_resent(req)));
+	cow_ops_reply_change(
+		req, ino,
+		cow_setxattr(cow_ops_union(req), ino, name, value, size, flags, vfs_fuse_is_resent(req)));
 }
 
 void cow_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
@@ -57,5 +58,5 @@ void cow_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		if (!sys)
 			cow_nodes_note(u->nodes, unique, 1);
 	}
-	cow_ops_reply_err(req, sys ? sys : cow_removexattr(u, ino, name, vfs_fuse_is_resent(req)));
+	cow_ops_reply_change(req, ino, sys ? sys : cow_removexattr(u, ino, name, vfs_fuse_is_resent(req)));
 }

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "vfs/cow_make.h"
+#include "vfs/cow_notice.h"
 #include "vfs/cow_ops.h"
 
 enum { OPCODE_TMPFILE = 51 /* newer than some kernel headers */ };
@@ -34,6 +35,14 @@ static bool is_too_long(fuse_req_t req, const char *name)
 	return true;
 }
 
+static void reply_made(fuse_req_t req, fuse_ino_t parent, int sys, const struct cow_entry *entry)
+{
+	if (sys)
+		cow_ops_reply_change(req, parent, sys);
+	else
+		cow_ops_reply_entry(req, 0, entry);
+}
+
 void cow_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
 	struct cow_union *u = cow_ops_union(req);
@@ -43,9 +52,9 @@ void cow_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 	if (is_too_long(req, name))
 		return;
 	if (S_ISREG(mode))
-		cow_ops_reply_entry(req, cow_make_file(u, &m, parent, name, mode & 07777, &entry), &entry);
+		reply_made(req, parent, cow_make_file(u, &m, parent, name, mode & 07777, &entry), &entry);
 	else
-		cow_ops_reply_entry(req, cow_make_node(u, &m, parent, name, mode, rdev, &entry), &entry);
+		reply_made(req, parent, cow_make_node(u, &m, parent, name, mode, rdev, &entry), &entry);
 }
 
 void cow_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -54,9 +63,8 @@ void cow_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 	struct cow_entry entry;
 
 	if (!is_too_long(req, name))
-		cow_ops_reply_entry(req,
-				    cow_make_dir(cow_ops_union(req), &m, parent, name, mode & 07777, &entry),
-				    &entry);
+		reply_made(req, parent,
+			   cow_make_dir(cow_ops_union(req), &m, parent, name, mode & 07777, &entry), &entry);
 }
 
 void cow_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -65,8 +73,8 @@ void cow_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const
 	struct cow_entry entry;
 
 	if (!is_too_long(req, name))
-		cow_ops_reply_entry(
-			req, cow_make_symlink(cow_ops_union(req), &m, parent, name, target, &entry), &entry);
+		reply_made(req, parent,
+			   cow_make_symlink(cow_ops_union(req), &m, parent, name, target, &entry), &entry);
 }
 
 /* No handle, so that the file is like any other. */
@@ -86,7 +94,7 @@ void cow_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t m
 	if (sys == EEXIST && !(fi->flags & O_EXCL))
 		sys = cow_tree_lookup(u, parent, name, &entry);
 	if (sys) {
-		cow_ops_reply_err(req, sys);
+		cow_ops_reply_change(req, parent, sys);
 		return;
 	}
 	fi->fh = 0;
@@ -108,8 +116,8 @@ void cow_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *
 	struct cow_entry entry;
 
 	if (!is_too_long(req, name))
-		cow_ops_reply_entry(req, cow_link(cow_ops_union(req), ino, parent, name, &attempt, &entry),
-				    &entry);
+		reply_made(req, parent, cow_link(cow_ops_union(req), ino, parent, name, &attempt, &entry),
+			   &entry);
 }
 
 void cow_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -117,7 +125,7 @@ void cow_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	const struct cow_attempt attempt = attempt_of(req);
 
 	if (!is_too_long(req, name))
-		cow_ops_reply_err(req, cow_unlink(cow_ops_union(req), parent, name, &attempt));
+		cow_ops_reply_change(req, parent, cow_unlink(cow_ops_union(req), parent, name, &attempt));
 }
 
 void cow_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -125,7 +133,7 @@ void cow_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	const struct cow_attempt attempt = attempt_of(req);
 
 	if (!is_too_long(req, name))
-		cow_ops_reply_err(req, cow_rmdir(cow_ops_union(req), parent, name, &attempt));
+		cow_ops_reply_change(req, parent, cow_rmdir(cow_ops_union(req), parent, name, &attempt));
 }
 
 static bool is_exchanged(struct cow_union *u, uint64_t unique)
@@ -151,7 +159,9 @@ void cow_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino
 		return;
 	}
 	sys = cow_rename(u, parent, name, new_parent, new_name, flags, &attempt);
-	cow_ops_reply_err(req, sys);
+	if (sys && new_parent != parent)
+		cow_notice_attributes(u->notices, new_parent);
+	cow_ops_reply_change(req, parent, sys);
 }
 
 /* ---- what libfuse 3.14 does not know --------------------------------------------------------- */

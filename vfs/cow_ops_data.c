@@ -39,7 +39,7 @@ void cow_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
 
 	(void)fi;
 	if (sys)
-		cow_ops_reply_err(req, sys);
+		cow_ops_reply_change(req, ino, sys);
 	else
 		(void)fuse_reply_write(req, put);
 }
@@ -66,7 +66,7 @@ void cow_op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t
 		sys = cow_allocate(cow_ops_union(req), ino, mode, (uint64_t)off, (uint64_t)len);
 	if (!sys)
 		sys = kill_suid(req, ino);
-	cow_ops_reply_err(req, sys);
+	cow_ops_reply_change(req, ino, sys);
 }
 
 void cow_op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
@@ -99,7 +99,7 @@ void cow_op_copy_file_range(fuse_req_t req, fuse_ino_t in, off_t off_in, struct 
 	if (!sys && copied)
 		sys = kill_suid(req, out);
 	if (sys)
-		cow_ops_reply_err(req, sys);
+		cow_ops_reply_change(req, out, sys);
 	else
 		(void)fuse_reply_write(req, copied);
 }

@@ -23,6 +23,12 @@ void cow_told_note(struct cow_told *t, uint64_t parent, const char *name)
 			      memory_order_relaxed);
 }
 
+void cow_told_clear(struct cow_told *t)
+{
+	for (size_t i = 0; i < COW_TOLD_COUNT; i++)
+		atomic_store_explicit(&t->at[i], 0, memory_order_relaxed);
+}
+
 bool cow_told_lately(struct cow_told *t, uint64_t parent, const char *name)
 {
 	uint64_t h = hash_of(parent, name);

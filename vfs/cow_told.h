@@ -19,6 +19,7 @@ struct cow_told { /* all zeros: nothing */
 };
 
 void cow_told_note(struct cow_told *t, uint64_t parent, const char *name);
+void cow_told_clear(struct cow_told *t);
 /* In the last ten seconds. */
 bool cow_told_lately(struct cow_told *t, uint64_t parent, const char *name);
 

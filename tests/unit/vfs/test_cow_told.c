@@ -18,6 +18,8 @@ static void names_are_told_apart(void **state)
 	assert_false(cow_told_lately(t, 1, "b"));
 	assert_false(cow_told_lately(t, 2, "a"));
 	assert_false(cow_told_lately(t, 1, ""));
+	cow_told_clear(t);
+	assert_false(cow_told_lately(t, 1, "a"));
 	free(t);
 }
 
