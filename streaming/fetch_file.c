@@ -109,9 +109,10 @@ static void file_retune(struct stream_fetcher *seam, const struct stream_fetch_o
 	(void)opt;
 }
 
-static void file_distrust(struct stream_fetcher *seam)
+static bool file_distrust(struct stream_fetcher *seam)
 {
 	(void)seam;
+	return false;
 }
 
 static void file_unpin(struct stream_fetcher *seam, bool length_only)

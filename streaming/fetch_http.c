@@ -292,11 +292,12 @@ static void http_retune(struct stream_fetcher *seam, const struct stream_fetch_o
 	sync_unlock(&of(seam)->lock);
 }
 
-static void http_distrust(struct stream_fetcher *seam)
+static bool http_distrust(struct stream_fetcher *seam)
 {
 	sync_lock(&of(seam)->lock);
 	of(seam)->is_distrustful = true;
 	sync_unlock(&of(seam)->lock);
+	return false;
 }
 
 static void http_unpin(struct stream_fetcher *seam, bool length_only)

@@ -50,8 +50,9 @@ struct stream_fetcher_ops {
 	void (*identity)(struct stream_fetcher *f, char ret[STREAM_IDENTITY_MAX]);
 	/* Other time limits for the reads that start from now on; zeros mean the defaults. */
 	void (*retune)(struct stream_fetcher *f, const struct stream_fetch_opt *opt);
-	/* From now on caches on the way are told to ask the origin: one of them gave wrong bytes. */
-	void (*distrust)(struct stream_fetcher *f);
+	/* What the calling thread read last was wrong: from now on caches on the way are told to ask the
+	 * origin, and another origin is asked. True when there is one that has not been wrong yet. */
+	bool (*distrust)(struct stream_fetcher *f);
 	/* Forgets which object the answers came from; the next answer decides. The caller then compares the
 	 * header. With `length_only`, later answers are held to the length alone: for origins whose servers
 	 * disagree about the ETag of one file. */

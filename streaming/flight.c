@@ -186,6 +186,8 @@ static int chunk_is_whole(struct flight_intake *c, const uint8_t *stored, struct
 	} else if (e->code == ERR_INTEGRITY || e->code == ERR_FORMAT) {
 		c->f->mine[c->at] = FLIGHT_WRONG;
 		c->wrong++;
+		/* At once, so that what still comes of this transfer comes from elsewhere. */
+		c->has_others = c->p->fetcher->ops->distrust(c->p->fetcher);
 	} else {
 		package_settle(c->p, idx, NULL, e);
 		c->f->mine[c->at] = FLIGHT_NOT_MINE;
@@ -279,20 +281,32 @@ static int gather(void *arg, const uint8_t *data, size_t len, struct err *e)
 	return buf_add(arg, data, len, e);
 }
 
-/* Reads a chunk once more, past any cache on the way that may have spoiled it. */
-static int fetch_again(struct stream_package *p, uint32_t idx, struct err *e)
+static bool is_damage(const struct err *e)
+{
+	return e->code == ERR_INTEGRITY || e->code == ERR_FORMAT;
+}
+
+/* Reads a chunk once more, past any cache on the way that may have spoiled it, and from every other origin
+ * when `has_others`. */
+static int fetch_again(struct stream_package *p, uint32_t idx, bool has_others, struct err *e)
 {
 	auto_buf struct buf stored = BUF_INIT(PKG_CHUNK_STORED_MAX);
 	struct pkg_chunk_info info;
 
-	p->fetcher->ops->distrust(p->fetcher);
-	if (flight_chunk_info(p, idx, &info, e) < 0 ||
-	    flight_fetch(p, info.off, info.stored_len, gather, &stored, e) < 0)
+	if (flight_chunk_info(p, idx, &info, e) < 0)
 		return -1;
-	if (stored.len == info.stored_len && deliver(p, idx, &info, stored.data, false, e) == 0)
-		return 0;
-	if (stored.len == info.stored_len && e->code != ERR_INTEGRITY && e->code != ERR_FORMAT)
-		return -1;
+	for (;;) {
+		buf_reset(&stored);
+		if (flight_fetch(p, info.off, info.stored_len, gather, &stored, e) < 0)
+			return -1;
+		if (stored.len == info.stored_len && deliver(p, idx, &info, stored.data, false, e) == 0)
+			return 0;
+		if (stored.len == info.stored_len && !is_damage(e))
+			return -1;
+		if (!has_others)
+			break;
+		has_others = p->fetcher->ops->distrust(p->fetcher);
+	}
 	return err_set(e, ERR_INTEGRITY, "%s: chunk %u arrives damaged, also when asked for again", p->shown,
 		       idx);
 }
@@ -332,7 +346,7 @@ int flight_intake_fini(struct flight_intake *c, struct err *e)
 		if (f->mine[i] != FLIGHT_WRONG)
 			continue;
 		f->mine[i] = FLIGHT_NOT_MINE;
-		if (fetch_again(p, f->first + i, &why) < 0) {
+		if (fetch_again(p, f->first + i, c->has_others, &why) < 0) {
 			package_settle(p, f->first + i, NULL, &why);
 			if (rc == 0)
 				*e = why;

@@ -40,6 +40,7 @@ struct flight_intake {
 	struct pkg_chunk_info info;
 	struct buf partial;
 	uint32_t wrong;
+	bool has_others; /* origins to ask for what was wrong */
 };
 void flight_intake_init(struct flight_intake *c, struct stream_package *p, struct flight *f, uint64_t pos,
 			bool is_prefetch);

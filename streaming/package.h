@@ -40,6 +40,12 @@ struct stream_package_opt {
 	 * is asked before the first fetch. Another one may open all the same. NULL = what the origin has now.
 	 */
 	const struct pkg_digest *root;
+	/* More origins of the same package, asked when `source`, which stays its name in the cache, does not
+	 * serve well (fetch_mirrors.h). With them, an origin that has another version than `root` is left
+	 * out.
+	 */
+	const char *const *mirrors;
+	size_t mirror_count;
 	bool no_prefetch; /* do not read the primary feature block ahead (info, ls) */
 	/* Length of header, index and primary feature block when the caller knows it, so that one request
 	 * brings just that; 0 = unknown. */

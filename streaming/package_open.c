@@ -310,6 +310,7 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 	p->opt.config_dir = NULL; /* not ours to keep */
 	p->opt.root = NULL;
 	p->opt.profile_dir = NULL;
+	p->opt.mirrors = NULL;
 	p->memory.max = opt->memory_max ? opt->memory_max : MEMORY_DEFAULT;
 	if (p->memory.max < MEMORY_MIN)
 		p->memory.max = MEMORY_MIN;
@@ -320,13 +321,14 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 		return -1;
 	if (opt->offline && !p->is_file)
 		return 0;
-	return stream_fetcher_open(source, &opt->fetch, &p->fetcher, e);
+	return package_open_origins(p, source, opt, e);
 }
 
 static int finish(struct stream_package *p, const struct stream_package_opt *opt, struct err *e)
 {
 	struct pkg_index_counts counts;
 
+	package_want_root(p, &p->header.root);
 	pkg_index_counts(p->index, &counts);
 	p->chunk_count = counts.chunks;
 	p->is_busy = mem_alloc(counts.chunks, 1, e);

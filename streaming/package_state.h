@@ -46,6 +46,9 @@ struct stream_package {
 	struct pkg_index *index;
 	uint32_t chunk_count, feature_chunks; /* feature_chunks: the first so many are in the feature block */
 
+	struct pkg_digest wanted; /* what every one of several origins must have, */
+	bool has_wanted;          /* once it is known; both guarded by lock */
+
 	struct beginning *beginning; /* the first transfer of a cold start; NULL = none */
 
 	struct sync_mutex lock;
@@ -73,6 +76,11 @@ struct stream_package {
 void package_settle(struct stream_package *p, uint32_t idx, struct memory_chunk *m, const struct err *why);
 /* The network worked, or did not. Calls back outside the lock. */
 void package_note_network(struct stream_package *p, bool works, const char *why);
+/* Opens p->fetcher: of `source`, and of the mirrors in opt. */
+int package_open_origins(struct stream_package *p, const char *source, const struct stream_package_opt *opt,
+			 struct err *e) FLOE_MUST_USE;
+/* From now on only origins with this root digest are used, where there are several. */
+void package_want_root(struct stream_package *p, const struct pkg_digest *root);
 /* Reads the header from the origin and compares root digests. Blocks on the network. */
 int package_confirm_origin(struct stream_package *p, struct err *e) FLOE_MUST_USE;
 /* After ERR_CHANGED: 0 when the origin still serves our package under another identity. */

@@ -20,7 +20,7 @@ enum { CONNECTIONS = 64, HEAD_MAX = 8192 };
 
 struct fault_server {
 	char url[64];
-	int port;
+	int port, reserved;
 	pthread_t acceptor;
 
 	pthread_mutex_t lock; /* guards the rest */
@@ -69,7 +69,8 @@ static void must(bool ok, const char *what)
 	}
 }
 
-static int open_listener(int port)
+/* Port 0: a free one. Bound but not listening it stays ours while connections are refused. */
+static int open_port(int port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET,
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
@@ -78,7 +79,15 @@ static int open_listener(int port)
 
 	must(fd >= 0, "socket");
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	must(bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0, "bind");
+	return fd;
+}
+
+static int open_listener(int port)
+{
+	int fd = open_port(port);
+
 	must(listen(fd, 64) == 0, "listen");
 	return fd;
 }
@@ -400,9 +409,10 @@ struct fault_server *fault_server_start(void)
 	pthread_cond_init(&s->idle, NULL);
 	for (int i = 0; i < CONNECTIONS; i++)
 		s->fds[i] = -1;
-	s->listener = open_listener(0);
-	must(getsockname(s->listener, (struct sockaddr *)&a, &len) == 0, "getsockname");
+	s->reserved = open_port(0);
+	must(getsockname(s->reserved, (struct sockaddr *)&a, &len) == 0, "getsockname");
 	s->port = ntohs(a.sin_port);
+	s->listener = open_listener(s->port);
 	(void)snprintf(s->url, sizeof(s->url), "http://127.0.0.1:%d/x.floe", s->port);
 	must(pthread_create(&s->acceptor, NULL, acceptor_main, s) == 0, "pthread_create");
 	return s;
@@ -422,6 +432,7 @@ void fault_server_stop(struct fault_server *s)
 		pthread_cond_wait(&s->idle, &s->lock);
 	if (s->listener >= 0)
 		close(s->listener);
+	close(s->reserved);
 	pthread_mutex_unlock(&s->lock);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->idle);
