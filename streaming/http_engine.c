@@ -17,6 +17,8 @@ enum {
 	REDIRECTS_MAX = 5,
 	DISCARD_MAX = 64 * 1024, /* of an error page, to keep the connection */
 	WAIT_MS = 1000,
+	CONNECTIONS_MAX = 20, /* to one host: more than the scheduler asks at once, so that none waits behind
+				 one that hangs */
 };
 
 struct transfer {
@@ -442,7 +444,7 @@ int http_engine_open(struct http_engine **ret, struct err *e)
 		free(g);
 		return err_set(e, ERR_NOMEM, "out of memory");
 	}
-	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 8L);
+	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNECTIONS_MAX);
 	sync_mutex_init(&g->lock);
 	if (pthread_create(&g->thread, NULL, engine_main, g) != 0) {
 		(void)curl_multi_cleanup(g->multi);

@@ -197,8 +197,8 @@ static int await(struct stream_package *p, struct waiter *w, struct patience *pa
 		gives_up = is_lost || (patience->is_cancelled && patience->is_cancelled(patience->arg));
 		sync_lock(&p->lock);
 		gives_up |= p->is_closing;
-		if (!w->is_done && !gives_up)
-			(void)sync_wait_ms(&p->changed, &p->lock, POLL_MS);
+		if (!w->is_done && !gives_up && !sync_wait_ms(&p->changed, &p->lock, POLL_MS))
+			schedule_nudge_locked(p);
 		is_done = w->is_done;
 		if (!is_done && gives_up)
 			leave_waiters_locked(p, w);

@@ -12,6 +12,8 @@ enum {
 	SPAN_CHUNKS_MAX = 1024, /* of a request for one chunk and its neighbours */
 	HINTING_MAX = 2,        /* workers that may be busy with hints */
 	NEAR = 4,               /* a miss so close behind the last request continues it */
+	LATE_MS = 2000,         /* and LATE_FACTOR times what its bytes should take */
+	LATE_FACTOR = 4,
 	RETRY_MIN_MS = 1000,
 	RETRY_MAX_MS = 10000,
 };
@@ -67,9 +69,17 @@ static struct flight *take_wanted_locked(struct schedule *s)
 	return f;
 }
 
+static uint64_t late_after_locked(struct stream_package *p, const struct flight *f) SYNC_REQUIRES(p->lock)
+{
+	uint64_t rate = p->pace.bytes_per_s;
+
+	return sync_now_ms() + LATE_MS + (rate ? LATE_FACTOR * (f->end - f->off) * 1000 / rate : 0);
+}
+
 static void *worker_main(void *arg)
 {
-	struct stream_package *p = arg;
+	struct schedule_worker *w = arg;
+	struct stream_package *p = w->p;
 	struct schedule *s = &p->schedule;
 	struct err e;
 
@@ -78,9 +88,11 @@ static void *worker_main(void *arg)
 		if (s->wanted) {
 			struct flight *f = take_wanted_locked(s);
 
+			w->late_ms = late_after_locked(p, f);
 			sync_unlock(&p->lock);
 			(void)flight_run(p, f, false, &e); /* the waiters know */
 			sync_lock(&p->lock);
+			w->late_ms = 0;
 		} else if (s->hint_count && s->hinting_count < HINTING_MAX) {
 			struct schedule_hint hint = s->hints[0];
 
@@ -101,16 +113,42 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+unsigned schedule_parallel(const struct pace *pace)
+{
+	uint64_t count = SCHEDULE_PARALLEL_MIN + pace_pipe(pace) / SCHEDULE_WINDOW_MIN;
+
+	return count < SCHEDULE_PARALLEL_MAX ? (unsigned)count : SCHEDULE_PARALLEL_MAX;
+}
+
+/* Starts a worker when none is idle and another one is of use. */
+static void add_worker_locked(struct stream_package *p) SYNC_REQUIRES(p->lock)
+{
+	struct schedule *s = &p->schedule;
+	struct schedule_worker *w = &s->workers[s->worker_count];
+	unsigned allowed = schedule_parallel(&p->pace);
+	uint64_t now = sync_now_ms();
+
+	for (unsigned i = 0; i < s->worker_count; i++)
+		allowed += s->workers[i].late_ms && s->workers[i].late_ms < now;
+	if (s->idle_count || s->worker_count == SCHEDULE_WORKERS || s->worker_count >= allowed)
+		return;
+	*w = (struct schedule_worker){ .p = p };
+	if (pthread_create(&w->thread, NULL, worker_main, w) == 0)
+		s->worker_count++;
+}
+
+void schedule_nudge_locked(struct stream_package *p)
+{
+	if (p->schedule.wanted && !p->is_closing)
+		add_worker_locked(p);
+}
+
 /* Wakes an idle worker or starts one. False when there is nobody to do the work. */
 static bool call_worker_locked(struct stream_package *p) SYNC_REQUIRES(p->lock)
 {
-	struct schedule *s = &p->schedule;
-
-	if (!s->idle_count && s->worker_count < SCHEDULE_WORKERS &&
-	    pthread_create(&s->workers[s->worker_count], NULL, worker_main, p) == 0)
-		s->worker_count++;
+	add_worker_locked(p);
 	sync_wake_all(&p->changed);
-	return s->worker_count > 0;
+	return p->schedule.worker_count > 0;
 }
 
 /* ---- wants and hints -------------------------------------------------------------------- */
@@ -402,7 +440,7 @@ void schedule_stop(struct stream_package *p)
 	if (s->has_streamer)
 		(void)pthread_join(s->streamer, NULL);
 	for (unsigned i = 0; i < s->worker_count; i++)
-		(void)pthread_join(s->workers[i], NULL);
+		(void)pthread_join(s->workers[i].thread, NULL);
 	(void)err_set(&why, ERR_INTERRUPTED, "closing");
 	while (s->wanted)
 		flight_abandon(p, take_wanted_locked(s), &why);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests for chunks: what goes together into one, who carries it out, and in which order.
  *
- * One thread streams the primary feature block; up to SCHEDULE_WORKERS others, started when first needed,
- * take wanted chunks first and hints after them. A request takes along what lies beside the wanted
- * chunk and is neither cached nor on its way: few requests instead of many. */
+ * One thread streams the primary feature block, and then what earlier launches touched. Others, started when
+ * needed, take wanted chunks first and hints after them: as many as it takes to fill the way to the origin
+ * (schedule_parallel), and one more for each that is late, so that a request that hangs holds up no other. A
+ * request takes along what lies beside the wanted chunk and is neither cached nor on its way: few requests
+ * instead of many. */
 #ifndef FLOE_STREAM_SCHEDULE_H
 #define FLOE_STREAM_SCHEDULE_H
 
@@ -12,9 +14,12 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "streaming/pace.h"
 
 enum {
-	SCHEDULE_WORKERS = 4,
+	SCHEDULE_WORKERS = 16,
+	SCHEDULE_PARALLEL_MIN = 4,
+	SCHEDULE_PARALLEL_MAX = 8,
 	SCHEDULE_HINTS = 64,
 	SCHEDULE_GAP_MAX = 128 * 1024,
 	SCHEDULE_REQUEST_MAX = 4 * 1024 * 1024,
@@ -28,16 +33,24 @@ struct schedule_hint {
 	uint32_t first, count;
 };
 
+struct schedule_worker {
+	struct stream_package *p;
+	pthread_t thread;
+	uint64_t late_ms; /* when the request it carries out should have ended long ago; 0 = none */
+};
+
 struct schedule { /* guarded by the package's lock */
 	struct flight *wanted, **wanted_last;
 	struct schedule_hint hints[SCHEDULE_HINTS];
 	unsigned hint_count;
-	pthread_t workers[SCHEDULE_WORKERS];
+	struct schedule_worker workers[SCHEDULE_WORKERS];
 	unsigned worker_count, idle_count, hinting_count;
 	pthread_t streamer;
 	bool has_streamer;
 };
 
+/* How many requests at once such a way can use. */
+unsigned schedule_parallel(const struct pace *pace);
 void schedule_init(struct stream_package *p);
 /* Starts streaming the primary feature block, or goes on with it when p->beginning has begun. Failure to
  * start a thread is not an error: chunks then come on demand. */
@@ -50,6 +63,8 @@ void schedule_stop(struct stream_package *p);
 /* Puts a request for a chunk, which the caller has made busy, into the queue. On -1 it is still the
  * caller's to settle. */
 int schedule_want(struct stream_package *p, uint32_t idx, struct err *e) FLOE_MUST_USE;
+/* Starts another worker when wanted chunks wait and those at work are late. Under the package's lock. */
+void schedule_nudge_locked(struct stream_package *p);
 void schedule_hint(struct stream_package *p, uint32_t first, uint32_t count);
 /* The same, but waits until the queue is short. False when the package closes. */
 bool schedule_prefetch(struct stream_package *p, uint32_t first, uint32_t count);
