@@ -86,7 +86,7 @@ static int verify(struct stream_cache *c, struct err *e)
 {
 	uint64_t checked, wrong;
 
-	if (stream_cache_verify(c, &checked, &wrong, e) < 0)
+	if (stream_cache_verify(c, NULL, &checked, &wrong, e) < 0)
 		return -1;
 	(void)printf("%" PRIu64 " chunks checked, %" PRIu64 " damaged and dropped\n", checked, wrong);
 	return 0;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The chunk cache: reading, and what is remembered of packages; see cache.h. */
+/* The chunk cache: opening, reading and putting; see cache.h. */
 #include "streaming/cache.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -29,6 +28,8 @@ static int open_files(struct stream_cache *c, struct err *e)
 		return err_sys(e, errno, "%s", c->dir);
 	if (mkdirat(c->dir_fd, "index", 0700) < 0 && errno != EEXIST)
 		return err_sys(e, errno, "%s/index", c->dir);
+	if (mkdirat(c->dir_fd, "use", 0700) < 0 && errno != EEXIST)
+		return err_sys(e, errno, "%s/use", c->dir);
 	if (cache_db_open(c->dir, &c->change_db, e) < 0 || cache_db_open(c->dir, &c->find_db, e) < 0)
 		return -1;
 	c->data_fd = openat(c->dir_fd, "chunks.dat", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -36,6 +37,9 @@ static int open_files(struct stream_cache *c, struct err *e)
 		return err_sys(e, errno, "%s/chunks.dat", c->dir);
 	if (fstat(c->data_fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_IO, "%s/chunks.dat: not a file", c->dir);
+	/* Rows are worth nothing when a crash takes the file's name. */
+	if (!st.st_size && fsync(c->dir_fd) < 0)
+		return err_sys(e, errno, "%s", c->dir);
 	return 0;
 }
 
@@ -43,6 +47,10 @@ static void cache_free(struct stream_cache *c)
 {
 	cache_db_close(c->find_db);
 	cache_db_close(c->change_db);
+	cache_shared_close(c->shared);
+	for (size_t i = 0; i < c->lease_count; i++)
+		fd_close(c->leases[i]);
+	free(c->leases);
 	fd_close(c->data_fd);
 	fd_close(c->dir_fd);
 	sync_cond_fini(&c->changed);
@@ -88,6 +96,16 @@ void stream_cache_close(struct stream_cache *c)
 	sync_unlock(&c->lock);
 	(void)pthread_join(c->writer, NULL);
 	cache_free(c);
+}
+
+void stream_cache_limit(struct stream_cache *c, uint64_t quota_bytes)
+{
+	atomic_store(&c->quota, quota_bytes);
+}
+
+int stream_cache_share(struct stream_cache *c, const char *dir, struct err *e)
+{
+	return cache_shared_open(dir, &c->shared, e);
 }
 
 /* ---- chunks ----------------------------------------------------------------------------- */
@@ -139,14 +157,13 @@ static void note_use(struct stream_cache *c, const struct cache_row *row)
 	sync_unlock(&c->lock);
 }
 
-int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
-		     struct err *e)
+/* ERR_NOTFOUND with sys = EBADMSG when what was there was wrong; it is gone then. */
+static int get_own(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
+		   struct err *e)
 {
 	struct cache_row row, again;
 	struct err ignored;
 
-	if (get_pending(c, digest, ret, len))
-		return 0;
 	/* A damaged database is a cache without content; the next process makes a new one. */
 	if (find_row(c, digest, &row, e) < 0 || row.len != len)
 		return err_set(e, ERR_NOTFOUND, "not in the cache");
@@ -166,6 +183,14 @@ int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, ui
 	return err_set(e, ERR_NOTFOUND, "not in the cache");
 }
 
+int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
+		     struct err *e)
+{
+	if (get_pending(c, digest, ret, len) || get_own(c, digest, ret, len, e) == 0)
+		return 0;
+	return c->shared && cache_shared_get(c->shared, digest, ret, len) ? 0 : -1;
+}
+
 bool stream_cache_has(struct stream_cache *c, const struct pkg_digest *digest)
 {
 	struct cache_row row;
@@ -175,7 +200,8 @@ bool stream_cache_has(struct stream_cache *c, const struct pkg_digest *digest)
 	sync_lock(&c->lock);
 	found = cache_pending_find_locked(c, digest) != NULL;
 	sync_unlock(&c->lock);
-	return found || find_row(c, digest, &row, &ignored) == 0;
+	return found || find_row(c, digest, &row, &ignored) == 0 ||
+	       (c->shared && cache_shared_has(c->shared, digest));
 }
 
 static size_t bucket_of(const struct pkg_digest *digest)
@@ -247,7 +273,7 @@ bool stream_cache_wait_room(struct stream_cache *c, unsigned ms)
 
 int stream_cache_sync(struct stream_cache *c, struct err *e)
 {
-	bool is_full;
+	bool is_full, is_used_up;
 
 	sync_lock(&c->lock);
 	c->syncs++;
@@ -256,96 +282,14 @@ int stream_cache_sync(struct stream_cache *c, struct err *e)
 		sync_wait(&c->changed, &c->lock);
 	c->syncs--;
 	is_full = sync_now_ms() < c->full_until_ms;
+	is_used_up = c->is_used_up;
 	sync_unlock(&c->lock);
+	if (is_full && is_used_up)
+		return err_set(
+			e, ERR_LIMIT,
+			"%s: the quota is used up by packages that are pinned or in use; new content is not "
+			"kept: unpin some (floe cache status) or allow more (floe cache quota SIZE)",
+			c->dir);
 	return is_full ? err_set(e, ERR_IO, "%s: the disk is full or broken; new content is not kept", c->dir)
 		       : 0;
-}
-
-/* ---- packages --------------------------------------------------------------------------- */
-
-/* Without fsync: the index is checked against its digest whenever it is read. */
-static int write_index(struct stream_cache *c, const struct pkg_digest *digest, const void *index, size_t len,
-		       struct err *e)
-{
-	char hex[PKG_DIGEST_HEX], name[PKG_DIGEST_HEX + 16], temporary[PKG_DIGEST_HEX + 64];
-	struct timespec now;
-	struct stat st;
-
-	pkg_digest_hex(digest, hex);
-	(void)snprintf(name, sizeof(name), "index/%s", hex);
-	if (fstatat(c->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == (off_t)len)
-		return 0;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	(void)snprintf(temporary, sizeof(temporary), "index/tmp.%d.%ld.%s", (int)getpid(), now.tv_nsec,
-		       hex + PKG_DIGEST_HEX - 17);
-	auto_fd int fd = openat(c->dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(e, errno, "%s/%s", c->dir, temporary);
-	if (fd_write_all(fd, index, len, e) < 0) {
-		(void)unlinkat(c->dir_fd, temporary, 0);
-		return err_wrap(e, "%s/%s", c->dir, temporary);
-	}
-	if (renameat(c->dir_fd, temporary, c->dir_fd, name) < 0) {
-		int sys = errno;
-
-		(void)unlinkat(c->dir_fd, temporary, 0);
-		return err_sys(e, sys, "%s/%s", c->dir, name);
-	}
-	return 0;
-}
-
-int stream_cache_save_package(struct stream_cache *c, const char *source, const char *identity,
-			      const uint8_t header[PKG_HEADER_LEN], const void *index, size_t index_len,
-			      struct err *e)
-{
-	struct pkg_digest digest;
-	int rc;
-
-	pkg_digest_of(index, index_len, &digest);
-	if (write_index(c, &digest, index, index_len, e) < 0)
-		return -1;
-	sync_lock(&c->change_lock);
-	rc = cache_db_save_package(c->change_db, source, identity, header, PKG_HEADER_LEN, &digest, e);
-	sync_unlock(&c->change_lock);
-	return rc;
-}
-
-int stream_cache_load_package(struct stream_cache *c, const char *source, char identity[],
-			      size_t identity_cap, uint8_t header[PKG_HEADER_LEN], struct buf *index,
-			      struct err *e)
-{
-	char hex[PKG_DIGEST_HEX], name[PKG_DIGEST_HEX + 16];
-	struct pkg_digest digest, found;
-	struct err why;
-	int rc;
-
-	sync_lock(&c->find_lock);
-	rc = cache_db_load_package(c->find_db, source, identity, identity_cap, header, PKG_HEADER_LEN,
-				   &digest, e);
-	sync_unlock(&c->find_lock);
-	if (rc < 0)
-		return err_set(e, ERR_NOTFOUND, "not in the cache");
-	pkg_digest_hex(&digest, hex);
-	(void)snprintf(name, sizeof(name), "index/%s", hex);
-	buf_reset(index);
-	if (fd_read_file(c->dir_fd, name, index, &why) < 0)
-		return err_set(e, ERR_NOTFOUND, "not in the cache");
-	pkg_digest_of(index->data, index->len, &found);
-	if (!pkg_digest_equal(&digest, &found)) {
-		(void)unlinkat(c->dir_fd, name, 0);
-		buf_reset(index);
-		return err_set(e, ERR_NOTFOUND, "the cached index was wrong");
-	}
-	return 0;
-}
-
-int stream_cache_note_package(struct stream_cache *c, const struct pkg_digest *root, const char *name,
-			      const char *version, uint64_t content_bytes, struct err *e)
-{
-	int rc;
-
-	sync_lock(&c->change_lock);
-	rc = cache_db_note_version(c->change_db, root, name, version, content_bytes, e);
-	sync_unlock(&c->change_lock);
-	return rc;
 }

@@ -1,45 +1,124 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Status, verification and eviction of the chunk cache; see cache.h. */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+/* Status and verification of the chunk cache; see cache.h. */
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <time.h>
 
-#include "base/fd.h"
 #include "streaming/cache_store.h"
 
-enum { ROWS = 256, TEMPORARY_AGE_S = 3600 };
-#define QUOTA_MAX (UINT64_C(20) << 30)
-
-static uint64_t blocks_of(struct stream_cache *c)
-{
-	struct stat st;
-
-	return fstat(c->data_fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
-}
+enum { ROWS = 256 };
 
 int stream_cache_status(struct stream_cache *c, struct stream_cache_status *ret, struct err *e)
 {
 	struct cache_totals totals;
-	int rc;
+	struct stat st;
 
-	sync_lock(&c->change_lock);
-	rc = cache_db_totals(c->change_db, &totals, e);
-	sync_unlock(&c->change_lock);
-	if (rc < 0)
+	if (cache_totals(c, &totals, e) < 0)
 		return -1;
 	*ret = (struct stream_cache_status){
 		.chunks = totals.chunks,
 		.bytes = totals.bytes,
-		.file_bytes = blocks_of(c),
+		.file_bytes = fstat(c->data_fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0,
 		.wrong = totals.wrong,
 		.packages = totals.packages,
+		.quota_bytes = cache_quota(c, totals.bytes),
+		.shared = c->shared ? cache_shared_dir(c->shared) : NULL,
 	};
 	return 0;
 }
+
+/* ---- packages --------------------------------------------------------------------------- */
+
+int cache_present(struct stream_cache *c, struct cache_set *ret, struct err *e)
+{
+	auto_free struct cache_row *rows = mem_alloc(ROWS, sizeof(*rows), e);
+	struct pkg_digest after;
+	bool is_first = true;
+	size_t count = 0;
+	int rc = rows ? 0 : -1;
+
+	while (rc == 0) {
+		sync_lock(&c->change_lock);
+		rc = cache_db_list(c->change_db, is_first ? NULL : &after, rows, ROWS, &count, e);
+		sync_unlock(&c->change_lock);
+		if (rc < 0 || !count)
+			break;
+		after = rows[count - 1].digest;
+		is_first = false;
+		for (size_t i = 0; i < count && rc == 0; i++)
+			rc = cache_set_add(ret, &rows[i].digest, e);
+	}
+	return rc;
+}
+
+/* A package may have a chunk twice: it is counted once. */
+static int count_bytes(struct stream_cache *c, struct pkg_index *index, const struct cache_set *present,
+		       struct stream_cache_package *p, struct err *e)
+{
+	auto_cache_set struct cache_set seen = { 0 };
+	struct pkg_index_counts counts;
+
+	pkg_index_counts(index, &counts);
+	for (uint32_t i = 0; i < counts.chunks; i++) {
+		struct pkg_chunk_info info;
+
+		if (pkg_index_chunk(index, i, &info, e) < 0)
+			return -1;
+		if (cache_set_has(&seen, &info.digest))
+			continue;
+		if (cache_set_add(&seen, &info.digest, e) < 0)
+			return -1;
+		p->bytes += info.content_len;
+		if (cache_set_has(present, &info.digest))
+			p->present_bytes += info.content_len;
+		else if (c->shared && cache_shared_has(c->shared, &info.digest))
+			p->shared_bytes += info.content_len;
+	}
+	return 0;
+}
+
+static int show_package(struct stream_cache *c, const struct cache_known *k, const struct cache_set *present,
+			stream_cache_package_fn *fn, void *arg, struct err *e)
+{
+	struct stream_cache_package p = {
+		.root = k->root,
+		.name = k->name,
+		.version = k->version,
+		.source = k->source,
+		.is_pinned = k->is_pinned,
+		.is_used = cache_lease_is_held(c, &k->root),
+		.used_s = k->used_s,
+	};
+	struct pkg_index *index = NULL;
+	int rc = cache_known_index(c, k, &index, e);
+
+	if (rc < 0 && e->code != ERR_NOTFOUND)
+		return -1;
+	p.is_known = rc == 0;
+	if (p.is_known && !*p.name) {
+		p.name = pkg_index_manifest(index)->name;
+		p.version = pkg_index_manifest(index)->version;
+	}
+	rc = p.is_known ? count_bytes(c, index, present, &p, e) : 0;
+	if (rc == 0)
+		rc = fn(arg, &p, e);
+	pkg_index_close(index);
+	return rc;
+}
+
+int stream_cache_packages(struct stream_cache *c, stream_cache_package_fn *fn, void *arg, struct err *e)
+{
+	auto_cache_known struct cache_known_list known = { 0 };
+	auto_cache_set struct cache_set present = { 0 };
+	int rc = 0;
+
+	if (cache_known_read(c, &known, e) < 0 || cache_present(c, &present, e) < 0)
+		return -1;
+	for (size_t i = 0; i < known.count && rc == 0; i++)
+		rc = show_package(c, known.list[i], &present, fn, arg, e);
+	return rc;
+}
+
+/* ---- verification ----------------------------------------------------------------------- */
 
 static int verify_rows(struct stream_cache *c, const struct cache_row *rows, size_t count, uint8_t *content,
 		       uint64_t *ret_wrong, struct err *e)
@@ -65,11 +144,13 @@ static int verify_rows(struct stream_cache *c, const struct cache_row *rows, siz
 	return 0;
 }
 
-int stream_cache_verify(struct stream_cache *c, uint64_t *ret_checked, uint64_t *ret_wrong, struct err *e)
+int stream_cache_verify(struct stream_cache *c, const struct stream_cache_progress *progress,
+			uint64_t *ret_checked, uint64_t *ret_wrong, struct err *e)
 {
 	auto_free struct cache_row *rows = mem_alloc(ROWS, sizeof(*rows), e);
 	auto_free uint8_t *content = mem_alloc(PKG_CHUNK_MAX, 1, e);
-	uint64_t checked = 0, wrong = 0;
+	uint64_t checked = 0, wrong = 0, done = 0;
+	struct cache_totals totals;
 	struct pkg_digest after;
 	size_t count = 0;
 	int rc;
@@ -79,6 +160,8 @@ int stream_cache_verify(struct stream_cache *c, uint64_t *ret_checked, uint64_t 
 	sync_lock(&c->change_lock);
 	rc = cache_db_check(c->change_db, e);
 	sync_unlock(&c->change_lock);
+	if (rc == 0)
+		rc = cache_totals(c, &totals, e);
 	while (rc == 0) {
 		sync_lock(&c->change_lock);
 		rc = cache_db_list(c->change_db, checked ? &after : NULL, rows, ROWS, &count, e);
@@ -88,109 +171,14 @@ int stream_cache_verify(struct stream_cache *c, uint64_t *ret_checked, uint64_t 
 		after = rows[count - 1].digest;
 		checked += count;
 		rc = verify_rows(c, rows, count, content, &wrong, e);
+		for (size_t i = 0; i < count; i++)
+			done += rows[i].len;
+		if (rc == 0 && progress && !progress->step(progress->arg, done, totals.bytes))
+			rc = err_set(e, ERR_INTERRUPTED, "interrupted");
 	}
 	if (rc < 0)
 		return -1;
 	*ret_checked = checked;
 	*ret_wrong = wrong;
 	return 0;
-}
-
-static void punch_hole(void *arg, uint64_t off, uint64_t len)
-{
-	struct stream_cache *c = arg;
-
-	/* Where the file system cannot, the space stays taken; nothing else depends on it. */
-	(void)fallocate(c->data_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
-}
-
-int cache_punch(struct stream_cache *c, struct err *e)
-{
-	int rc;
-
-	sync_lock(&c->change_lock);
-	rc = cache_db_holes(c->change_db, punch_hole, c, e);
-	sync_unlock(&c->change_lock);
-	return rc;
-}
-
-/* Removes indexes that no source refers to, and what killed processes left half-written. */
-static void sweep_indexes(struct stream_cache *c)
-{
-	int fd = openat(c->dir_fd, "index", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *d;
-
-	if (!dir) {
-		fd_close(fd);
-		return;
-	}
-	while ((d = readdir(dir))) {
-		struct pkg_digest digest;
-		struct err ignored;
-		bool is_used = false;
-		struct stat st;
-
-		/* Young ones may be about to be referred to. */
-		if (d->d_name[0] == '.' || fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    time(NULL) - st.st_mtime < TEMPORARY_AGE_S)
-			continue;
-		if (pkg_digest_parse(d->d_name, &digest, &ignored) == 0) {
-			sync_lock(&c->change_lock);
-			if (cache_db_has_index(c->change_db, &digest, &is_used, &ignored) < 0)
-				is_used = true;
-			sync_unlock(&c->change_lock);
-		}
-		if (!is_used)
-			(void)unlinkat(fd, d->d_name, 0);
-	}
-	(void)closedir(dir);
-}
-
-int stream_cache_gc(struct stream_cache *c, uint64_t keep_bytes, uint64_t *ret_freed, struct err *e)
-{
-	uint64_t before, after;
-	struct err ignored;
-	int rc;
-
-	/* On a full disk gc is most wanted: go on whatever this says. */
-	if (stream_cache_sync(c, &ignored) < 0)
-		ignored.code = ERR_NONE;
-	before = blocks_of(c);
-	sync_lock(&c->change_lock);
-	rc = cache_db_evict(c->change_db, keep_bytes, e);
-	sync_unlock(&c->change_lock);
-	if (rc < 0 || cache_punch(c, e) < 0)
-		return -1;
-	sweep_indexes(c);
-	after = blocks_of(c);
-	*ret_freed = before > after ? before - after : 0;
-	return 0;
-}
-
-void cache_trim(struct stream_cache *c)
-{
-	struct cache_totals totals;
-	struct statvfs disk;
-	uint64_t quota = QUOTA_MAX, spare;
-	struct err ignored;
-	int rc;
-
-	sync_lock(&c->change_lock);
-	rc = cache_db_totals(c->change_db, &totals, &ignored);
-	sync_unlock(&c->change_lock);
-	if (rc < 0)
-		return;
-	/* Never more than half of what would be free without us. */
-	if (fstatvfs(c->dir_fd, &disk) == 0) {
-		spare = ((uint64_t)disk.f_bavail * disk.f_frsize + totals.bytes) / 2;
-		quota = spare < quota ? spare : quota;
-	}
-	if (totals.bytes <= quota)
-		return;
-	sync_lock(&c->change_lock);
-	rc = cache_db_evict(c->change_db, quota / 10 * 9, &ignored);
-	sync_unlock(&c->change_lock);
-	if (rc == 0)
-		(void)cache_punch(c, &ignored);
 }

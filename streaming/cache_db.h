@@ -22,7 +22,13 @@ struct cache_row {
 	int64_t used_s; /* wall clock */
 };
 
+/* ERR_UNSUPPORTED: made by a newer floe, and left alone. An older one's is brought up to date. */
 int cache_db_open(const char *dir, struct cache_db **ret, struct err *e) FLOE_MUST_USE;
+/* A shared store's: nothing is written, locked or asked again (SQLite's "immutable"). Errors as above, but
+ * damage is not marked. Only the calls that look may be used. */
+int cache_db_open_shared(const char *dir, struct cache_db **ret, struct err *e) FLOE_MUST_USE;
+/* Makes cache.db one plain file without companions, as shared stores have it; the last call before close. */
+int cache_db_seal(struct cache_db *db, struct err *e) FLOE_MUST_USE;
 void cache_db_close(struct cache_db *db); /* NULL ok */
 
 /* ERR_NOTFOUND when absent. */
@@ -48,22 +54,55 @@ int cache_db_totals(struct cache_db *db, struct cache_totals *ret, struct err *e
 /* Rows behind `after` in digest order, at most `cap`; start with NULL. */
 int cache_db_list(struct cache_db *db, const struct pkg_digest *after, struct cache_row *ret, size_t cap,
 		  size_t *ret_count, struct err *e) FLOE_MUST_USE;
-/* Removes least recently used rows until at most keep_bytes of content are left. */
-int cache_db_evict(struct cache_db *db, uint64_t keep_bytes, struct err *e);
+/* Removes least recently used rows until at most keep_bytes of content are left, or only what is spared.
+ * ERR_BUSY when `is_current`, asked inside the transaction, says that the spared ones have changed. */
+struct cache_spared {
+	bool (*is_current)(void *arg);
+	bool (*has)(void *arg, const struct pkg_digest *digest);
+	void *arg;
+};
+int cache_db_evict(struct cache_db *db, uint64_t keep_bytes, const struct cache_spared *spared,
+		   struct err *e) FLOE_MUST_USE;
 /* Calls back for each range of chunks.dat that nothing refers to and nothing ever will. */
 typedef void cache_hole_fn(void *arg, uint64_t off, uint64_t len);
 int cache_db_holes(struct cache_db *db, cache_hole_fn *fn, void *arg, struct err *e) FLOE_MUST_USE;
 /* The whole database checked by SQLite; ERR_FORMAT when damaged. Slow. */
 int cache_db_check(struct cache_db *db, struct err *e) FLOE_MUST_USE;
 
-int cache_db_save_package(struct cache_db *db, const char *source, const char *identity, const void *header,
-			  size_t header_len, const struct pkg_digest *index, struct err *e) FLOE_MUST_USE;
+struct cache_source { /* borrowed */
+	const char *name, *identity;
+	const void *header;
+	size_t header_len;
+	struct pkg_digest index;
+	const struct pkg_digest *root; /* NULL = not known: only the source is remembered */
+};
+int cache_db_save_package(struct cache_db *db, const struct cache_source *source,
+			  struct err *e) FLOE_MUST_USE;
 int cache_db_load_package(struct cache_db *db, const char *source, char *identity, size_t identity_cap,
 			  void *header, size_t header_len, struct pkg_digest *index,
 			  struct err *e) FLOE_MUST_USE;
+/* Whether a source or a version refers to it. */
 int cache_db_has_index(struct cache_db *db, const struct pkg_digest *index, bool *ret,
 		       struct err *e) FLOE_MUST_USE;
 int cache_db_note_version(struct cache_db *db, const struct pkg_digest *root, const char *name,
 			  const char *version, uint64_t content_bytes, struct err *e) FLOE_MUST_USE;
+int cache_db_use_version(struct cache_db *db, const struct pkg_digest *root, struct err *e) FLOE_MUST_USE;
+/* ERR_NOTFOUND when the version is not known. */
+int cache_db_pin_version(struct cache_db *db, const struct pkg_digest *root, bool is_pinned,
+			 struct err *e) FLOE_MUST_USE;
+/* The version, and the sources that had it last. */
+int cache_db_forget_version(struct cache_db *db, const struct pkg_digest *root, struct err *e) FLOE_MUST_USE;
+
+struct cache_version { /* borrowed for the callback */
+	struct pkg_digest root, index;
+	const char *name, *version, *source; /* "" = not known */
+	const void *header; /* not checked; header_len 0 = neither it nor the index is known */
+	size_t header_len;
+	bool is_pinned;
+	int64_t used_s;
+};
+/* Last used first; the callback's -1 ends the walk and is returned. It may not change versions. */
+typedef int cache_version_fn(void *arg, const struct cache_version *v, struct err *e);
+int cache_db_versions(struct cache_db *db, cache_version_fn *fn, void *arg, struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -14,7 +14,6 @@ enum {
 	BATCH_BYTES = 8 * 1024 * 1024,
 	BATCH_MAX = 1024,
 	FULL_MS = 30000,
-	TRIM_EVERY = 64 * 1024 * 1024,
 	TOUCH_MS = 30000,
 	PAGE = 4096,
 };
@@ -75,6 +74,8 @@ static int write_batch(struct stream_cache *c, struct batch *b, struct err *e)
 	lay_out(c, b);
 	if (!b->row_count)
 		return 0;
+	if (!cache_make_room(c, b->len))
+		return err_set(e, ERR_LIMIT, "the quota is used up");
 	sync_lock(&c->change_lock);
 	rc = cache_db_reserve(c->change_db, b->len, &off, &reservation, e);
 	sync_unlock(&c->change_lock);
@@ -106,17 +107,21 @@ static void forget_locked(struct stream_cache *c, struct cache_pending *p) SYNC_
 
 static void take_batch_locked(struct stream_cache *c, struct batch *b) SYNC_REQUIRES(c->lock)
 {
-	size_t bytes = 0;
+	uint64_t quota = atomic_load(&c->quota), max = BATCH_BYTES, bytes = 0;
 
+	/* A batch must fit into a small cache. */
+	if (quota && quota / 4 < max)
+		max = quota / 4;
 	b->count = 0;
-	for (struct cache_pending *p = c->first; p && b->count < BATCH_MAX && bytes < BATCH_BYTES;
-	     p = p->next) {
+	for (struct cache_pending *p = c->first; p && b->count < BATCH_MAX; p = p->next) {
+		bytes += pages(p->len);
+		if (b->count && bytes > max)
+			break;
 		b->items[b->count++] = p;
-		bytes += p->len;
 	}
 }
 
-static void drop_batch(struct stream_cache *c, struct batch *b, bool is_written)
+static void drop_batch(struct stream_cache *c, struct batch *b, const struct err *why)
 {
 	sync_lock(&c->lock);
 	for (size_t i = 0; i < b->count; i++) {
@@ -126,10 +131,10 @@ static void drop_batch(struct stream_cache *c, struct batch *b, bool is_written)
 	if (!c->first)
 		c->last = &c->first;
 	c->oldest_ms = sync_now_ms();
-	if (is_written)
-		c->since_trim += b->len;
-	else
+	if (why) {
 		c->full_until_ms = sync_now_ms() + FULL_MS;
+		c->is_used_up = why->code == ERR_LIMIT;
+	}
 	sync_wake_all(&c->changed);
 	sync_unlock(&c->lock);
 	for (size_t i = 0; i < b->count; i++)
@@ -184,8 +189,8 @@ static bool wait_for_work(struct stream_cache *c, struct batch *b)
 void *cache_writer_main(void *cache)
 {
 	struct stream_cache *c = cache;
-	struct err ignored;
-	struct batch *b = mem_alloc(1, sizeof(*b), &ignored);
+	struct err why;
+	struct batch *b = mem_alloc(1, sizeof(*b), &why);
 
 	if (!b) {
 		/* Nothing will be kept; readers do not notice. */
@@ -195,23 +200,16 @@ void *cache_writer_main(void *cache)
 		return NULL;
 	}
 	while (wait_for_work(c, b)) {
-		bool trims;
+		bool is_written;
 
 		if (!b->count) {
 			record_uses(c);
 			continue;
 		}
-		bool is_written = write_batch(c, b, &ignored) == 0;
+		is_written = write_batch(c, b, &why) == 0;
 		if (!is_written)
 			atomic_fetch_add(&c->dropped, b->count);
-		drop_batch(c, b, is_written);
-		sync_lock(&c->lock);
-		trims = c->since_trim >= TRIM_EVERY;
-		if (trims)
-			c->since_trim = 0;
-		sync_unlock(&c->lock);
-		if (trims)
-			cache_trim(c);
+		drop_batch(c, b, is_written ? NULL : &why);
 	}
 	record_uses(c);
 	free(b);

@@ -170,7 +170,7 @@ static void test_wrong_content(void **state)
 	damage("chunks.dat", 100, "x", 1);
 	damage("chunks.dat", 5 * 61440 + 100, "x", 1);
 	assert_int_equal(look(c, 0), 0); /* the first was the first written */
-	assert_int_equal(stream_cache_verify(c, &checked, &wrong, &e), 0);
+	assert_int_equal(stream_cache_verify(c, NULL, &checked, &wrong, &e), 0);
 	assert_int_equal(checked, 9);
 	assert_int_equal(wrong, 1);
 	assert_int_equal(stream_cache_status(c, &status, &e), 0);
@@ -211,7 +211,7 @@ static void test_damaged_database(void **state)
 		c = open_it();
 		for (unsigned i = 0; i < 30; i++)
 			(void)look(c, i);
-		(void)!stream_cache_verify(c, &checked, &wrong, &e);
+		(void)!stream_cache_verify(c, NULL, &checked, &wrong, &e);
 		stream_cache_close(c);
 		c = open_it(); /* at the latest now it works again */
 		for (unsigned i = 0; i < 30; i++)
@@ -260,7 +260,7 @@ static void test_kills(void **state)
 			assert_true(WIFSIGNALED(status)); /* none ended by itself */
 		}
 		c = open_it();
-		assert_int_equal(stream_cache_verify(c, &checked, &wrong, &e), 0);
+		assert_int_equal(stream_cache_verify(c, NULL, &checked, &wrong, &e), 0);
 		assert_int_equal(wrong, 0);
 		found += checked;
 		assert_int_equal(stream_cache_gc(c, 3000000, &freed, &e), 0);
@@ -322,7 +322,7 @@ static void test_gc(void **state)
 	assert_true(after.bytes <= before.bytes / 2 && after.bytes > before.bytes / 3);
 	assert_true(freed > before.file_bytes / 3);
 	assert_true(after.file_bytes <= before.file_bytes - freed);
-	assert_int_equal(stream_cache_verify(c, &checked, &wrong, &e), 0);
+	assert_int_equal(stream_cache_verify(c, NULL, &checked, &wrong, &e), 0);
 	assert_int_equal(wrong, 0);
 	for (unsigned i = 0; i < 100; i++)
 		put(c, i);
