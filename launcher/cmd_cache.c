@@ -8,85 +8,62 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "launcher/json_output.h"
+#include "launcher/cache_settings.h"
+#include "launcher/cmd_cache.h"
+#include "launcher/cmd_package.h"
 #include "launcher/verbs.h"
-#include "streaming/cache.h"
 
 static const char USAGE[] =
 	"Usage: floe cache status [--json]\n"
+	"       floe cache fill REF...\n"
+	"       floe cache pin|unpin REF...\n"
+	"       floe cache quota [SIZE|default]\n"
 	"       floe cache verify\n"
-	"       floe cache gc [--keep SIZE]\n\n"
-	"What is kept of packages on this machine, shared by all packages and versions.\n\n"
-	"  status  how much is kept\n"
+	"       floe cache gc [--keep SIZE]\n"
+	"       floe cache export DIR [REF...]\n\n"
+	"What is kept of packages on this machine, shared by all packages and versions. REF is a URL,\n"
+	"or what the cache knows: a name, NAME@VERSION, or 8 or more digits of a root digest.\n\n"
+	"  status  how much is kept, and how much of which package\n"
+	"  fill    fetch all that is lacking of packages; goes on where it was interrupted\n"
+	"  pin     never drop what is kept of this version, nor what will be; unpin: no longer so\n"
+	"  quota   how much may be kept; what was not used for longest goes first, but nothing of\n"
+	"          packages that are pinned or in use (default: a tenth of the disk, at most 10 GiB)\n"
 	"  verify  read everything and drop what is damaged; it is fetched again when needed\n"
-	"  gc      give unused space back\n\n"
+	"  gc      give unused space back\n"
+	"  export  make or extend a shared store: a directory that any number of machines read, named\n"
+	"          by FLOE_SHARED_STORE or by shared-store = DIR in ~/.config/floe/cache.conf\n\n"
 	"      --json       for programs\n"
 	"      --keep SIZE  first drop what was not used for longest, until at most SIZE is\n"
-	"                   kept: bytes, or a number with K, M, G or T; 0 drops everything\n"
+	"                   kept: bytes, or a number with K, M, G or T; 0 drops everything but\n"
+	"                   what is pinned or in use\n"
 	"  -h, --help       this text\n";
 
-/* "1500", "20M", "1.5G", "2GiB". */
-static int parse_size(const char *text, uint64_t *ret, struct err *e)
+struct options {
+	bool as_json, has_keep;
+	uint64_t keep;
+	char **words; /* the verb first */
+	size_t count;
+};
+
+static bool verify_step(void *arg, uint64_t done, uint64_t all)
 {
-	static const char units[] = "KMGT";
-	const char *unit;
-	double number;
-	char *end;
+	struct log_progress *progress = arg;
 
-	number = strtod(text, &end);
-	if (end == text || !(number >= 0) || number > 1e15)
-		return err_set(e, ERR_USAGE, "%s: not a size; give bytes, or a number with K, M, G or T",
-			       text);
-	unit = *end ? strchr(units, *end & ~0x20) : NULL;
-	if (unit) {
-		for (ptrdiff_t i = 0; i <= unit - units; i++)
-			number *= 1024;
-		end++;
-		if (!strcmp(end, "B") || !strcmp(end, "iB"))
-			end += strlen(end);
-	}
-	if (*end || number >= 1e18)
-		return err_set(e, ERR_USAGE, "%s: not a size; give bytes, or a number with K, M, G or T",
-			       text);
-	*ret = (uint64_t)number;
-	return 0;
-}
-
-static int print_json(const char *dir, const struct stream_cache_status *s)
-{
-	return launch_json_print(json_pack("{s:o?, s:I, s:I, s:I, s:I, s:I}", "directory",
-					   launch_json_bytes(dir), "chunks", (json_int_t)s->chunks,
-					   "content_bytes", (json_int_t)s->bytes, "disk_bytes",
-					   (json_int_t)s->file_bytes, "packages", (json_int_t)s->packages,
-					   "damaged_chunks_dropped", (json_int_t)s->wrong));
-}
-
-static int print_status(struct stream_cache *c, const char *dir, bool as_json, struct err *e)
-{
-	struct stream_cache_status s;
-	char content[32], disk[32];
-
-	if (stream_cache_status(c, &s, e) < 0)
-		return -1;
-	if (as_json)
-		return print_json(dir, &s) == 0 ? 0 : err_set(e, ERR_IO, "cannot print");
-	bytes_human(s.bytes, content);
-	bytes_human(s.file_bytes, disk);
-	(void)printf("Directory: %s\n"
-		     "Content:   %s in %" PRIu64 " chunks\n"
-		     "On disk:   %s\n"
-		     "Packages:  %" PRIu64 " used so far\n",
-		     dir, content, s.chunks, disk, s.packages);
-	if (s.wrong)
-		(void)printf("Damaged:   %" PRIu64 " chunks found and dropped so far\n", s.wrong);
-	return 0;
+	if (!progress->what)
+		log_progress_start(progress, "verifying", all, true);
+	log_progress_step(progress, done);
+	return !cmd_package_is_interrupted(NULL);
 }
 
 static int verify(struct stream_cache *c, struct err *e)
 {
+	struct log_progress progress = { 0 };
+	const struct stream_cache_progress step = { verify_step, &progress };
 	uint64_t checked, wrong;
+	int rc = stream_cache_verify(c, &step, &checked, &wrong, e);
 
-	if (stream_cache_verify(c, NULL, &checked, &wrong, e) < 0)
+	log_progress_end(&progress);
+	if (rc < 0)
 		return -1;
 	(void)printf("%" PRIu64 " chunks checked, %" PRIu64 " damaged and dropped\n", checked, wrong);
 	return 0;
@@ -104,33 +81,125 @@ static int collect(struct stream_cache *c, uint64_t keep, struct err *e)
 	return 0;
 }
 
-static int act(const char *what, bool as_json, uint64_t keep, struct err *e)
+static int set_quota(struct stream_cache *c, const char *text, struct err *e)
+{
+	struct stream_cache_status s;
+	uint64_t quota = 0, freed;
+
+	if (strcmp(text, "default") != 0 && launch_size_parse(text, &quota, e) < 0)
+		return -1;
+	if (!quota && strcmp(text, "default") != 0)
+		return err_set(e, ERR_USAGE,
+			       "%s: the quota must be larger than nothing (floe cache gc --keep 0 "
+			       "empties the cache)",
+			       text);
+	if (launch_cache_settings_set_quota(quota, e) < 0)
+		return -1;
+	stream_cache_limit(c, quota);
+	if (stream_cache_status(c, &s, e) < 0)
+		return -1;
+	return s.bytes > s.quota_bytes ? stream_cache_gc(c, s.quota_bytes, &freed, e) : 0;
+}
+
+int cmd_cache_quota(struct stream_cache *c, const char *text, struct err *e)
+{
+	struct stream_cache_status s;
+	char used[32], quota[32];
+
+	if ((text && set_quota(c, text, e) < 0) || stream_cache_status(c, &s, e) < 0)
+		return -1;
+	bytes_human(s.bytes, used);
+	bytes_human(s.quota_bytes, quota);
+	(void)printf("%s, of which %s are in use\n", quota, used);
+	if (text && getenv("FLOE_CACHE_QUOTA"))
+		log_note("FLOE_CACHE_QUOTA is set and goes before this");
+	if (s.bytes > s.quota_bytes)
+		log_note("the rest belongs to packages that are pinned or in use");
+	return 0;
+}
+
+/* ---- the verb --------------------------------------------------------------------------- */
+
+typedef int ref_fn(struct stream_cache *c, const char *ref, struct err *e);
+
+/* Each by itself: one that fails does not keep the others from it. */
+static int each_ref(struct stream_cache *c, const struct options *opt, ref_fn *fn, struct err *e)
+{
+	struct err why;
+	int rc = 0;
+
+	for (size_t i = 1; i < opt->count && !cmd_package_is_interrupted(NULL); i++) {
+		if (fn(c, opt->words[i], &why) == 0)
+			continue;
+		if (rc < 0)
+			log_error("%s", e->msg);
+		*e = why;
+		rc = -1;
+	}
+	return rc;
+}
+
+static int act_on(struct stream_cache *c, const char *dir, const struct options *opt, struct err *e)
+{
+	const char *what = opt->words[0];
+
+	if (!strcmp(what, "status"))
+		return cmd_cache_status(c, dir, opt->as_json, e);
+	if (!strcmp(what, "fill"))
+		return each_ref(c, opt, cmd_cache_fill, e);
+	if (!strcmp(what, "pin"))
+		return each_ref(c, opt, cmd_cache_pin, e);
+	if (!strcmp(what, "unpin"))
+		return each_ref(c, opt, cmd_cache_unpin, e);
+	if (!strcmp(what, "quota"))
+		return cmd_cache_quota(c, opt->count > 1 ? opt->words[1] : NULL, e);
+	if (!strcmp(what, "export"))
+		return cmd_cache_export(c, opt->words[1], opt->words + 2, opt->count - 2, e);
+	return strcmp(what, "verify") ? collect(c, opt->keep, e) : verify(c, e);
+}
+
+static int act(const struct options *opt, struct err *e)
 {
 	auto_free char *dir = path_cache_dir(true, e);
 	struct stream_cache *c;
+	struct err note;
 	int rc;
 
-	if (!dir || stream_cache_open(dir, &c, e) < 0)
+	if (!dir || launch_cache_open(&c, &note, e) < 0)
 		return -1;
-	if (!strcmp(what, "status"))
-		rc = print_status(c, dir, as_json, e);
-	else if (!strcmp(what, "verify"))
-		rc = verify(c, e);
-	else
-		rc = collect(c, keep, e);
+	if (note.code != ERR_NONE)
+		log_note("%s", note.msg);
+	rc = act_on(c, dir, opt, e);
 	stream_cache_close(c);
 	return rc;
 }
 
-static int check_usage(int argc, char **argv, bool as_json, bool has_keep, struct err *e)
+static int check_usage(const struct options *opt, struct err *e)
 {
-	const char *what = optind < argc ? argv[optind] : "";
+	static const struct {
+		const char *name;
+		size_t least, most; /* words behind it */
+	} verbs[] = {
+		{ "status", 0, 0 },  { "verify", 0, 0 }, { "gc", 0, 0 },       { "quota", 0, 1 },
+		{ "fill", 1, 1000 }, { "pin", 1, 1000 }, { "unpin", 1, 1000 }, { "export", 1, 1000 },
+	};
+	const char *what = opt->count ? opt->words[0] : "";
+	bool is_known = false;
 
-	if (optind + 1 != argc || (strcmp(what, "status") && strcmp(what, "verify") && strcmp(what, "gc")))
-		return err_set(e, ERR_USAGE, "give one of status, verify, gc; see floe cache --help");
-	if (as_json && strcmp(what, "status"))
+	for (size_t i = 0; i < ARRAY_LEN(verbs) && !is_known; i++) {
+		is_known = !strcmp(what, verbs[i].name);
+		if (is_known && (opt->count - 1 < verbs[i].least || opt->count - 1 > verbs[i].most))
+			return err_set(e, ERR_USAGE, "%s: too %s arguments; see floe cache --help", what,
+				       opt->count - 1 < verbs[i].least ? "few" : "many");
+	}
+	if (!is_known)
+		return err_set(
+			e, ERR_USAGE,
+			"give one of status, fill, pin, unpin, quota, verify, gc, export; see floe cache "
+			"--help");
+	if (opt->as_json && strcmp(what, "status") != 0)
 		return err_set(e, ERR_USAGE, "--json goes with status");
-	if (has_keep && strcmp(what, "gc"))
+	if (opt->has_keep && strcmp(what, "gc") != 0)
 		return err_set(e, ERR_USAGE, "--keep goes with gc");
 	return 0;
 }
@@ -141,19 +210,18 @@ int cmd_cache(int argc, char **argv)
 						 { "keep", required_argument, NULL, 'k' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
-	bool as_json = false, has_keep = false;
-	uint64_t keep = UINT64_MAX;
+	struct options opt = { .keep = UINT64_MAX };
 	struct err e;
 	int option, rc = 0;
 
-	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while (rc == 0 && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
 		case 'j':
-			as_json = true;
+			opt.as_json = true;
 			break;
 		case 'k':
-			has_keep = true;
-			rc = parse_size(optarg, &keep, &e);
+			opt.has_keep = true;
+			rc = launch_size_parse(optarg, &opt.keep, &e);
 			break;
 		case 'h':
 			(void)fputs(USAGE, stdout);
@@ -161,15 +229,13 @@ int cmd_cache(int argc, char **argv)
 		default:
 			return 125; /* getopt has said why */
 		}
-		if (rc < 0)
-			break;
 	}
+	opt.words = argv + optind;
+	opt.count = (size_t)(argc - optind);
+	cmd_package_catch_signals();
 	if (rc == 0)
-		rc = check_usage(argc, argv, as_json, has_keep, &e);
+		rc = check_usage(&opt, &e);
 	if (rc == 0)
-		rc = act(argv[optind], as_json, keep, &e);
-	if (rc == 0)
-		return 0;
-	log_error("%s", e.msg);
-	return err_exit_status(&e);
+		rc = act(&opt, &e);
+	return rc == 0 ? 0 : cmd_package_fail(&e);
 }

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "launcher/cache_settings.h"
 #include "launcher/cmd_env.h"
 #include "launcher/json_output.h"
 #include "launcher/lower_view.h"
@@ -82,12 +83,12 @@ static void open_package(const struct launch_environment *env, struct stream_cac
 	struct stream_package_opt opt = { .offline = is_url(env->source), .no_prefetch = true };
 	auto_free char *cache_dir = NULL;
 	char root[PKG_DIGEST_HEX];
-	struct err e;
+	struct err note, e;
 
 	if (!*env->source)
 		return;
 	cache_dir = path_cache_dir(false, &e);
-	if (cache_dir && access(cache_dir, W_OK) == 0 && stream_cache_open(cache_dir, ret_cache, &e) == 0)
+	if (cache_dir && access(cache_dir, W_OK) == 0 && launch_cache_open(ret_cache, &note, &e) == 0)
 		opt.cache = *ret_cache;
 	if (stream_package_open(env->source, &opt, ret, &e) < 0) {
 		log_note("compared with the host only, because the package cannot be opened: %s", e.msg);

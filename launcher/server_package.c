@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/wire.h"
+#include "launcher/cache_settings.h"
 #include "launcher/server_process.h"
 
 static void say(const char *type, bool is_stalled, const char *text)
@@ -58,10 +59,23 @@ bool launch_server_source_take(struct launch_server_source *s, int c, const char
 	}
 }
 
+static void open_cache(struct launch_server_package *p)
+{
+	struct err note, why;
+
+	if (launch_cache_open(&p->cache, &note, &why) < 0) {
+		p->cache = NULL;
+		(void)err_wrap(&why, "going on without the cache");
+		say("progress", false, why.msg);
+	} else if (note.code != ERR_NONE) {
+		(void)err_wrap(&note, "going on");
+		say("progress", false, note.msg);
+	}
+}
+
 int launch_server_package_open(const struct launch_server_source *s, struct launch_server_package *ret,
 			       struct err *e)
 {
-	auto_free char *cache_dir = NULL;
 	auto_free char *config_dir = path_config_dir(false, e);
 	struct stream_package_opt opt = {
 		.trust_once = s->trust_once,
@@ -78,12 +92,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	*ret = (struct launch_server_package){ 0 };
 	if (!config_dir)
 		return -1;
-	cache_dir = path_cache_dir(true, &why);
-	if (!cache_dir || stream_cache_open(cache_dir, &ret->cache, &why) < 0) {
-		(void)err_wrap(&why, "going on without the cache");
-		say("progress", false, why.msg);
-		ret->cache = NULL;
-	}
+	open_cache(ret);
 	opt.cache = ret->cache;
 	opt.config_dir = config_dir;
 	if (!opt.root && s->has_wanted)
@@ -99,6 +108,11 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 			       s->source);
 	if (s->root && !pkg_digest_equal(s->root, root))
 		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->source);
+	if (ret->cache && stream_source_is_url(s->source) &&
+	    stream_cache_hold(ret->cache, &stream_package_header(ret->package)->root, &why) < 0) {
+		(void)err_wrap(&why, "its content may leave the cache while it runs");
+		say("progress", false, why.msg);
+	}
 	return 0;
 }
 
