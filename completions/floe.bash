@@ -48,7 +48,7 @@ _floe() {
 	serve) options="--port --bind --help" ;;
 	env) subverbs="list show diff set reset remove" options="--json --engine --files --settings --yes --help" names=1 ;;
 	registry) subverbs="list diff get set unset" options="--env --json --help" ;;
-	cache) subverbs="status verify gc" options="--json --keep --help" ;;
+	cache) subverbs="status fill pin unpin quota verify gc export" options="--json --keep --help" ;;
 	key) subverbs="new list trust revoke" options="--label --json --help" ;;
 	stop) options="--all --pid --signal --help" names=1 ;;
 	esac

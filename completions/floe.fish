@@ -48,7 +48,7 @@ complete -c floe -n '__fish_seen_subcommand_from sequence' -r -l from-dir -d 'Pa
 complete -c floe -n '__fish_seen_subcommand_from sequence' -r -l prefix -d 'Where it stands'
 complete -c floe -n '__fish_seen_subcommand_from env' -f -a 'list show diff set reset remove (__floe_environments)'
 complete -c floe -n '__fish_seen_subcommand_from registry' -f -a 'list diff get set unset'
-complete -c floe -n '__fish_seen_subcommand_from cache' -f -a 'status verify gc'
+complete -c floe -n '__fish_seen_subcommand_from cache' -f -a 'status fill pin unpin quota verify gc export'
 complete -c floe -n '__fish_seen_subcommand_from key' -f -a 'new list trust revoke'
 complete -c floe -n '__fish_seen_subcommand_from stop' -f -a '(__floe_environments)'
 complete -c floe -n '__fish_seen_subcommand_from stop' -f -l all -d Everything

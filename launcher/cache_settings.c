@@ -167,18 +167,23 @@ int launch_cache_settings_set_quota(uint64_t quota, struct err *e)
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-int launch_cache_open(struct stream_cache **ret, struct err *ret_note, struct err *e)
+static int apply_settings(struct stream_cache *c, struct err *e)
 {
 	auto_cache_settings struct launch_cache_settings s = { 0 };
+
+	if (launch_cache_settings_read(&s, e) < 0)
+		return -1;
+	stream_cache_limit(c, s.quota);
+	return s.shared_store ? stream_cache_share(c, s.shared_store, e) : 0;
+}
+
+int launch_cache_open(struct stream_cache **ret, struct err *ret_note, struct err *e)
+{
 	auto_free char *dir = path_cache_dir(true, e);
 
-	ret_note->code = ERR_NONE;
 	if (!dir || stream_cache_open(dir, ret, e) < 0)
 		return -1;
-	if (launch_cache_settings_read(&s, ret_note) < 0)
-		return 0;
-	stream_cache_limit(*ret, s.quota);
-	if (s.shared_store && stream_cache_share(*ret, s.shared_store, ret_note) < 0)
-		return 0;
+	if (apply_settings(*ret, ret_note) == 0)
+		ret_note->code = ERR_NONE;
 	return 0;
 }

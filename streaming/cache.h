@@ -36,10 +36,10 @@ struct stream_cache; /* opaque */
  * for a cache. */
 int stream_cache_open(const char *dir, struct stream_cache **ret, struct err *e) FLOE_MUST_USE;
 void stream_cache_close(struct stream_cache *c); /* NULL ok; writes out what waits */
-/* Both before other threads use the cache. 0 = the default: a tenth of the file system or 10 GiB, whichever
- * is less, and at most half of what is free. */
+/* At any time. 0 = the default: a tenth of the file system or 10 GiB, whichever is less, and at most half of
+ * what is free. */
 void stream_cache_limit(struct stream_cache *c, uint64_t quota_bytes);
-/* Once. After a failure the cache is as it was. */
+/* Once, before other threads use the cache. After a failure the cache is as it was. */
 int stream_cache_share(struct stream_cache *c, const char *dir, struct err *e) FLOE_MUST_USE;
 
 /* Fills ret[len] with the content of that digest; ERR_NOTFOUND is a miss, with sys = EBADMSG when

@@ -98,9 +98,12 @@ int cache_db_evict(struct cache_db *db, uint64_t keep_bytes, const struct cache_
 {
 	auto_buf struct buf victims = BUF_INIT((size_t)1 << 30);
 	struct cache_totals totals;
+	struct err ignored;
 	int rc;
 
-	if (cache_sql_begin(db, e) < 0)
+	/* Durable, unlike other changes: the bytes are about to go, and rows must not come back without them.
+	 */
+	if (cache_sql_run(db, "PRAGMA synchronous=FULL", e) < 0 || cache_sql_begin(db, e) < 0)
 		return -1;
 	rc = spared->is_current(spared->arg) ? 0 : err_set(e, ERR_BUSY, "packages in use have changed");
 	if (rc == 0)
@@ -113,7 +116,8 @@ int cache_db_evict(struct cache_db *db, uint64_t keep_bytes, const struct cache_
 		memcpy(&row, victims.data + at, sizeof(row));
 		rc = drop(db, &row, e);
 	}
-	return cache_sql_finish(db, rc, e);
+	rc = cache_sql_finish(db, rc, e);
+	return cache_sql_run(db, "PRAGMA synchronous=NORMAL", rc < 0 ? &ignored : e) < 0 ? -1 : rc;
 }
 
 int cache_db_holes(struct cache_db *db, cache_hole_fn *fn, void *arg, struct err *e)

@@ -166,11 +166,12 @@ bool cache_make_room(struct stream_cache *c, uint64_t len)
 	struct err ignored;
 	uint64_t quota, keep;
 
-	if (c->room >= len) {
+	if (c->room >= len && c->room_quota == atomic_load(&c->quota)) {
 		c->room -= len;
 		return true;
 	}
 	c->room = 0;
+	c->room_quota = atomic_load(&c->quota);
 	if (cache_totals(c, &totals, &ignored) < 0)
 		return true; /* the database is in trouble, and says so when it is written */
 	quota = cache_quota(c, totals.bytes);

@@ -57,8 +57,9 @@ struct stream_cache {
 	size_t lease_count;
 
 	/* only the writer's: */
-	uint64_t room;     /* bytes to write before the quota is looked at again */
-	uint64_t swept_ms; /* when indexes were last looked over */
+	uint64_t room;       /* bytes to write before the quota is looked at again, */
+	uint64_t room_quota; /* as long as it is this one */
+	uint64_t swept_ms;   /* when indexes were last looked over */
 
 	pthread_t writer;
 };

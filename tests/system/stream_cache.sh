@@ -52,7 +52,7 @@ expect 0 -- "$floe" cache status
 grep -q ' 0 chunks' "$out" || { cat "$out"; fail "gc kept something"; }
 launch
 expect 125 'not a size' -- "$floe" cache gc --keep lots
-expect 125 'status, verify, gc' -- "$floe" cache
+expect 125 'verify, gc' -- "$floe" cache
 
 note "a damaged database is a fresh one"
 head -c 20000 /dev/urandom >"$home/.cache/floe/cache.db"

@@ -181,6 +181,54 @@ static void test_wrong_content(void **state)
 	stream_cache_close(c);
 }
 
+/* Bytes changed in 1,000 places: each chunk is right or a miss, each miss is counted, and what is put again
+ * is right again. */
+static void test_a_thousand_wounds(void **state)
+{
+	enum { CHUNKS = 300, WOUNDS = 1000, STEP = 61440 };
+	struct stream_cache *c = open_it();
+	struct stream_cache_status status;
+	bool is_hurt[CHUNKS] = { false };
+	unsigned hurt = 0, missed = 0;
+	uint64_t checked, wrong, x = 42;
+	struct err e;
+
+	(void)state;
+	for (unsigned i = 0; i < CHUNKS; i++)
+		put(c, i);
+	sync_it(c);
+	for (unsigned i = 0; i < WOUNDS; i++) {
+		uint64_t place;
+
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
+		place = (x >> 20) % ((uint64_t)CHUNKS / 2 * STEP);
+		damage("chunks.dat", place, "\x5a\xa5\x5a", 3);
+		/* Content ends before its last page does; and wounds may lie across an end. */
+		for (uint64_t at = place; at < place + 3; at++)
+			if (at % STEP < CHUNK + at / STEP % 100)
+				is_hurt[at / STEP] = true;
+	}
+	for (unsigned i = 0; i < CHUNKS; i++)
+		hurt += is_hurt[i];
+	assert_true(hurt > CHUNKS / 3 && hurt < CHUNKS);
+	for (unsigned i = 0; i < CHUNKS; i += 2) /* half of them by reading, the others by verifying */
+		missed += !look(c, i);
+	assert_int_equal(stream_cache_verify(c, NULL, &checked, &wrong, &e), 0);
+	assert_int_equal(missed + wrong, hurt);
+	assert_int_equal(stream_cache_status(c, &status, &e), 0);
+	assert_int_equal(status.wrong, hurt);
+	for (unsigned i = 0; i < CHUNKS; i++)
+		assert_int_equal(look(c, i), !is_hurt[i]);
+	for (unsigned i = 0; i < CHUNKS; i++)
+		put(c, i);
+	sync_it(c);
+	for (unsigned i = 0; i < CHUNKS; i++)
+		assert_int_equal(look(c, i), 1);
+	assert_int_equal(stream_cache_verify(c, NULL, &checked, &wrong, &e), 0);
+	assert_int_equal(wrong, 0);
+	stream_cache_close(c);
+}
+
 /* The database is disposable, in whatever way it was damaged. */
 static void test_damaged_database(void **state)
 {
@@ -223,7 +271,7 @@ static void test_damaged_database(void **state)
 	}
 }
 
-/* Processes that put until they are killed, several at a time. */
+/* Processes that put until they are killed, two at a time: 100 kills. Verifying compares every byte. */
 static void test_kills(void **state)
 {
 	enum { ROUNDS = 50, WRITERS = 2 };
@@ -456,6 +504,7 @@ int main(void)
 		cmocka_unit_test_setup(test_keeps, begin),
 		cmocka_unit_test_setup(test_closing_writes, begin),
 		cmocka_unit_test_setup(test_wrong_content, begin),
+		cmocka_unit_test_setup(test_a_thousand_wounds, begin),
 		cmocka_unit_test_setup(test_damaged_database, begin),
 		cmocka_unit_test_setup(test_kills, begin),
 		cmocka_unit_test_setup(test_two_processes, begin),
