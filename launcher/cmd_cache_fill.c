@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "launcher/catalogue.h"
 #include "launcher/cmd_cache.h"
 #include "launcher/cmd_package.h"
 #include "launcher/reference.h"
@@ -16,38 +17,63 @@ enum { AHEAD = 64, GIVE_UP_AFTER_S = 60, ROOM_WAIT_MS = 2000, PASSES = 3 };
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-/* What the cache knows by that name in the version that it knows, else what the origin has. */
+struct wanted {
+	char *source; /* owned */
+	struct pkg_digest root;
+	bool has_root;
+};
+
+/* What a repository offers by that name, else what the cache knows by it, else a URL. */
+static int find(struct stream_cache *c, const char *ref, struct wanted *ret, struct err *e)
+{
+	struct launch_found found = { 0 };
+	struct err ignored;
+
+	if (stream_source_is_url(ref)) {
+		ret->source = launch_reference_source(ref, e);
+		return ret->source ? 0 : -1;
+	}
+	if (launch_catalogue_find(ref, &found, &ignored) == 0 &&
+	    pkg_digest_parse(found.root, &ret->root, &ignored) == 0) {
+		ret->has_root = true;
+		ret->source = mem_strdup(found.source, e);
+		launch_found_fini(&found);
+		return ret->source ? 0 : -1;
+	}
+	launch_found_fini(&found);
+	if (stream_cache_resolve(c, ref, false, &ret->root, &ret->source, &ignored) == 0 && *ret->source) {
+		ret->has_root = true;
+		return 0;
+	}
+	free(ret->source);
+	ret->source = launch_reference_source(ref, e);
+	return ret->source ? 0 : -1;
+}
+
 static int open_package(struct stream_cache *c, const char *ref, struct stream_package **ret, struct err *e)
 {
 	auto_free char *config_dir = path_config_dir(false, e);
-	auto_free char *source = NULL;
-	struct pkg_digest root;
+	struct wanted w = { 0 };
 	struct stream_package_opt opt = { .cache = c,
 					  .config_dir = config_dir,
 					  .fail_after_s = GIVE_UP_AFTER_S };
 
-	if (!config_dir)
+	if (!config_dir || find(c, ref, &w, e) < 0)
 		return -1;
-	if (!stream_source_is_url(ref) && stream_cache_resolve(c, ref, false, &root, &source, e) == 0 &&
-	    *source) {
-		opt.root = &root;
-	} else {
-		free(mem_steal(source));
-		source = launch_reference_source(ref, e);
-	}
-	if (!source)
-		return -1;
+	auto_free char *source = w.source;
+	opt.root = w.has_root ? &w.root : NULL;
 	if (!stream_source_is_url(source))
 		return err_set(e, ERR_USAGE, "%s: a package in a local file is not cached: it is all there",
 			       ref);
 	if (stream_package_open(source, &opt, ret, e) < 0)
 		return -1;
-	if (opt.root && !pkg_digest_equal(&stream_package_header(*ret)->root, &root))
-		return err_set(e, ERR_CHANGED,
-			       "%s: the cached version is no longer at its source; give the URL to fetch "
-			       "what is there "
-			       "now",
-			       ref);
+	if (w.has_root && !pkg_digest_equal(&stream_package_header(*ret)->root, &w.root))
+		return err_set(
+			e, ERR_CHANGED,
+			"%s: the version that is meant is no longer at its source; give the URL to fetch "
+			"what is there "
+			"now",
+			ref);
 	return stream_cache_hold(c, &stream_package_header(*ret)->root, e);
 }
 
@@ -248,7 +274,7 @@ int cmd_cache_export(struct stream_cache *c, const char *dir, char *const *refs,
 	(void)printf("%" PRIu64 " packages in %s, %s written\n", report.packages, absolute, size);
 	if (report.lacking)
 		log_note("%" PRIu64 " chunks of them are not in the cache and therefore not in the store; "
-				    "floe cache fill "
+			 "floe cache fill "
 			 "fetches them",
 			 report.lacking);
 	return 0;

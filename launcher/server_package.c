@@ -73,6 +73,31 @@ static void open_cache(struct launch_server_package *p)
 	}
 }
 
+static int check_version(const struct launch_server_source *s, const struct stream_package *p, struct err *e)
+{
+	const struct pkg_digest *root = &stream_package_header(p)->root;
+
+	if (s->has_wanted && !pkg_digest_equal(&s->wanted, root))
+		return err_set(e, ERR_TRUST,
+			       "%s is not the package that the repository's list names; floe update fetches "
+			       "the list again",
+			       s->source);
+	if (s->root && !pkg_digest_equal(s->root, root))
+		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->source);
+	return 0;
+}
+
+static void hold(const struct launch_server_source *s, const struct launch_server_package *p)
+{
+	struct err why;
+
+	if (!p->cache || !stream_source_is_url(s->source) ||
+	    stream_cache_hold(p->cache, &stream_package_header(p->package)->root, &why) == 0)
+		return;
+	(void)err_wrap(&why, "its content may leave the cache while it runs");
+	say("progress", false, why.msg);
+}
+
 int launch_server_package_open(const struct launch_server_source *s, struct launch_server_package *ret,
 			       struct err *e)
 {
@@ -86,8 +111,8 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		.fail_after_s = s->fail_after_s,
 		.on_stall = on_stall,
 	};
-	const struct pkg_digest *root;
-	struct err why;
+	auto_free char *cache_dir = NULL;
+	struct err ignored;
 
 	*ret = (struct launch_server_package){ 0 };
 	if (!config_dir)
@@ -97,22 +122,12 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	opt.config_dir = config_dir;
 	if (!opt.root && s->has_wanted)
 		opt.root = &s->wanted;
-	opt.profile_dir = ret->cache ? cache_dir : NULL;
-	if (stream_package_open(s->source, &opt, &ret->package, e) < 0)
+	cache_dir = ret->cache ? path_cache_dir(false, &ignored) : NULL;
+	opt.profile_dir = cache_dir;
+	if (stream_package_open(s->source, &opt, &ret->package, e) < 0 ||
+	    check_version(s, ret->package, e) < 0)
 		return -1;
-	root = &stream_package_header(ret->package)->root;
-	if (s->has_wanted && !pkg_digest_equal(&s->wanted, root))
-		return err_set(e, ERR_TRUST,
-			       "%s is not the package that the repository's list names; floe update fetches "
-			       "the list again",
-			       s->source);
-	if (s->root && !pkg_digest_equal(s->root, root))
-		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->source);
-	if (ret->cache && stream_source_is_url(s->source) &&
-	    stream_cache_hold(ret->cache, &stream_package_header(ret->package)->root, &why) < 0) {
-		(void)err_wrap(&why, "its content may leave the cache while it runs");
-		say("progress", false, why.msg);
-	}
+	hold(s, ret);
 	return 0;
 }
 
