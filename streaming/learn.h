@@ -31,8 +31,6 @@ struct learning {
 int learn_init(struct stream_package *p, const char *dir, struct err *e) FLOE_MUST_USE;
 /* Saves what was not saved yet. NULL members ok. */
 void learn_fini(struct stream_package *p);
-/* A reader wants this chunk. Under the package's lock; never blocks. */
-void learn_touch_locked(struct stream_package *p, uint32_t idx);
 /* Ends the recording and merges it into the profile. Blocks on the local disk. */
 void learn_save(struct stream_package *p);
 /* Prefetches what earlier launches touched and is lacking. Blocks until it is all requested. */

@@ -56,7 +56,11 @@ struct stream_package_opt {
 	 * the primary feature block: the cache's directory. NULL = nothing is learnt nor replayed; with
 	 * no_prefetch, only learnt. */
 	const char *profile_dir;
-	size_t memory_max; /* decompressed chunks kept in memory; 0 = 16 MiB */
+	/* When nobody has read anything for so long, the rest of the package is fetched into the cache, with
+	 * pauses for readers; 0 = never. */
+	unsigned complete_after_s;
+	uint64_t complete_rate; /* at most so many bytes a second for that; 0 = as fast as they come */
+	size_t memory_max;      /* decompressed chunks kept in memory; 0 = 16 MiB */
 	struct stream_fetch_opt fetch;
 	/* Loss of the network and its return, for a notice; from any thread; may be NULL. */
 	void (*on_stall)(void *arg, bool is_stalled, const char *why);

@@ -86,4 +86,9 @@ int package_confirm_origin(struct stream_package *p, struct err *e) FLOE_MUST_US
 /* After ERR_CHANGED: 0 when the origin still serves our package under another identity. */
 int package_reconfirm_origin(struct stream_package *p, struct err *e) FLOE_MUST_USE;
 
+/* Starts another of the schedule's workers when wanted chunks wait and those at work are late. */
+void schedule_nudge_locked(struct stream_package *p) SYNC_REQUIRES(p->lock);
+/* A reader wants this chunk: recorded (learn.h). Never blocks. */
+void learn_touch_locked(struct stream_package *p, uint32_t idx) SYNC_REQUIRES(p->lock);
+
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "streaming/beginning.h"
+#include "streaming/complete.h"
 #include "streaming/flight.h"
 #include "streaming/package_state.h"
 
@@ -351,8 +352,7 @@ struct streamer {
 	uint32_t at;
 };
 
-/* Until something was read, and then nothing for a while. False when the package closes. */
-static bool await_quiet(struct stream_package *p, unsigned quiet_ms)
+bool schedule_await_quiet(struct stream_package *p, unsigned quiet_ms)
 {
 	uint64_t now = sync_now_ms(), end;
 	bool goes_on;
@@ -379,8 +379,10 @@ static void *streamer_main(void *arg)
 	beginning_await_end(p->beginning);
 	if (!p->opt.no_prefetch)
 		learn_replay(p);
-	if (p->learning.dir && await_quiet(p, LEARN_QUIET_MS))
+	if (p->learning.dir && schedule_await_quiet(p, LEARN_QUIET_MS))
 		learn_save(p);
+	if (p->opt.complete_after_s && p->opt.cache)
+		complete_run(p);
 	return NULL;
 }
 
@@ -418,7 +420,8 @@ void schedule_start(struct stream_package *p)
 	 * is cached; otherwise looking for what is would delay the start. */
 	if (p->beginning)
 		start->first = use_beginning(p, &start->at);
-	if (!p->learning.dir && (!p->feature_chunks || (p->beginning && !start->first))) {
+	if (!p->learning.dir && !p->opt.complete_after_s &&
+	    (!p->feature_chunks || (p->beginning && !start->first))) {
 		free(start);
 		return;
 	}

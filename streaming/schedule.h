@@ -63,8 +63,8 @@ void schedule_stop(struct stream_package *p);
 /* Puts a request for a chunk, which the caller has made busy, into the queue. On -1 it is still the
  * caller's to settle. */
 int schedule_want(struct stream_package *p, uint32_t idx, struct err *e) FLOE_MUST_USE;
-/* Starts another worker when wanted chunks wait and those at work are late. Under the package's lock. */
-void schedule_nudge_locked(struct stream_package *p);
+/* Blocks until something was read, and then nothing for so long. False when the package closes. */
+bool schedule_await_quiet(struct stream_package *p, unsigned quiet_ms);
 void schedule_hint(struct stream_package *p, uint32_t first, uint32_t count);
 /* The same, but waits until the queue is short. False when the package closes. */
 bool schedule_prefetch(struct stream_package *p, uint32_t first, uint32_t count);

@@ -103,11 +103,67 @@ static void test_hanging(void **state)
 	assert_int_equal(atomic_load(&ended), SCHEDULE_PARALLEL_MAX);
 }
 
+static bool is_complete(struct stream_package *p)
+{
+	struct pkg_index_counts counts;
+	bool is_there = true;
+
+	pkg_index_counts(stream_package_index(p), &counts);
+	for (uint32_t i = 0; i < counts.chunks; i++)
+		is_there &= stream_package_has(p, i);
+	return is_there;
+}
+
+/* The package becomes complete by itself: then it can be read without the network. */
+static void test_completion(void **state)
+{
+	struct stream_package *p =
+		open_with((struct stream_package_opt){ .cache = cache, .complete_after_s = 1 });
+	struct err e;
+
+	(void)state;
+	read_right(p, 0);
+	for (int i = 0; i < 4000 && !is_complete(p); i++)
+		usleep(10000);
+	assert_true(is_complete(p));
+	stream_package_close(p);
+	assert_int_equal(stream_cache_sync(cache, &e), 0);
+	fault_server_listen(server, 0);
+	p = open_with((struct stream_package_opt){ .cache = cache, .offline = true });
+	for (unsigned i = 0; i < FILES; i++)
+		read_right(p, i);
+	stream_package_close(p);
+}
+
+/* Capped so low that the second piece is due in minutes. */
+static void test_completion_rate(void **state)
+{
+	struct stream_package_opt opt = {
+		.cache = cache, .no_prefetch = true, .complete_after_s = 1, .complete_rate = 1000
+	};
+	struct stream_package *p = open_with(opt);
+	struct stream_chunk *c;
+	unsigned before;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(stream_package_chunk(p, chunk_of(p, 1, 0), NULL, NULL, &c, &e), 0);
+	stream_chunk_unref(p, c);
+	before = requests();
+	for (int i = 0; i < 4000 && requests() == before; i++)
+		usleep(10000);
+	usleep(1500000);
+	assert_int_equal(requests(), before + 1);
+	stream_package_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parallel),
 		cmocka_unit_test_setup_teardown(test_hanging, begin, end),
+		cmocka_unit_test_setup_teardown(test_completion, begin, end),
+		cmocka_unit_test_setup_teardown(test_completion_rate, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
