@@ -30,7 +30,7 @@
 #include "streaming/cache.h"
 #include "tests/unit/sanitized.h"
 
-enum { CHUNK = 30000, SECTOR = 512, ROUNDS = IS_SANITIZED ? 10 : 30 };
+enum { CHUNK = 30000, SECTOR = 512, ROUNDS = IS_SANITIZED ? 10 : 20 };
 
 static char top[] = "/tmp/floe-test-cache-crash-XXXXXX";
 static char dir[96], log_path[96];
