@@ -7,9 +7,23 @@ _floe_environments() {
 	[ -d "$dir" ] && (cd "$dir" && compgen -d -- "$1")
 }
 
+# Names of packages in the lists of subscribed repositories.
+_floe_packages() {
+	cat "${XDG_CACHE_HOME:-$HOME/.cache}"/floe/repositories/*/names 2>/dev/null |
+		while IFS=$'\t' read -r kind name _; do
+			[ "$kind" = package ] && [[ $name == "$1"* ]] && printf '%s\n' "$name"
+		done
+}
+
+_floe_repositories() {
+	local dir=${XDG_CONFIG_HOME:-$HOME/.config}/floe/repositories
+
+	[ -d "$dir" ] && (cd "$dir" && compgen -f -- "$1")
+}
+
 _floe() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' at=0 i
-	local verbs="run sequence info ls verify extract serve env registry cache key ps stop doctor"
+	local verbs="run sequence info ls verify extract search list update add remove repo serve env registry cache key ps stop doctor"
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -46,6 +60,9 @@ _floe() {
 	verify) options="--no-trust --help" ;;
 	extract) options="-C --overwrite --no-trust --help" ;;
 	serve) options="--port --bind --help" ;;
+	search | list) options="--all --json --help" ;;
+	add) options="--as --help" ;;
+	repo) subverbs="add list remove sign" options="--name --mirror --valid --key --change-key --json --help" ;;
 	env) subverbs="list show diff set reset remove" options="--json --engine --files --settings --yes --help" names=1 ;;
 	registry) subverbs="list diff get set unset" options="--env --json --help" ;;
 	cache) subverbs="status fill pin unpin quota verify gc export" options="--json --keep --help" ;;
@@ -62,9 +79,11 @@ _floe() {
 	elif [ "$verb" = sequence ]; then
 		compopt -o filenames -o default
 		mapfile -t COMPREPLY < <(compgen -c -f -- "$word")
+	elif [ "$verb" = update ] || [ "$verb" = remove ]; then
+		mapfile -t COMPREPLY < <(_floe_repositories "$word")
 	else
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X '!*.floe' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -d -- "$word"; compgen -f -X '!*.floe' -- "$word"; _floe_packages "$word")
 	fi
 }
 

@@ -7,8 +7,22 @@ function __floe_environments
     test -d $data/floe/envs; and command ls $data/floe/envs
 end
 
+function __floe_packages
+    set -l cache $XDG_CACHE_HOME
+    test -n "$cache"; or set cache ~/.cache
+    for table in $cache/floe/repositories/*/names
+        string match -r '^package\t[^\t]+' <$table | string replace -r '^package\t' ''
+    end
+end
+
+function __floe_repositories
+    set -l config $XDG_CONFIG_HOME
+    test -n "$config"; or set config ~/.config
+    test -d $config/floe/repositories; and command ls $config/floe/repositories
+end
+
 function __floe_verb
-    not __fish_seen_subcommand_from run info ls verify extract sequence serve env registry cache key ps stop doctor
+    not __fish_seen_subcommand_from run info ls verify extract sequence search list update add remove repo serve env registry cache key ps stop doctor
 end
 
 complete -c floe -n __floe_verb -f -s q -l quiet -d 'Say only what went wrong'
@@ -20,6 +34,12 @@ complete -c floe -n __floe_verb -f -a ls -d 'List the files of a package'
 complete -c floe -n __floe_verb -f -a verify -d 'Check every byte of a package'
 complete -c floe -n __floe_verb -f -a extract -d 'Write the files of a package to a directory'
 complete -c floe -n __floe_verb -f -a sequence -d 'Make a package of what an installer does'
+complete -c floe -n __floe_verb -f -a search -d 'Look for packages in subscribed repositories'
+complete -c floe -n __floe_verb -f -a list -d 'Subscribed repositories and their packages'
+complete -c floe -n __floe_verb -f -a update -d 'Fetch the lists of repositories again'
+complete -c floe -n __floe_verb -f -a add -d 'Subscribe to a repository'
+complete -c floe -n __floe_verb -f -a remove -d 'End a subscription'
+complete -c floe -n __floe_verb -f -a repo -d 'Publish a directory of packages'
 complete -c floe -n __floe_verb -f -a serve -d 'Offer a directory of packages over HTTP'
 complete -c floe -n __floe_verb -f -a env -d 'List, show, compare, reset and remove environments'
 complete -c floe -n __floe_verb -f -a registry -d 'Read and change settings'
@@ -50,6 +70,13 @@ complete -c floe -n '__fish_seen_subcommand_from env' -f -a 'list show diff set 
 complete -c floe -n '__fish_seen_subcommand_from registry' -f -a 'list diff get set unset'
 complete -c floe -n '__fish_seen_subcommand_from cache' -f -a 'status fill pin unpin quota verify gc export'
 complete -c floe -n '__fish_seen_subcommand_from key' -f -a 'new list trust revoke'
+complete -c floe -n '__fish_seen_subcommand_from run info ls verify' -a '(__floe_packages)'
+complete -c floe -n '__fish_seen_subcommand_from update remove' -f -a '(__floe_repositories)'
+complete -c floe -n '__fish_seen_subcommand_from search list' -s a -l all -d 'Every version'
+complete -c floe -n '__fish_seen_subcommand_from add' -x -l as -d 'Call it so here'
+complete -c floe -n '__fish_seen_subcommand_from repo' -a 'add list remove sign'
+complete -c floe -n '__fish_seen_subcommand_from repo' -x -l mirror -d 'Another place with the same content'
+complete -c floe -n '__fish_seen_subcommand_from repo' -x -l valid -d 'Days'
 complete -c floe -n '__fish_seen_subcommand_from stop' -f -a '(__floe_environments)'
 complete -c floe -n '__fish_seen_subcommand_from stop' -f -l all -d Everything
 complete -c floe -n '__fish_seen_subcommand_from ps env info ls doctor registry' -l json -d 'For programs'

@@ -11,9 +11,14 @@
 #include "launcher/reference.h"
 #include "package-format/check.h"
 
-enum { GIVE_UP_AFTER_S = 60, AHEAD = 32 };
+enum { GIVE_UP_AFTER_S = 60, AHEAD = 32, MIRRORS_MAX = 15 /* beside the source */ };
 
 static volatile sig_atomic_t was_interrupted;
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
 
 static bool has_root(const struct stream_package *p, const char *wanted)
 {
@@ -32,11 +37,17 @@ int cmd_package_open(const char *ref, bool check_trust, bool prefetch, struct st
 					  .no_prefetch = !prefetch,
 					  .fail_after_s = GIVE_UP_AFTER_S };
 	struct stream_package *p = NULL;
+	struct pkg_digest root;
+	struct err ignored;
 	int rc;
 
 	if ((check_trust && !config_dir) || launch_reference_resolve(ref, &found, e) < 0)
 		return -1;
 	opt.start_len = found.start_len;
+	opt.mirrors = (const char *const *)found.mirrors;
+	opt.mirror_count = least(found.mirror_count, MIRRORS_MAX);
+	if (found.root && pkg_digest_parse(found.root, &root, &ignored) == 0)
+		opt.root = &root;
 	rc = stream_package_open(found.source, &opt, &p, e);
 	if (rc == 0 && found.root && !has_root(p, found.root))
 		rc = err_set(e, ERR_TRUST,

@@ -27,6 +27,7 @@ struct holder_package {
 	struct holder_package *next;
 	char *source, *identity; /* identity: of the file, and of the keys it was judged by */
 	char *wanted;            /* the root digest that it must have; NULL = any */
+	char *mirrors;           /* URLs of the same file, one a line; NULL = none */
 	char start_length[24];   /* for the server; "" = not known */
 	bool trust_once, offline;
 	uint64_t fail_after_s;
@@ -108,7 +109,7 @@ void holder_package_drop(struct holder *h, struct holder_package *p);
 /* Drops packages that nothing stands on: failed ones, replaced ones, those whose environments have gone. */
 void holder_packages_sweep(struct holder *h);
 /* Adds what a server needs to open it to a command line; `seconds` is where a number goes. */
-enum { HOLDER_PACKAGE_ARGS_MAX = 10, HOLDER_SECONDS_MAX = 24 };
+enum { HOLDER_PACKAGE_ARGS_MAX = 12, HOLDER_SECONDS_MAX = 24 };
 size_t holder_package_args(const struct holder_package *p, const char *argv[HOLDER_PACKAGE_ARGS_MAX],
 			   char seconds[HOLDER_SECONDS_MAX]);
 /* Asks its server a question and waits for the answer, at most a second. */

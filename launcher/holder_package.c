@@ -21,6 +21,7 @@ static void package_free(struct holder_package *p)
 	free(p->source);
 	free(p->identity);
 	free(p->wanted);
+	free(p->mirrors);
 	free(p->root);
 	free(p->name);
 	free(p->version);
@@ -65,6 +66,10 @@ size_t holder_package_args(const struct holder_package *p, const char *argv[HOLD
 	if (p->wanted) {
 		argv[n++] = "--wanted-root";
 		argv[n++] = p->wanted;
+	}
+	if (p->mirrors) {
+		argv[n++] = "--mirrors";
+		argv[n++] = p->mirrors;
 	}
 	if (p->start_length[0]) {
 		argv[n++] = "--start-length";
@@ -159,6 +164,15 @@ void holder_packages_sweep(struct holder *h)
 	}
 }
 
+/* NULL when the field is not there. */
+static int take_text(const struct wire_in *request, const char *field, char **ret, struct err *e)
+{
+	struct wire_field f;
+
+	*ret = wire_find(request, field, &f) ? wire_str(request, field, e) : NULL;
+	return *ret || !wire_find(request, field, &f) ? 0 : -1;
+}
+
 int holder_package_want(struct holder *h, const struct wire_in *request, struct holder_package **ret,
 			struct err *e)
 {
@@ -166,18 +180,13 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	auto_free char *source = wire_str(request, "source", e);
 	auto_free char *identity = source ? identity_of(source, e) : NULL;
 	bool trust_once = wire_u64_or(request, "trust-once", 0) != 0;
-	auto_free char *wanted = NULL;
+	auto_free char *wanted = NULL, *mirrors = NULL;
 	struct holder_package *p;
-	struct wire_field root;
 	uint64_t start_len = wire_u64_or(request, "start", 0);
 
-	if (!identity)
+	if (!identity || take_text(request, "root", &wanted, e) < 0 ||
+	    take_text(request, "mirrors", &mirrors, e) < 0)
 		return -1;
-	if (wire_find(request, "root", &root)) {
-		wanted = wire_str(request, "root", e);
-		if (!wanted)
-			return -1;
-	}
 	p = find(h, source, identity, wanted);
 	if (!p)
 		holder_packages_sweep(h);
@@ -199,6 +208,7 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	p->source = mem_steal(source);
 	p->identity = mem_steal(identity);
 	p->wanted = mem_steal(wanted);
+	p->mirrors = mem_steal(mirrors);
 	if (start_len)
 		(void)snprintf(p->start_length, sizeof(p->start_length), "%llu",
 			       (unsigned long long)start_len);

@@ -4,8 +4,9 @@
  * (SO_PEERCRED). Numbers are u64 fields. Every request may be answered by error fields instead.
  *
  *   type=launch    source home [env] [ephemeral] [engine] [trust-once] [offline] [fail-after] [root]
- *                  [start]                         root: the digest that the package must have; start: the
- *                                                  length of header, index and primary feature block
+ *                  [start] [mirrors]               root: the digest that the package must have; start: the
+ *                                                  length of header, index and primary feature block;
+ *                                                  mirrors: URLs of the same file, one a line
  *     progress     text                            any number of these, then
  *     launched     root env tree engine engine-why has-config filter=BPF package=<the message "opened" of
  *                  the package server>; descriptors: 0 the union's lock, for the init to hold; 1 the mount

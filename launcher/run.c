@@ -205,6 +205,21 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 
 /* ---- asking the holder ----------------------------------------------------------------------- */
 
+/* One a line. */
+static int put_mirrors(const struct launch_found *package, struct wire_out *m, struct err *e)
+{
+	auto_buf struct buf text = BUF_INIT(64 * 1024);
+	const char *lines;
+
+	if (!package->mirror_count)
+		return 0;
+	for (size_t i = 0; i < package->mirror_count; i++)
+		if (buf_printf(&text, e, "%s%s", i ? "\n" : "", package->mirrors[i]) < 0)
+			return -1;
+	lines = buf_text(&text, e);
+	return lines ? wire_put_str(m, "mirrors", lines, e) : -1;
+}
+
 static int put_request(const struct options *o, const char *home, struct wire_out *m, struct err *e)
 {
 	const struct launch_found *package = &o->package;
@@ -212,7 +227,8 @@ static int put_request(const struct options *o, const char *home, struct wire_ou
 	if (wire_put_str(m, "type", "launch", e) < 0 || wire_put_str(m, "source", package->source, e) < 0 ||
 	    (package->root && wire_put_str(m, "root", package->root, e) < 0) ||
 	    (package->start_len && wire_put_u64(m, "start", package->start_len, e) < 0) ||
-	    wire_put_str(m, "home", home, e) < 0 || (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
+	    put_mirrors(package, m, e) < 0 || wire_put_str(m, "home", home, e) < 0 ||
+	    (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
 	    wire_put_u64(m, "ephemeral", o->ephemeral, e) < 0 ||
 	    wire_put_u64(m, "offline", o->offline, e) < 0 ||
 	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0 ||

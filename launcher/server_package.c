@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 #include "base/wire.h"
 #include "launcher/cache_settings.h"
 #include "launcher/server_process.h"
+
+enum { MIRRORS_MAX = 15 }; /* beside the source: STREAM_MIRRORS_MAX */
 
 static void say(const char *type, bool is_stalled, const char *text)
 {
@@ -51,6 +54,9 @@ bool launch_server_source_take(struct launch_server_source *s, int c, const char
 	case 'W':
 		s->has_wanted = pkg_digest_parse(value, &s->wanted, &ignored) == 0;
 		return s->has_wanted;
+	case 'M':
+		s->mirrors = value;
+		return true;
 	case 'L':
 		s->start_len = strtoull(value, NULL, 10);
 		return true;
@@ -98,6 +104,18 @@ static void hold(const struct launch_server_source *s, const struct launch_serve
 	say("progress", false, why.msg);
 }
 
+/* Takes `text` apart; as many as can be used. */
+static size_t split_mirrors(char *text, const char *ret[MIRRORS_MAX])
+{
+	size_t count = 0;
+	char *line;
+
+	while (count < MIRRORS_MAX && (line = strsep(&text, "\n")))
+		if (*line)
+			ret[count++] = line;
+	return count;
+}
+
 int launch_server_package_open(const struct launch_server_source *s, struct launch_server_package *ret,
 			       struct err *e)
 {
@@ -111,15 +129,19 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		.fail_after_s = s->fail_after_s,
 		.on_stall = on_stall,
 	};
+	auto_free char *mirrors = mem_strdup(s->mirrors ? s->mirrors : "", e);
+	const char *mirror_list[MIRRORS_MAX];
 	auto_free char *cache_dir = NULL;
 	struct err ignored;
 
 	*ret = (struct launch_server_package){ 0 };
-	if (!config_dir)
+	if (!config_dir || !mirrors)
 		return -1;
 	open_cache(ret);
 	opt.cache = ret->cache;
 	opt.config_dir = config_dir;
+	opt.mirrors = mirror_list;
+	opt.mirror_count = split_mirrors(mirrors, mirror_list);
 	if (!opt.root && s->has_wanted)
 		opt.root = &s->wanted;
 	cache_dir = ret->cache ? path_cache_dir(false, &ignored) : NULL;

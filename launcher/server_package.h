@@ -15,18 +15,20 @@ struct launch_server_source { /* options of the command line */
 	bool trust_once, offline;
 	struct pkg_digest wanted; /* the root digest that it must have; valid when has_wanted */
 	bool has_wanted;
-	uint64_t start_len; /* of header, index and primary feature block; 0 = not known */
+	const char *mirrors; /* URLs of the same file, one a line; NULL = none */
+	uint64_t start_len;  /* of header, index and primary feature block; 0 = not known */
 	/* Another server has opened it, with this root digest, and reads ahead; NULL = we are the first. */
 	const struct pkg_digest *root;
 	unsigned fail_after_s;
 };
 
-/* --source, --trust-once, --offline, --wanted-root, --start-length and --fail-after for getopt_long; values
- * are letters. */
+/* --source, --trust-once, --offline, --wanted-root, --start-length, --mirrors and --fail-after for
+ * getopt_long; values are letters. */
 #define LAUNCH_SERVER_SOURCE_OPTIONS                                                                         \
 	{ "source", required_argument, NULL, 's' }, { "trust-once", no_argument, NULL, 't' },                \
 		{ "offline", no_argument, NULL, 'o' }, { "wanted-root", required_argument, NULL, 'W' },      \
 		{ "start-length", required_argument, NULL, 'L' },                                            \
+		{ "mirrors", required_argument, NULL, 'M' },                                                 \
 	{                                                                                                    \
 		"fail-after", required_argument, NULL, 'f'                                                   \
 	}

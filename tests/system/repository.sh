@@ -184,6 +184,15 @@ expect 126 'mirror/.*an old list' -- "$floe" update
 mv "$scratch/list.away" "$list"
 expect 0 -- "$floe" update
 
+expect 0 -- "$floe" stop --all
+rm -rf "$home/.cache/floe/chunks.dat" "$home/.cache/floe/cache.db"* "$home/.cache/floe/index"
+holder_leave
+mv "$apps/$address" "$scratch/away.floe"
+says 'this is hello 1.10' hello
+grep -q "GET /mirror/$address 206" "$access_log" || fail "the mirror has not served the package"
+expect 0 -- "$floe" verify hello
+mv "$scratch/away.floe" "$apps/$address"
+
 note "a list expires"
 days_ago() { echo $(($(date +%s) - 86400 * $1)); }
 mkdir "$www/old"
