@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "base/path.h"
+#include "launcher/cache_settings.h"
 #include "launcher/cmd_package.h"
 #include "launcher/json_output.h"
 #include "launcher/subscription.h"
@@ -18,7 +18,7 @@
 static const char LIST_USAGE[] =
 	"Usage: floe list [--all] [--json]\n\n"
 	"Shows the subscribed repositories and the packages that they offer, by the lists that are here\n"
-	"(floe update fetches them again).\n\n"
+	"(floe update fetches them again), with how much of each is cached.\n\n"
 	"  -a, --all   every version, not only the newest\n"
 	"      --json  for programs\n"
 	"  -h, --help  this text\n";
@@ -31,7 +31,17 @@ static const char SEARCH_USAGE[] =
 	"      --json  for programs\n"
 	"  -h, --help  this text\n";
 
+enum { KEPT_MAX = 64 * 1024 * 1024 };
+
+/* What the cache has of one package. */
+struct kept {
+	struct pkg_digest root;
+	uint64_t bytes, present_bytes;
+	bool is_pinned;
+};
+
 struct listing {
+	struct buf kept;    /* of struct kept */
 	char *const *words; /* NULL: floe list */
 	size_t word_count, found;
 	bool all_versions, as_json;
@@ -48,33 +58,71 @@ static bool is_meant(const struct listing *l, const struct pkg_repository_packag
 	return true;
 }
 
+static int note_kept(void *arg, const struct stream_cache_package *p, struct err *e)
+{
+	struct kept kept = { p->root, p->bytes, p->present_bytes + p->shared_bytes, p->is_pinned };
+
+	return p->is_known ? buf_add(arg, &kept, sizeof(kept), e) : 0;
+}
+
+/* Without a cache nothing is kept. */
+static void read_cache(struct listing *l)
+{
+	struct stream_cache *cache;
+	struct err note, e;
+
+	if (launch_cache_open(&cache, &note, &e) < 0)
+		return;
+	if (stream_cache_packages(cache, note_kept, &l->kept, &e) < 0)
+		log_detail("%s", e.msg);
+	stream_cache_close(cache);
+}
+
+static struct kept kept_of(const struct listing *l, const struct pkg_digest *root)
+{
+	const struct kept *kept = (const struct kept *)(const void *)l->kept.data;
+
+	for (size_t i = 0; i < l->kept.len / sizeof(*kept); i++)
+		if (pkg_digest_equal(&kept[i].root, root))
+			return kept[i];
+	return (struct kept){ .bytes = 0 };
+}
+
 static bool is_newest(const struct pkg_repository *r, size_t i)
 {
 	return !i || strcmp(r->packages[i - 1].name, r->packages[i].name) != 0;
 }
 
-/* What the cache knows of the address: it runs without the network's first answer. */
 static int add_row(struct listing *l, const struct launch_subscription *s,
 		   const struct pkg_repository_package *p, struct err *e)
 {
-	char size[32];
+	struct kept kept = kept_of(l, &p->root);
+	char size[32], cached[32] = "";
 
 	bytes_human(p->file_len, size);
+	if (kept.bytes)
+		(void)snprintf(cached, sizeof(cached), "%u %%%s",
+			       (unsigned)(kept.present_bytes * 100 / kept.bytes),
+			       kept.is_pinned ? " pinned" : "");
 	if (launch_table_add(&l->table, p->name, e) < 0 || launch_table_add(&l->table, p->version, e) < 0 ||
-	    launch_table_add(&l->table, size, e) < 0 || launch_table_add(&l->table, s->name, e) < 0)
+	    launch_table_add(&l->table, size, e) < 0 || launch_table_add(&l->table, cached, e) < 0 ||
+	    launch_table_add(&l->table, s->name, e) < 0)
 		return -1;
 	return launch_table_add(&l->table, p->summary ? p->summary : "", e);
 }
 
-static json_t *package_json(const struct launch_subscription *s, const struct pkg_repository_package *p,
-			    bool newest)
+static json_t *package_json(const struct listing *l, const struct launch_subscription *s,
+			    const struct pkg_repository_package *p, bool newest)
 {
+	struct kept kept = kept_of(l, &p->root);
 	char root[PKG_DIGEST_HEX];
 
 	pkg_digest_hex(&p->root, root);
-	return json_pack("{s:s, s:s, s:s?, s:s, s:s+, s:I, s:I, s:b}", "name", p->name, "version", p->version,
-			 "summary", p->summary, "root", root, "source", s->url, p->url, "bytes",
-			 (json_int_t)p->file_len, "added", (json_int_t)p->added_s, "newest", (int)newest);
+	return json_pack("{s:s, s:s, s:s?, s:s, s:s+, s:I, s:I, s:b, s:I, s:I, s:b}", "name", p->name,
+			 "version", p->version, "summary", p->summary, "root", root, "source", s->url, p->url,
+			 "bytes", (json_int_t)p->file_len, "added", (json_int_t)p->added_s, "newest",
+			 (int)newest, "content_bytes", (json_int_t)kept.bytes, "cached_bytes",
+			 (json_int_t)kept.present_bytes, "pinned", (int)kept.is_pinned);
 }
 
 static json_t *repository_json(const struct launch_subscription *s, json_t *packages)
@@ -119,7 +167,7 @@ static int add_repository(struct listing *l, const struct launch_subscription *s
 			continue;
 		l->found++;
 		if (l->as_json)
-			(void)json_array_append_new(packages, package_json(s, p, is_newest(r, i)));
+			(void)json_array_append_new(packages, package_json(l, s, p, is_newest(r, i)));
 		else
 			rc = add_row(l, s, p, e);
 	}
@@ -165,8 +213,8 @@ static int run(int argc, char **argv, const char *usage, bool is_search)
 						 { "json", no_argument, NULL, 'j' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
-	static const char *const heads[] = { "NAME", "VERSION", ">SIZE", "REPOSITORY", "SUMMARY" };
-	struct listing l = { .table = LAUNCH_TABLE_INIT(heads) };
+	static const char *const heads[] = { "NAME", "VERSION", ">SIZE", ">CACHED", "REPOSITORY", "SUMMARY" };
+	struct listing l = { .table = LAUNCH_TABLE_INIT(heads), .kept = BUF_INIT(KEPT_MAX) };
 	struct err e;
 	int option, rc;
 
@@ -188,8 +236,10 @@ static int run(int argc, char **argv, const char *usage, bool is_search)
 	l.words = is_search ? argv + optind : NULL;
 	l.word_count = (size_t)(argc - optind);
 	l.repositories = l.as_json ? json_array() : NULL;
+	read_cache(&l);
 	rc = show(&l, &e);
 	launch_table_fini(&l.table);
+	buf_fini(&l.kept);
 	return rc < 0 ? cmd_package_fail(&e) : rc;
 }
 

@@ -86,6 +86,12 @@ expect 125 'neither a file nor a package' -- "$floe" run lab/hello
 expect 0 -- "$floe" info hello
 expect 0 -- "$floe" verify other
 
+cached_wholly() {
+	"$floe" cache fill hello >/dev/null 2>&1
+	"$floe" list >"$out"
+	grep -qE '^hello +1\.10 .* 100 % ' "$out"
+}
+
 note "update: what is new; the newest runs, the old one stays"
 expect 0 -- "$floe" update
 grep -q 'nothing new' "$out" || { cat "$out"; fail "there should be nothing new"; }
@@ -99,6 +105,7 @@ says 'this is hello 1.10' hello
 says 'this is hello 1.9' hello@1.9 --env old
 expect 0 -- "$floe" list
 grep -qE '^hello +1\.10 ' "$out" && ! grep -qE '^hello +1\.9 ' "$out" || { cat "$out"; fail "not the newest only"; }
+until_true 20 cached_wholly || { cat "$out"; fail "floe list does not say what is cached"; }
 expect 0 -- "$floe" list --all
 grep -qE '^hello +1\.9 ' "$out" || fail "--all lacks the old version"
 
