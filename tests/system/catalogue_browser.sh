@@ -11,7 +11,7 @@ command -v python3 >/dev/null || skip "python3 is not installed"
 
 cat >"$scratch/picture.py" <<'PYTHON'
 # picture.py make FILE RRGGBB | look FILE: "WIDTH HEIGHT", then for look the colours and how often each is there,
-# and "edge RRGGBB" for each colour in the column at the right edge.
+# and "edge RRGGBB" for each colour in the margin of 15 columns at the right edge.
 import collections, struct, sys, zlib
 
 def chunk(kind, data):
@@ -55,7 +55,7 @@ else:
     print(len(rows[0]), len(rows))
     for colour, count in collections.Counter(c for row in rows for c in row).most_common(40):
         print(colour, count)
-    for colour in sorted({row[-1] for row in rows}):
+    for colour in sorted({c for row in rows for c in row[-15:]}):
         print("edge", colour)
 PYTHON
 
