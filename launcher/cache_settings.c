@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -65,6 +66,17 @@ static int set_shared(struct launch_cache_settings *s, const char *dir, struct e
 	return *dir && !s->shared_store ? -1 : 0;
 }
 
+static int set_seconds(const char *text, unsigned *ret, struct err *e)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n > UINT_MAX / 1000)
+		return err_set(e, ERR_FORMAT, "%.80s: not a number of seconds", text);
+	*ret = (unsigned)n;
+	return 0;
+}
+
 static int take_line(char *line, struct launch_cache_settings *s, struct err *e)
 {
 	char *value, *name = trim(line);
@@ -81,7 +93,12 @@ static int take_line(char *line, struct launch_cache_settings *s, struct err *e)
 		return launch_size_parse(value, &s->quota, e);
 	if (!strcmp(name, "shared-store"))
 		return set_shared(s, value, e);
-	return err_set(e, ERR_FORMAT, "\"%.80s\" is neither quota nor shared-store", name);
+	if (!strcmp(name, "complete-after"))
+		return set_seconds(value, &s->complete_after_s, e);
+	if (!strcmp(name, "complete-rate"))
+		return launch_size_parse(value, &s->complete_rate, e);
+	return err_set(e, ERR_FORMAT,
+		       "\"%.80s\" is none of quota, shared-store, complete-after, complete-rate", name);
 }
 
 int launch_cache_settings_parse(char *text, const char *file, struct launch_cache_settings *ret,
@@ -120,7 +137,7 @@ int launch_cache_settings_read(struct launch_cache_settings *ret, struct err *e)
 	const char *quota = getenv("FLOE_CACHE_QUOTA"), *shared = getenv("FLOE_SHARED_STORE");
 	auto_buf struct buf text = BUF_INIT(FILE_MAX);
 	auto_free char *path = conf_path(false, e);
-	auto_cache_settings struct launch_cache_settings s = { 0 };
+	auto_cache_settings struct launch_cache_settings s = LAUNCH_CACHE_SETTINGS_INIT;
 
 	if (!path || read_conf(path, &text, e) < 0 ||
 	    launch_cache_settings_parse((char *)text.data, path, &s, e) < 0)

@@ -3,6 +3,9 @@
  *
  *   quota = 20G             bytes, or a number with K, M, G or T
  *   shared-store = /path    a store that is asked before the network
+ *   complete-after = 30     seconds without a read after which the rest of a running package is fetched;
+ *                           0 = never
+ *   complete-rate = 2M      at most so many bytes a second for that; 0 = as many as come
  *
  * with # before comments; the environment's FLOE_CACHE_QUOTA and FLOE_SHARED_STORE go before them (an empty
  * FLOE_SHARED_STORE = none). Any thread; only local disks are touched, and the shared store's. */
@@ -14,7 +17,13 @@
 struct launch_cache_settings {
 	uint64_t quota;     /* bytes; 0 = the default */
 	char *shared_store; /* owned; NULL = none */
+	unsigned complete_after_s;
+	uint64_t complete_rate; /* bytes a second; 0 = no limit */
 };
+#define LAUNCH_CACHE_SETTINGS_INIT                                                                           \
+	{                                                                                                    \
+		.complete_after_s = 30                                                                       \
+	}
 
 void launch_cache_settings_fini(struct launch_cache_settings *s);
 #define auto_cache_settings __attribute__((cleanup(launch_cache_settings_fini)))

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/wire.h"
 #include "launcher/cache_settings.h"
+#include "launcher/power.h"
 #include "launcher/server_process.h"
 
 enum { MIRRORS_MAX = 15 }; /* beside the source: STREAM_MIRRORS_MAX */
@@ -77,6 +78,25 @@ static void open_cache(struct launch_server_package *p)
 		(void)err_wrap(&note, "going on");
 		say("progress", false, note.msg);
 	}
+}
+
+static bool may_complete(void *arg)
+{
+	(void)arg;
+	return !launch_power_is_battery();
+}
+
+/* Who reads ahead completes as well. Settings that cannot be read have been told of with the cache. */
+static void set_completion(struct stream_package_opt *opt)
+{
+	auto_cache_settings struct launch_cache_settings s = LAUNCH_CACHE_SETTINGS_INIT;
+	struct err ignored;
+
+	if (opt->no_prefetch || !opt->cache || launch_cache_settings_read(&s, &ignored) < 0)
+		return;
+	opt->complete_after_s = s.complete_after_s;
+	opt->complete_rate = s.complete_rate;
+	opt->may_complete = may_complete;
 }
 
 static int check_version(const struct launch_server_source *s, const struct stream_package *p, struct err *e)
@@ -146,6 +166,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		opt.root = &s->wanted;
 	cache_dir = ret->cache ? path_cache_dir(false, &ignored) : NULL;
 	opt.profile_dir = cache_dir;
+	set_completion(&opt);
 	if (stream_package_open(s->source, &opt, &ret->package, e) < 0 ||
 	    check_version(s, ret->package, e) < 0)
 		return -1;

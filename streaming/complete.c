@@ -43,6 +43,11 @@ static struct flight *next_piece(struct stream_package *p, uint32_t *at)
 	return f;
 }
 
+static bool may_complete(const struct stream_package *p)
+{
+	return !p->opt.may_complete || p->opt.may_complete(p->opt.may_complete_arg);
+}
+
 void complete_run(struct stream_package *p)
 {
 	unsigned quiet_ms = p->opt.complete_after_s * 1000;
@@ -50,9 +55,14 @@ void complete_run(struct stream_package *p)
 
 	while (schedule_await_quiet(p, quiet_ms)) {
 		uint64_t start = sync_now_ms(), took, due = 0;
-		struct flight *f = next_piece(p, &at);
+		struct flight *f;
 		struct err e;
 
+		if (!may_complete(p)) {
+			pause_for(p, RETRY_MS);
+			continue;
+		}
+		f = next_piece(p, &at);
 		if (!f)
 			return;
 		if (p->opt.complete_rate)

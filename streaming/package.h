@@ -60,7 +60,11 @@ struct stream_package_opt {
 	 * pauses for readers; 0 = never. */
 	unsigned complete_after_s;
 	uint64_t complete_rate; /* at most so many bytes a second for that; 0 = as fast as they come */
-	size_t memory_max;      /* decompressed chunks kept in memory; 0 = 16 MiB */
+	/* False: not now, ask again in a minute (on battery, say). From a thread of the package's; NULL =
+	 * always. */
+	bool (*may_complete)(void *arg);
+	void *may_complete_arg;
+	size_t memory_max; /* decompressed chunks kept in memory; 0 = 16 MiB */
 	struct stream_fetch_opt fetch;
 	/* Loss of the network and its return, for a notice; from any thread; may be NULL. */
 	void (*on_stall)(void *arg, bool is_stalled, const char *why);

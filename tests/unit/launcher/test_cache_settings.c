@@ -80,6 +80,12 @@ static void test_lines(void **state)
 	assert_string_equal(s.shared_store, "/a b/c");
 	assert_int_equal(parse("shared-store =", &s, &e), 0);
 	assert_null(s.shared_store);
+	assert_int_equal(parse("complete-after = 7\ncomplete-rate = 2M\n", &s, &e), 0);
+	assert_int_equal(s.complete_after_s, 7);
+	assert_int_equal(s.complete_rate, 2 << 20);
+	assert_int_equal(parse("complete-after = -1", &s, &e), -1);
+	assert_int_equal(parse("complete-after = 1h", &s, &e), -1);
+	assert_int_equal(parse("complete-after = 99999999999", &s, &e), -1);
 	assert_int_equal(parse("\nquota 3", &s, &e), -1);
 	assert_non_null(strstr(e.msg, "conf:2"));
 	assert_int_equal(parse("quota = much", &s, &e), -1);
