@@ -51,7 +51,7 @@ _floe() {
 
 	local options="--help" subverbs='' names=0
 	case $verb in
-	run) options="--env --ephemeral --command --share --private --hide --net --engine --offline --on-loss --trust-once
+	run) options="--env --ephemeral --command --share --private --hide --net --engine --mirror --offline --on-loss --trust-once
 		--dry-run --help -q -v" ;;
 	sequence) options="-o --name --version --summary --command --launch --launch-seconds --engine --config --env --path
 		--rules --print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;

@@ -57,6 +57,7 @@ complete -c floe -n '__fish_seen_subcommand_from run' -r -l private -d 'Keep wri
 complete -c floe -n '__fish_seen_subcommand_from run' -r -l hide -d 'Do not show'
 complete -c floe -n '__fish_seen_subcommand_from run' -x -l net -a 'host none' -d Network
 complete -c floe -n '__fish_seen_subcommand_from run env sequence' -x -l engine -a 'auto overlay fuse' -d 'How the union is made'
+complete -c floe -n '__fish_seen_subcommand_from run' -x -l mirror -d 'Where the same package is, too'
 complete -c floe -n '__fish_seen_subcommand_from run' -l offline -d 'Never ask the network'
 complete -c floe -n '__fish_seen_subcommand_from run' -x -l on-loss -a 'wait fail:30' -d 'When the network goes'
 complete -c floe -n '__fish_seen_subcommand_from run' -l trust-once -d 'Accept an unknown signer this time'

@@ -21,6 +21,7 @@
 #include "launcher/holder_mount.h"
 #include "launcher/server.h"
 
+enum { HOLDER_VARIABLES_MAX = 16 };
 enum holder_state { HOLDER_STARTING, HOLDER_READY, HOLDER_FAILED };
 
 struct holder_package {
@@ -31,6 +32,9 @@ struct holder_package {
 	char start_length[24];   /* for the server; "" = not known */
 	bool trust_once, offline;
 	uint64_t fail_after_s;
+	/* NAME=VALUE for its servers: how the network is reached, and the mirrors. NULL at the end. */
+	char *variables[HOLDER_VARIABLES_MAX + 1];
+	char *stalled; /* what the application waits for; NULL = it does not */
 	struct holder_mount mount;
 	struct wire_in opened; /* the server's "opened"; descriptor 0: registry defaults */
 	char *root, *name, *version;
@@ -155,6 +159,8 @@ void holder_host_view_server_died(struct holder *h);
 void holder_client_message(struct holder *h, struct holder_client *c);
 /* Something became ready or failed: moves every waiting client on. */
 void holder_clients_advance(struct holder *h);
+/* The network went (`why`) or came back (NULL): tells those who run something of package `p`. */
+void holder_clients_stall(struct holder *h, struct holder_package *p, const char *why);
 /* Tells those who wait for package `p`. */
 void holder_clients_tell(struct holder *h, const struct holder_package *p, const char *text);
 

@@ -23,6 +23,9 @@ static void package_free(struct holder_package *p)
 	free(p->wanted);
 	free(p->mirrors);
 	free(p->root);
+	free(p->stalled);
+	for (size_t i = 0; p->variables[i]; i++)
+		free(p->variables[i]);
 	free(p->name);
 	free(p->version);
 	wire_in_fini(&p->opened);
@@ -81,10 +84,11 @@ size_t holder_package_args(const struct holder_package *p, const char *argv[HOLD
 static int start_server(struct holder_package *p, struct err *e)
 {
 	const char *argv[1 + HOLDER_PACKAGE_ARGS_MAX + 1] = { "floe-package-server" };
+	const struct launch_server_opt opt = { .variables = (const char *const *)p->variables };
 	char seconds[HOLDER_SECONDS_MAX];
 
 	argv[1 + holder_package_args(p, argv + 1, seconds)] = NULL;
-	return launch_server_start(argv, NULL, &p->mount.server, e);
+	return launch_server_start(argv, &opt, &p->mount.server, e);
 }
 
 /* ---- wanting --------------------------------------------------------------------------------- */
@@ -173,6 +177,23 @@ static int take_text(const struct wire_in *request, const char *field, char **re
 	return *ret || !wire_find(request, field, &f) ? 0 : -1;
 }
 
+static int take_variables(struct holder_package *p, const struct wire_in *request, struct err *e)
+{
+	struct wire_field f;
+	size_t pos = 0, n = 0;
+
+	while (wire_next(request, &pos, &f)) {
+		if (f.name_len != strlen("variable") || memcmp(f.name, "variable", f.name_len) != 0)
+			continue;
+		if (n == HOLDER_VARIABLES_MAX)
+			return err_set(e, ERR_LIMIT, "too many variables");
+		p->variables[n] = mem_strndup((const char *)f.value, f.len, e);
+		if (!p->variables[n++])
+			return -1;
+	}
+	return 0;
+}
+
 int holder_package_want(struct holder *h, const struct wire_in *request, struct holder_package **ret,
 			struct err *e)
 {
@@ -213,7 +234,7 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 		(void)snprintf(p->start_length, sizeof(p->start_length), "%llu",
 			       (unsigned long long)start_len);
 	p->mount.point = mem_printf(e, "%s/package-%u", h->address.stage, ++serial);
-	if (!p->mount.point || start_server(p, e) < 0) {
+	if (!p->mount.point || take_variables(p, request, e) < 0 || start_server(p, e) < 0) {
 		package_free(p);
 		return -1;
 	}
@@ -277,6 +298,9 @@ void holder_package_message(struct holder *h, struct holder_package *p)
 		else if (wire_is(&m, "type", "progress") || wire_is(&m, "type", "stall")) {
 			text = wire_str(&m, "text", &ignored);
 			holder_clients_tell(h, p, text ? text : "");
+			if (wire_is(&m, "type", "stall"))
+				holder_clients_stall(
+					h, p, wire_u64_or(&m, "is-stalled", 0) ? text ? text : "" : NULL);
 		}
 		if (n >= 0)
 			return;

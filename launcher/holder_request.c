@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What clients ask of the holder; see holder_protocol.h and holder.h. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,31 @@ void holder_clients_tell(struct holder *h, const struct holder_package *p, const
 	}
 }
 
+/* Whoever does not read what he is sent has gone, but for processes that he left. */
+static void send_stall(const struct holder_client *c, const char *why)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct pollfd room = { .fd = c->sock, .events = POLLOUT };
+	struct err e;
+
+	if (poll(&room, 1, 0) == 1 && (room.revents & POLLOUT) &&
+	    wire_put_str(&m, "type", "stall", &e) == 0 &&
+	    wire_put_u64(&m, "is-stalled", why != NULL, &e) == 0 &&
+	    wire_put_str(&m, "text", why ? why : "", &e) == 0)
+		(void)!wire_send(c->sock, &m, &e);
+}
+
+void holder_clients_stall(struct holder *h, struct holder_package *p, const char *why)
+{
+	struct err ignored;
+
+	free(p->stalled);
+	p->stalled = why ? mem_strdup(why, &ignored) : NULL;
+	for (struct holder_client *c = h->clients; c; c = c->next)
+		if (c->kind == CLIENT_LAUNCH && c->environment && c->environment->package == p)
+			send_stall(c, why);
+}
+
 /* ---- launch ---------------------------------------------------------------------------------- */
 
 static int put_launched(const struct holder *h, const struct holder_environment *env, struct wire_out *m,
@@ -78,6 +104,8 @@ static void launched(struct holder *h, struct holder_client *c)
 	c->package = NULL;
 	c->started_s = (int64_t)time(NULL);
 	c->environment->launches++;
+	if (c->environment->package->stalled)
+		send_stall(c, c->environment->package->stalled);
 }
 
 static void advance(struct holder *h, struct holder_client *c)

@@ -163,7 +163,9 @@ int holder_union_start(struct holder *h, struct holder_environment *env, struct 
 
 static int start_server(struct holder *h, struct holder_environment *env, struct err *e)
 {
-	const struct launch_server_opt opt = { .forget = h->address.stage, .writes_all = true };
+	const struct launch_server_opt opt = { .forget = h->address.stage,
+					       .writes_all = true,
+					       .variables = (const char *const *)env->package->variables };
 	const char *argv[16 + HOLDER_PACKAGE_ARGS_MAX];
 	char seconds[HOLDER_SECONDS_MAX];
 	size_t n = 0;
@@ -218,6 +220,9 @@ void holder_union_message(struct holder *h, struct holder_environment *env)
 	} else if (n > 0 && (wire_is(&m, "type", "progress") || wire_is(&m, "type", "stall"))) {
 		text = wire_str(&m, "text", &ignored);
 		holder_clients_tell(h, env->package, text ? text : "");
+		if (wire_is(&m, "type", "stall"))
+			holder_clients_stall(h, env->package,
+					     wire_u64_or(&m, "is-stalled", 0) ? text ? text : "" : NULL);
 	}
 	if (n < 0) {
 		(void)err_wrap(&e, "environment %s", env->name);

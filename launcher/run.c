@@ -21,6 +21,7 @@
 #include "launcher/holder_client.h"
 #include "launcher/plan.h"
 #include "launcher/reference.h"
+#include "launcher/run_network.h"
 #include "launcher/sandbox.h"
 
 static const char help[] =
@@ -43,9 +44,11 @@ static const char help[] =
 	"kept\n"
 	"                       for the environment (default: what it was, at first auto: overlay where it "
 	"works)\n"
+	"  --mirror URL         where the same package is, too; may be given several times\n"
 	"  --offline            never ask the network\n"
 	"  --on-loss wait|fail:SECONDS\n"
-	"                       when the network goes: wait (default), or fail reads after so long\n"
+	"                       when the network goes: wait and say so (default), or fail reads that bring\n"
+	"                       nothing for so long\n"
 	"  --trust-once         accept an unknown signer this time\n"
 	"  --dry-run            print the plan instead of running it\n"
 	"  -q, -v               say less, say more\n"
@@ -59,6 +62,7 @@ struct options {
 	struct launch_found package;
 	bool ephemeral, offline, trust_once, no_network, dry_run;
 	uint64_t fail_after_s;
+	struct run_network network;
 	bool is_at_command;      /* what fails from here on is about the command itself */
 	struct launch_plan plan; /* --share, --private, --hide */
 	char **args;
@@ -73,6 +77,7 @@ enum {
 	OPT_HIDE,
 	OPT_NET,
 	OPT_ENGINE,
+	OPT_MIRROR,
 	OPT_OFFLINE,
 	OPT_ON_LOSS,
 	OPT_TRUST_ONCE,
@@ -89,6 +94,7 @@ static const struct option long_options[] = {
 	{ "hide", required_argument, NULL, OPT_HIDE },
 	{ "net", required_argument, NULL, OPT_NET },
 	{ "engine", required_argument, NULL, OPT_ENGINE },
+	{ "mirror", required_argument, NULL, OPT_MIRROR },
 	{ "offline", no_argument, NULL, OPT_OFFLINE },
 	{ "on-loss", required_argument, NULL, OPT_ON_LOSS },
 	{ "trust-once", no_argument, NULL, OPT_TRUST_ONCE },
@@ -154,6 +160,8 @@ static int take_option(struct options *o, int opt, struct err *e)
 	case OPT_ENGINE:
 		o->engine = optarg;
 		return launch_engine_parse(optarg, &engine, e) < 0 ? err_wrap(e, "--engine") : 0;
+	case OPT_MIRROR:
+		return run_network_mirror(&o->network, optarg, e);
 	case OPT_OFFLINE:
 		o->offline = true;
 		return 0;
@@ -205,16 +213,20 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 
 /* ---- asking the holder ----------------------------------------------------------------------- */
 
-/* One a line. */
-static int put_mirrors(const struct launch_found *package, struct wire_out *m, struct err *e)
+/* The user's and the list's, one a line. */
+static int put_mirrors(const struct options *o, struct wire_out *m, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(64 * 1024);
+	const struct launch_found *package = &o->package;
 	const char *lines;
 
-	if (!package->mirror_count)
+	if (!o->network.mirror_count && !package->mirror_count)
 		return 0;
+	for (size_t i = 0; i < o->network.mirror_count; i++)
+		if (buf_printf(&text, e, "%s\n", o->network.mirrors[i]) < 0)
+			return -1;
 	for (size_t i = 0; i < package->mirror_count; i++)
-		if (buf_printf(&text, e, "%s%s", i ? "\n" : "", package->mirrors[i]) < 0)
+		if (buf_printf(&text, e, "%s\n", package->mirrors[i]) < 0)
 			return -1;
 	lines = buf_text(&text, e);
 	return lines ? wire_put_str(m, "mirrors", lines, e) : -1;
@@ -227,12 +239,12 @@ static int put_request(const struct options *o, const char *home, struct wire_ou
 	if (wire_put_str(m, "type", "launch", e) < 0 || wire_put_str(m, "source", package->source, e) < 0 ||
 	    (package->root && wire_put_str(m, "root", package->root, e) < 0) ||
 	    (package->start_len && wire_put_u64(m, "start", package->start_len, e) < 0) ||
-	    put_mirrors(package, m, e) < 0 || wire_put_str(m, "home", home, e) < 0 ||
+	    put_mirrors(o, m, e) < 0 || wire_put_str(m, "home", home, e) < 0 ||
 	    (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
 	    wire_put_u64(m, "ephemeral", o->ephemeral, e) < 0 ||
 	    wire_put_u64(m, "offline", o->offline, e) < 0 ||
 	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0 ||
-	    (o->engine && wire_put_str(m, "engine", o->engine, e) < 0))
+	    (o->engine && wire_put_str(m, "engine", o->engine, e) < 0) || run_network_put(m, e) < 0)
 		return -1;
 	return o->fail_after_s ? wire_put_u64(m, "fail-after", o->fail_after_s, e) : 0;
 }
@@ -366,6 +378,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 	auto_wire_in struct wire_in launched = WIRE_IN_INIT, package = WIRE_IN_INIT;
 	auto_fd int sock = -1;
 	struct launch_sandbox s = { 0 };
+	struct launch_watch watch;
 	struct wire_field filter, description;
 	pid_t init;
 	int events;
@@ -402,7 +415,8 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 	    tell_started(sock, init, o->plan.argv, e) < 0)
 		return -1;
 	o->is_at_command = true;
-	return launch_sandbox_wait(init, events, ret, e);
+	watch = run_network_watch(&o->network, sock);
+	return launch_sandbox_wait(init, events, &watch, ret, e);
 }
 
 /* Ends like the application did, so that shells and makes see what they would have seen; its core is its own.

@@ -169,7 +169,22 @@ static void on_signal(struct waiter *w, const struct signalfd_siginfo *info)
 	send_event(w, LAUNCH_EVENT_SIGNAL, (int)info->ssi_signo);
 }
 
-int launch_sandbox_wait(pid_t init, int events, struct launch_status *ret, struct err *e)
+static int watch_due_ms(const struct launch_watch *watch)
+{
+	return watch ? watch->due_ms(watch->arg) : -1;
+}
+
+static void tend(struct launch_watch *watch, bool is_ready)
+{
+	if (!watch)
+		return;
+	if (is_ready && !watch->on_ready(watch->arg))
+		watch->fd = -1;
+	watch->on_due(watch->arg);
+}
+
+int launch_sandbox_wait(pid_t init, int events, struct launch_watch *watch, struct launch_status *ret,
+			struct err *e)
 {
 	struct waiter w = { .events = events };
 	sigset_t set;
@@ -182,16 +197,21 @@ int launch_sandbox_wait(pid_t init, int events, struct launch_status *ret, struc
 	if (signals < 0)
 		return err_sys(e, errno, "signalfd");
 	while (!w.has_ended) {
-		struct pollfd p[2] = { { .fd = events, .events = POLLIN },
-				       { .fd = signals, .events = POLLIN } };
+		struct pollfd p[3] = { { .fd = events, .events = POLLIN },
+				       { .fd = signals, .events = POLLIN },
+				       { .fd = watch ? watch->fd : -1, .events = POLLIN } };
 		struct signalfd_siginfo info;
 
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return err_sys(e, errno, "poll");
+		if (poll(p, 3, watch_due_ms(watch)) < 0) {
+			if (errno != EINTR)
+				return err_sys(e, errno, "poll");
+			continue;
+		}
 		while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
 			on_signal(&w, &info);
 		if (p[0].revents)
 			on_event(&w);
+		tend(watch, p[2].revents != 0);
 	}
 	fd_close(events);
 	(void)waitpid(init, NULL, WNOHANG);

@@ -58,9 +58,19 @@ struct launch_status {
  * (-1 = none) is kept open by it until then. Events come through *ret_events (see below). */
 int launch_sandbox_start(const struct launch_sandbox *s, int lease_fd, pid_t *ret_init, int *ret_events,
 			 struct err *e) FLOE_MUST_USE;
+/* Something else to look after while the application runs. */
+struct launch_watch {
+	int fd;                      /* becomes -1 when on_ready says that no more will come */
+	bool (*on_ready)(void *arg); /* may not block */
+	int (*due_ms)(void *arg);    /* until on_due; -1 = never */
+	void (*on_due)(void *arg);
+	void *arg;
+};
+
 /* Waits for the main program like a shell's child would: forwards signals sent to this process, follows stops
  * and continues (Ctrl-Z), and returns its status. Other processes inside may live on. ERR_NOTFOUND: there is
- * no such program inside; ERR_DENIED: it may not be executed. */
-int launch_sandbox_wait(pid_t init, int events, struct launch_status *ret, struct err *e) FLOE_MUST_USE;
+ * no such program inside; ERR_DENIED: it may not be executed. `watch` may be NULL. */
+int launch_sandbox_wait(pid_t init, int events, struct launch_watch *watch, struct launch_status *ret,
+			struct err *e) FLOE_MUST_USE;
 
 #endif

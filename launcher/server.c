@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -50,6 +51,14 @@ static int take_power_along(void)
 	return 0;
 }
 
+static int add_variables(const char *const *list)
+{
+	for (; list && *list; list++)
+		if (putenv((char *)(uintptr_t)*list) != 0)
+			return -1;
+	return 0;
+}
+
 static _Noreturn void become(const char *path, const char *const argv[], const struct launch_server_opt *opt,
 			     int sock, int area)
 {
@@ -60,6 +69,7 @@ static _Noreturn void become(const char *path, const char *const argv[], const s
 	(void)setpgid(0, 0);
 	if ((opt && opt->forget && forget_mount(opt->forget) < 0) ||
 	    (opt && opt->writes_all && take_power_along() < 0) ||
+	    (opt && add_variables(opt->variables) < 0) ||
 	    (opt && opt->cache_home && setenv("XDG_CACHE_HOME", opt->cache_home, 1) < 0) ||
 	    (sock == LAUNCH_SERVER_FD ? fcntl(sock, F_SETFD, 0) < 0 : dup2(sock, LAUNCH_SERVER_FD) < 0))
 		_exit(125);

@@ -20,8 +20,9 @@ struct launch_server {
 	}
 
 struct launch_server_opt {
-	const char *forget;     /* a mount that it must not see: it gets a mount namespace without it */
-	const char *cache_home; /* becomes its XDG_CACHE_HOME */
+	const char *forget;           /* a mount that it must not see: it gets a mount namespace without it */
+	const char *cache_home;       /* becomes its XDG_CACHE_HOME */
+	const char *const *variables; /* NAME=VALUE, NULL at the end: added to its environment */
 	/* It takes part of our power in our user namespace along: what LAUNCH_SERVER_WRITES_ALL
 	 * (launcher/server_process.h) keeps. Real root's servers have theirs anyway. */
 	bool writes_all;

@@ -219,7 +219,7 @@ static int run_inside(const struct stage *st, char *const *envp, struct launch_s
 	rc = launch_sandbox_start(&box, lease[1], &init, &events, e);
 	fd_close(lease[1]);
 	if (rc == 0) {
-		rc = launch_sandbox_wait(init, events, ret, e);
+		rc = launch_sandbox_wait(init, events, NULL, ret, e);
 		if (rc < 0) /* as a shell says it */
 			ret->code = e->code == ERR_NOTFOUND ? 127 : e->code == ERR_DENIED ? 126 : 0;
 		end_all(init);

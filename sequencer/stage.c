@@ -275,7 +275,7 @@ static int run_command(const struct seq_stage *st, const struct pkg_manifest *m,
 	if (!box.envp || take_terminal(st, e) < 0 || launch_sandbox_start(&box, lease, &init, &events, e) < 0)
 		return -1;
 	fd_close(lease);
-	return launch_sandbox_wait(init, events, ret, e);
+	return launch_sandbox_wait(init, events, NULL, ret, e);
 }
 
 static _Noreturn void play(const struct seq_stage *st, const struct pkg_manifest *m, char *const *argv,
