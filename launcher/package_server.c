@@ -3,6 +3,7 @@
  * server_protocol.h. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,7 +19,7 @@
 #include "launcher/server_protocol.h"
 #include "vfs/package_mount.h"
 
-enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000 };
+enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000, MAPPED_FROM = 128 << 10 };
 
 struct options {
 	struct launch_server_source source;
@@ -217,6 +218,15 @@ static int parse(int argc, char **argv, struct options *ret)
 	return ret->source.source && optind == argc ? 0 : -1;
 }
 
+/* Chunks come and go in many threads: what malloc would keep of them, for each thread apart, goes back to the
+ * system when it is freed. */
+static void keep_little_memory(void)
+{
+	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
+	(void)mallopt(M_TRIM_THRESHOLD, MAPPED_FROM);
+}
+
 int main(int argc, char **argv)
 {
 	static struct server s;
@@ -228,6 +238,7 @@ int main(int argc, char **argv)
 					"[--fail-after SECONDS] [--record]");
 		return 125;
 	}
+	keep_little_memory();
 	sync_mutex_init(&s.lock);
 	if (launch_server_enter(LAUNCH_SERVER_NO_POWER, &why) < 0) {
 		launch_server_report(&why);

@@ -16,7 +16,12 @@
 #include "launcher/power.h"
 #include "launcher/server_process.h"
 
-enum { MIRRORS_MAX = 15 }; /* beside the source: STREAM_MIRRORS_MAX */
+enum {
+	MIRRORS_MAX = 15, /* beside the source: STREAM_MIRRORS_MAX */
+	/* Of decompressed chunks: what was read is in the kernel's page cache, too, and mostly in ours on
+	   disk. */
+	MEMORY_MAX = 4 << 20,
+};
 
 static void say(const char *type, bool is_stalled, const char *text)
 {
@@ -147,6 +152,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		.no_prefetch = s->root != NULL,
 		.start_len = s->start_len,
 		.fail_after_s = s->fail_after_s,
+		.memory_max = MEMORY_MAX,
 		.on_stall = on_stall,
 	};
 	auto_free char *mirrors = mem_strdup(s->mirrors ? s->mirrors : "", e);

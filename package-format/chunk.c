@@ -52,7 +52,8 @@ static struct contexts *contexts_get(struct err *e)
 	return c;
 }
 
-int pkg_frame_compress(const void *content, size_t len, int level, struct buf *ret, struct err *e)
+static int compress_frame(const void *content, size_t len, int level, bool with_checksum, struct buf *ret,
+			  struct err *e)
 {
 	struct contexts *c = contexts_get(e);
 	size_t bound = ZSTD_compressBound(len), n;
@@ -70,10 +71,43 @@ int pkg_frame_compress(const void *content, size_t len, int level, struct buf *r
 	if (!ZSTD_isError(n))
 		n = ZSTD_CCtx_setParameter(c->compress, ZSTD_c_dictIDFlag, 0);
 	if (!ZSTD_isError(n))
+		n = ZSTD_CCtx_setParameter(c->compress, ZSTD_c_checksumFlag, with_checksum);
+	if (!ZSTD_isError(n))
 		n = ZSTD_compress2(c->compress, ret->data + ret->len, bound, content, len);
 	if (ZSTD_isError(n))
 		return err_set(e, ERR_IO, "compression: %s", ZSTD_getErrorName(n));
 	ret->len += n;
+	return 0;
+}
+
+int pkg_frame_compress(const void *content, size_t len, int level, struct buf *ret, struct err *e)
+{
+	return compress_frame(content, len, level, false, ret, e);
+}
+
+int pkg_index_compress(const void *content, size_t len, int level, struct buf *ret, struct err *e)
+{
+	const uint8_t *bytes = content;
+
+	for (size_t at = 0, some; at < len; at += some) {
+		some = len - at < PKG_INDEX_FRAME ? len - at : PKG_INDEX_FRAME;
+		if (compress_frame(bytes + at, some, level, len > PKG_INDEX_FRAME, ret, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int pkg_frame_measure(const void *stored, size_t stored_len, size_t *ret_len, uint64_t *ret_content_len,
+		      struct err *e)
+{
+	unsigned long long content_len = ZSTD_getFrameContentSize(stored, stored_len);
+	size_t len = ZSTD_findFrameCompressedSize(stored, stored_len);
+
+	if (ZSTD_isError(len) || content_len == ZSTD_CONTENTSIZE_UNKNOWN ||
+	    content_len == ZSTD_CONTENTSIZE_ERROR)
+		return err_set(e, ERR_FORMAT, "not a compressed frame of an announced length");
+	*ret_len = len;
+	*ret_content_len = content_len;
 	return 0;
 }
 

@@ -15,6 +15,7 @@ enum {
 	PKG_CHUNK_MAX = 1024 * 1024,
 	/* What a chunk may take in the file: zstd's own bound for PKG_CHUNK_MAX, rounded up. */
 	PKG_CHUNK_STORED_MAX = PKG_CHUNK_MAX + 8192,
+	PKG_INDEX_FRAME = 64 * 1024,
 };
 
 /* Appends one frame with content size and without checksum (the digest is the checksum). */
@@ -24,10 +25,18 @@ int pkg_chunk_compress(const void *content, size_t len, int level, struct buf *r
 int pkg_chunk_inflate(const void *stored, size_t stored_len, size_t content_len,
 		      const struct pkg_digest *digest, uint8_t *ret, struct err *e) FLOE_MUST_USE;
 
-/* The index's frame: as above with the caller's limit instead of PKG_CHUNK_MAX; no digest. */
+/* One frame as above, with the caller's limit instead of PKG_CHUNK_MAX; no digest. */
 int pkg_frame_compress(const void *content, size_t len, int level, struct buf *ret,
 		       struct err *e) FLOE_MUST_USE;
 int pkg_frame_inflate(const void *stored, size_t stored_len, uint64_t content_len, uint8_t *ret,
 		      struct err *e) FLOE_MUST_USE;
+/* How long the frame is that `stored` begins with, and how long its content says it is. */
+int pkg_frame_measure(const void *stored, size_t stored_len, size_t *ret_len, uint64_t *ret_content_len,
+		      struct err *e) FLOE_MUST_USE;
+
+/* Appends an index: a frame for every PKG_INDEX_FRAME bytes of content, with checksums when they are several.
+ */
+int pkg_index_compress(const void *content, size_t len, int level, struct buf *ret,
+		       struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -6,15 +6,14 @@
  * views, triggers, extensions and trust in the schema, the schema must be word for word ours, and each
  * column is checked for type and range where it is read. Damage is ERR_FORMAT, never a crash.
  *
- * The database lives in anonymous memory through sqlite3_deserialize with SQLite's "mmap" reads on:
- * pages are used in place, so a lookup makes no system call and copies nothing. */
+ * SQLite reads through index_vfs.c from the compressed frames (index_frames.c); it keeps a mebibyte of pages,
+ * and they half a mebibyte: the cost of opening and the memory do not grow with the number of files. */
 #include "package-format/index_db.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "package-format/chunk.h"
+#include "base/fd.h"
 #include "package-format/header.h"
 #include "package-format/index_schema.h"
 
@@ -40,7 +39,7 @@ static const char *const statement_sql[Q_COUNT] = {
 	[Q_DEFAULTS] = "SELECT file,key,value FROM registry_default ORDER BY file,key",
 };
 
-enum { INDEX_SLACK = 4096 };
+enum { FORMAT_VERSIONS_OFF = 18 }; /* in the database's header: for writing and for reading, 1 or 2 */
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
@@ -114,7 +113,7 @@ static int pragma_u64_locked(struct pkg_index *x, const char *sql, uint64_t *ret
 
 static int read_counts_locked(struct pkg_index *x, struct err *e) SYNC_REQUIRES(x->lock)
 {
-	const uint64_t rows_max = x->len / PKG_INDEX_ROW_MIN;
+	const uint64_t rows_max = pkg_index_frames_len(x->frames) / PKG_INDEX_ROW_MIN;
 	struct pkg_index_counts *c = &x->counts;
 	sqlite3_stmt *s = NULL;
 	uint64_t xattrs = 0;
@@ -198,39 +197,40 @@ static void set_limits(sqlite3 *db)
 
 static int harden_locked(struct pkg_index *x, struct err *e) SYNC_REQUIRES(x->lock)
 {
-	auto_free char *pragmas = mem_printf(e,
-					     "PRAGMA mmap_size=%llu; PRAGMA cell_size_check=ON; "
-					     "PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; "
-					     "PRAGMA cache_size=-256; PRAGMA automatic_index=OFF; BEGIN",
-					     (unsigned long long)x->len);
+	/* One read transaction for good: without it every query would look whether the file has changed. */
+	static const char pragmas[] =
+		"PRAGMA cell_size_check=ON; PRAGMA query_only=ON; PRAGMA temp_store=MEMORY; "
+		"PRAGMA cache_size=-1024; PRAGMA automatic_index=OFF; BEGIN";
 
-	/* One read transaction for good: without it every query would take and give back a lock. */
-	if (!pragmas)
-		return -1;
 	if (sqlite3_db_config(x->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) != SQLITE_OK ||
 	    sqlite3_db_config(x->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) != SQLITE_OK ||
 	    sqlite3_db_config(x->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL) != SQLITE_OK ||
 	    sqlite3_db_config(x->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL) != SQLITE_OK ||
 	    sqlite3_db_config(x->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL) != SQLITE_OK)
 		return err_set(e, ERR_UNSUPPORTED, "this SQLite cannot be hardened: 3.31 or newer is needed");
-	if (sqlite3_deserialize(x->db, "main", x->bytes, (sqlite3_int64)x->len, (sqlite3_int64)x->len,
-				SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
-		return pkg_index_db_error(x, e);
 	if (sqlite3_exec(x->db, pragmas, NULL, NULL, NULL) != SQLITE_OK)
 		return pkg_index_db_error(x, e);
 	set_limits(x->db);
 	return 0;
 }
 
+/* A write-ahead log is not part of a package, though SQLite would open a database that had one. */
+static int check_journal_locked(struct pkg_index *x, struct err *e) SYNC_REQUIRES(x->lock)
+{
+	uint8_t versions[2];
+
+	if (pkg_index_frames_read(x->frames, FORMAT_VERSIONS_OFF, sizeof(versions), versions, e) < 0)
+		return -1;
+	return versions[0] == 1 && versions[1] == 1 ? 0 : pkg_index_damaged(e, "header");
+}
+
 static int open_locked(struct pkg_index *x, struct err *e) SYNC_REQUIRES(x->lock)
 {
 	uint64_t application_id, user_version;
 
-	if (sqlite3_open_v2(":memory:", &x->db,
-			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_MEMORY,
-			    NULL) != SQLITE_OK)
+	if (pkg_index_vfs_open(x) != SQLITE_OK)
 		return err_set(e, ERR_NOMEM, "cannot start SQLite");
-	if (harden_locked(x, e) < 0 ||
+	if (check_journal_locked(x, e) < 0 || harden_locked(x, e) < 0 ||
 	    pragma_u64_locked(x, "PRAGMA application_id", &application_id, e) < 0 ||
 	    pragma_u64_locked(x, "PRAGMA user_version", &user_version, e) < 0)
 		return -1;
@@ -250,12 +250,12 @@ static int open_locked(struct pkg_index *x, struct err *e) SYNC_REQUIRES(x->lock
 	return read_manifest_locked(x, e);
 }
 
-int pkg_index_open(const void *stored, size_t stored_len, uint64_t content_len, struct pkg_index **ret,
-		   struct err *e)
+int pkg_index_open(const void *stored, size_t stored_len, uint64_t content_len, int scratch_fd,
+		   struct pkg_index **ret, struct err *e)
 {
+	auto_fd int fd = scratch_fd;
 	struct pkg_index *x;
 	struct pkg_inode root;
-	void *bytes;
 	int rc;
 
 	if (stored_len == 0 || stored_len > PKG_INDEX_STORED_MAX || content_len > PKG_INDEX_CONTENT_MAX)
@@ -266,23 +266,12 @@ int pkg_index_open(const void *stored, size_t stored_len, uint64_t content_len, 
 	if (!x)
 		return -1;
 	sync_mutex_init(&x->lock);
-	/* A little room behind it: SQLite may read a few bytes past the end of a damaged last page. */
-	bytes = mmap(NULL, content_len + INDEX_SLACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		     0);
-	if (bytes == MAP_FAILED) {
-		pkg_index_close(x);
-		return err_set(e, ERR_NOMEM, "out of memory (package index)");
-	}
-	x->bytes = bytes;
-	x->len = content_len;
 	x->chunks_off = PKG_HEADER_LEN + stored_len;
-	rc = pkg_frame_inflate(stored, stored_len, content_len, x->bytes, e);
-	if (rc == 0) {
-		(void)mprotect(bytes, content_len + INDEX_SLACK, PROT_READ);
-		sync_lock(&x->lock);
+	sync_lock(&x->lock);
+	rc = pkg_index_frames_open(stored, stored_len, content_len, fd_steal(&fd), &x->frames, e);
+	if (rc == 0)
 		rc = open_locked(x, e);
-		sync_unlock(&x->lock);
-	}
+	sync_unlock(&x->lock);
 	if (rc == 0)
 		rc = pkg_index_stat(x, PKG_ROOT_INO, &root, e);
 	if (rc == 0 && !S_ISDIR(root.mode))
@@ -304,8 +293,7 @@ void pkg_index_close(struct pkg_index *x)
 	for (int i = 0; i < Q_COUNT; i++)
 		(void)sqlite3_finalize(x->stmt[i]);
 	(void)sqlite3_close(x->db);
-	if (x->bytes)
-		(void)munmap(x->bytes, x->len + INDEX_SLACK);
+	pkg_index_frames_close(x->frames);
 	pkg_manifest_free(x->manifest);
 	sync_mutex_fini(&x->lock);
 	free(x);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a package's index: an SQLite database that the signed header vouches for.
  *
- * The schema is in FORMAT.md. The database is opened read-only from memory with every
+ * The schema is in FORMAT.md. The database is opened read-only with every
  * hardening switch on, checked once (schema, application id, counts within the limits), and never
  * written. Rows are still not trusted: every value is range-checked where it is read.
  *
- * Threads: any; calls serialise on a mutex inside and never block on anything else. Inode numbers
- * start at 1 (the root directory) and a directory's is below those of what it holds. Chunks are numbered
- * from 0 in the order in which they lie in the file, without gaps between them. Names are bytes: 1-255, no
+ * It stays compressed but for what was used last, a few mebibytes whatever its size.
+ *
+ * Threads: any; calls serialise on a mutex inside and block on nothing else but the disk that the scratch
+ * file is on. Inode numbers start at 1 (the root directory) and a directory's is below those of what it
+ * holds. Chunks are numbered from 0 in the order in which they lie in the file, without gaps between them.
+ * Names are bytes: 1-255, no
  * '/' and no NUL. <sqlite3.h> is included only in index_db.h (for index*.c) and index_build.c of this folder.
  */
 #ifndef FLOE_PKG_INDEX_H
@@ -74,9 +77,10 @@ struct pkg_index_counts {
 	bool has_xattrs;
 };
 
-/* `stored` is the compressed index, whose digest the caller has checked. Borrowed for the call. */
-int pkg_index_open(const void *stored, size_t stored_len, uint64_t content_len, struct pkg_index **ret,
-		   struct err *e) FLOE_MUST_USE;
+/* `stored` is the compressed index, whose digest the caller has checked. Borrowed for the call; copied to
+ * scratch_fd, an empty unlinked file that is taken over in any case, or into memory when that is -1. */
+int pkg_index_open(const void *stored, size_t stored_len, uint64_t content_len, int scratch_fd,
+		   struct pkg_index **ret, struct err *e) FLOE_MUST_USE;
 void pkg_index_close(struct pkg_index *x); /* NULL ok */
 
 void pkg_index_counts(const struct pkg_index *x, struct pkg_index_counts *ret);

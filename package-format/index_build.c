@@ -267,7 +267,7 @@ int pkg_index_build_finish(struct pkg_index_build *b, int level, struct buf *ret
 	}
 	memset(bytes + LIBRARY_VERSION_OFF, 0, LIBRARY_VERSION_LEN);
 	/* The last few per cent are not worth minutes on one processor. */
-	rc = pkg_frame_compress(bytes, (size_t)len, len > BIG_INDEX && level > 9 ? 9 : level, ret, e);
+	rc = pkg_index_compress(bytes, (size_t)len, len > BIG_INDEX && level > 9 ? 9 : level, ret, e);
 	sqlite3_free(bytes);
 	if (rc < 0)
 		return -1;

@@ -8,6 +8,10 @@ int pkg_index_db_error(const struct pkg_index *x, struct err *e)
 
 	if (code == SQLITE_NOMEM)
 		return err_set(e, ERR_NOMEM, "out of memory");
+	if (sqlite3_extended_errcode(x->db) == SQLITE_IOERR_READ) {
+		*e = x->read_err;
+		return -1;
+	}
 	return err_set(e, ERR_FORMAT, "package index: %s", sqlite3_errmsg(x->db));
 }
 

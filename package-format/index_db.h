@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What index.c (opening), index_column.c (one checked value) and index_query.c (one question each) share;
- * private to them, as is <sqlite3.h>. */
+/* What index.c (opening), index_vfs.c (where SQLite reads), index_column.c (one checked value) and
+ * index_query.c (one question each) share; private to them, as is <sqlite3.h>. */
 #ifndef FLOE_PKG_INDEX_DB_H
 #define FLOE_PKG_INDEX_DB_H
 
@@ -8,6 +8,7 @@
 
 #include "base/sync.h"
 #include "package-format/index.h"
+#include "package-format/index_frames.h"
 
 enum statement {
 	Q_STAT,
@@ -29,14 +30,19 @@ enum { PKG_INDEX_ROW_BYTES_MAX = 2 << 20 };
 struct pkg_index {
 	struct pkg_index_counts counts;
 	struct pkg_manifest *manifest;
-	uint8_t *bytes; /* the database; mapped */
-	size_t len;
 	uint64_t chunks_off; /* where the chunk area begins in the file */
 
 	struct sync_mutex lock;
+	struct pkg_index_frames *frames; /* the database; guarded by lock */
+	struct err read_err;             /* why a read from it failed; guarded by lock */
+	sqlite3_vfs vfs;
+	char vfs_name[32];
 	sqlite3 *db;                 /* guarded by lock */
 	sqlite3_stmt *stmt[Q_COUNT]; /* guarded by lock */
 };
+
+/* Opens x->db over x->frames: SQLite's result. */
+int pkg_index_vfs_open(struct pkg_index *x);
 
 /* SQLite's last error, or "package index: bad WHAT" (ERR_FORMAT); both return -1. */
 int pkg_index_db_error(const struct pkg_index *x, struct err *e);

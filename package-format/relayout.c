@@ -68,7 +68,8 @@ static int open_old(struct relayout *r, const char *path, struct err *e)
 	pkg_digest_of(stored.data, r->old.index_stored_len, &digest);
 	if (!pkg_digest_equal(&digest, &r->old.index_digest))
 		return err_set(e, ERR_INTEGRITY, "%s: the index does not have its digest", path);
-	if (pkg_index_open(stored.data, r->old.index_stored_len, r->old.index_content_len, &r->index, e) < 0)
+	if (pkg_index_open(stored.data, r->old.index_stored_len, r->old.index_content_len, -1, &r->index, e) <
+	    0)
 		return err_wrap(e, "%s", path);
 	pkg_index_counts(r->index, &r->counts);
 	return 0;

@@ -43,6 +43,13 @@ static int open_files(struct stream_cache *c, struct err *e)
 	return 0;
 }
 
+int stream_cache_scratch(struct stream_cache *c, struct err *e)
+{
+	int fd = openat(c->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+
+	return fd < 0 ? err_sys(e, errno, "%s: a file without a name", c->dir) : fd;
+}
+
 static void cache_free(struct stream_cache *c)
 {
 	cache_db_close(c->find_db);

@@ -41,6 +41,9 @@ void stream_cache_close(struct stream_cache *c); /* NULL ok; writes out what wai
 void stream_cache_limit(struct stream_cache *c, uint64_t quota_bytes);
 /* Once, before other threads use the cache. After a failure the cache is as it was. */
 int stream_cache_share(struct stream_cache *c, const char *dir, struct err *e) FLOE_MUST_USE;
+/* An empty file without a name on the cache's disk, the caller's own: for what is too long for memory. Fails
+ * where the file system cannot make one. */
+int stream_cache_scratch(struct stream_cache *c, struct err *e) FLOE_MUST_USE;
 
 /* Fills ret[len] with the content of that digest; ERR_NOTFOUND is a miss, with sys = EBADMSG when
  * there was content but not the right one. */

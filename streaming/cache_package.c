@@ -204,7 +204,7 @@ int cache_known_index(struct stream_cache *c, const struct cache_known *known, s
 		return err_set(e, ERR_NOTFOUND, "the index is not in the cache");
 	if (cache_read_index(c, &known->index, &stored, e) < 0)
 		return -1;
-	if (pkg_index_open(stored.data, stored.len, header.index_content_len, ret, e) < 0)
+	if (pkg_index_open(stored.data, stored.len, header.index_content_len, -1, ret, e) < 0)
 		return e->code == ERR_NOMEM ? -1 : err_set(e, ERR_NOTFOUND, "the index is unusable");
 	return 0;
 }

@@ -17,6 +17,7 @@ enum {
 	CONFIRM_ATTEMPTS = 4,
 	MEMORY_DEFAULT = 16 * 1024 * 1024,
 	MEMORY_MIN = 4 * 1024 * 1024,
+	INDEX_IN_MEMORY_MAX = 1024 * 1024, /* compressed */
 };
 
 /* What the cache knows of the source. */
@@ -59,11 +60,16 @@ static int check_header(struct stream_package *p, const struct stream_package_op
 static int check_index(struct stream_package *p, const uint8_t *index, size_t len, struct err *e)
 {
 	struct pkg_digest digest;
+	struct err ignored;
+	int scratch_fd = -1;
 
 	pkg_digest_of(index, len, &digest);
 	if (len != p->header.index_stored_len || !pkg_digest_equal(&digest, &p->header.index_digest))
 		return err_set(e, ERR_INTEGRITY, "%s: the index is damaged", p->shown);
-	if (pkg_index_open(index, len, p->header.index_content_len, &p->index, e) < 0)
+	/* A long one does not stay in memory. */
+	if (p->opt.cache && len > INDEX_IN_MEMORY_MAX)
+		scratch_fd = stream_cache_scratch(p->opt.cache, &ignored);
+	if (pkg_index_open(index, len, p->header.index_content_len, scratch_fd, &p->index, e) < 0)
 		return err_wrap(e, "%s", p->shown);
 	return 0;
 }

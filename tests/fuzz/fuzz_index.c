@@ -56,8 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t count, sum = 0;
 	struct err e;
 
-	if (pkg_frame_compress(data, len, 1, &stored, &e) == 0 &&
-	    pkg_index_open(stored.data, stored.len, len, &x, &e) == 0) {
+	if (pkg_index_compress(data, len, 1, &stored, &e) == 0 &&
+	    pkg_index_open(stored.data, stored.len, len, -1, &x, &e) == 0) {
 		for (uint64_t ino = 0; ino < INODES_ASKED; ino++)
 			ask_about(x, ino);
 		for (uint32_t idx = 0; idx < 8; idx++) {

@@ -99,7 +99,8 @@ static int take_apart(const char *dir, const char *path, const char *content, si
 	if (!database ||
 	    pkg_frame_inflate(file.data + PKG_HEADER_LEN, h.index_stored_len, h.index_content_len, database,
 			      e) < 0 ||
-	    pkg_index_open(file.data + PKG_HEADER_LEN, h.index_stored_len, h.index_content_len, &x, e) < 0)
+	    pkg_index_open(file.data + PKG_HEADER_LEN, h.index_stored_len, h.index_content_len, -1, &x, e) <
+		    0)
 		return -1;
 	rc = pkg_manifest_print(pkg_index_manifest(x), &json, e);
 	pkg_index_close(x);

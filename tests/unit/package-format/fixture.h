@@ -132,8 +132,8 @@ __attribute__((unused)) static int opened_open(struct opened *o, const char *pat
 	    buf_reserve(&index, o->header.index_stored_len, e) < 0 ||
 	    fd_pread_exact(o->fd, index.data, o->header.index_stored_len, PKG_HEADER_LEN, e) < 0)
 		return -1;
-	return pkg_index_open(index.data, o->header.index_stored_len, o->header.index_content_len, &o->index,
-			      e);
+	return pkg_index_open(index.data, o->header.index_stored_len, o->header.index_content_len, -1,
+			      &o->index, e);
 }
 
 __attribute__((unused)) static void opened_close(struct opened *o)

@@ -42,6 +42,43 @@ static struct database take_database(struct fixture *f)
 	return d;
 }
 
+/* A copy of the database with so many more names in the root; caller frees. */
+static uint8_t *grown(const struct database *d, unsigned names, size_t *ret_len)
+{
+	sqlite3_int64 len = (sqlite3_int64)d->len;
+	unsigned char *bytes = sqlite3_malloc64((sqlite3_uint64)len);
+	uint8_t *ret;
+	sqlite3 *db;
+	char sql[300];
+
+	memcpy(bytes, d->bytes, d->len);
+	(void)snprintf(sql, sizeof(sql),
+		       "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<%u) "
+		       "INSERT INTO entry SELECT 1,CAST(printf('n%%06d',i) AS BLOB),1,100+i FROM n",
+		       names - 1);
+	assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+	assert_int_equal(sqlite3_deserialize(db, "main", bytes, len, len,
+					     SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	bytes = sqlite3_serialize(db, "main", &len, 0);
+	assert_non_null(bytes);
+	ret = malloc((size_t)len);
+	memcpy(ret, bytes, (size_t)len);
+	sqlite3_free(bytes);
+	(void)sqlite3_close(db);
+	*ret_len = (size_t)len;
+	return ret;
+}
+
+static int look_up_nth(struct pkg_index *x, unsigned i, struct pkg_inode *ret, struct err *e)
+{
+	char name[16];
+	int len = snprintf(name, sizeof(name), "n%06u", i);
+
+	return pkg_index_lookup(x, PKG_ROOT_INO, name, (size_t)len, ret, e);
+}
+
 static int open_bytes(const uint8_t *bytes, size_t len, struct pkg_index **ret, size_t *ret_stored,
 		      struct err *ret_err)
 {
@@ -49,9 +86,9 @@ static int open_bytes(const uint8_t *bytes, size_t len, struct pkg_index **ret, 
 	struct err e;
 	int rc;
 
-	OK(pkg_frame_compress(bytes, len, 1, &stored, &e));
+	OK(pkg_index_compress(bytes, len, 1, &stored, &e));
 	*ret_stored = stored.len;
-	rc = pkg_index_open(stored.data, stored.len, len, ret, ret_err);
+	rc = pkg_index_open(stored.data, stored.len, len, -1, ret, ret_err);
 	buf_fini(&stored);
 	return rc;
 }
@@ -209,14 +246,59 @@ static void compressed_lies(void **state)
 	struct pkg_index *x;
 	struct err e;
 
-	OK(pkg_frame_compress(d.bytes, d.len, 1, &stored, &e));
-	FAILS(pkg_index_open(stored.data, stored.len - 1, d.len, &x, &e), ERR_FORMAT);
-	FAILS(pkg_index_open(stored.data, stored.len, d.len - 4096, &x, &e), ERR_FORMAT);
-	FAILS(pkg_index_open(stored.data, stored.len, d.len + 1, &x, &e), ERR_FORMAT);
-	FAILS(pkg_index_open(stored.data, stored.len, PKG_INDEX_CONTENT_MAX + 1, &x, &e), ERR_LIMIT);
-	FAILS(pkg_index_open(stored.data, stored.len, 0, &x, &e), ERR_FORMAT);
-	FAILS(pkg_index_open(stored.data, 0, d.len, &x, &e), ERR_LIMIT);
+	OK(pkg_index_compress(d.bytes, d.len, 1, &stored, &e));
+	FAILS(pkg_index_open(stored.data, stored.len - 1, d.len, -1, &x, &e), ERR_FORMAT);
+	FAILS(pkg_index_open(stored.data, stored.len, d.len - 4096, -1, &x, &e), ERR_FORMAT);
+	FAILS(pkg_index_open(stored.data, stored.len, d.len + 1, -1, &x, &e), ERR_FORMAT);
+	FAILS(pkg_index_open(stored.data, stored.len, PKG_INDEX_CONTENT_MAX + 1, -1, &x, &e), ERR_LIMIT);
+	FAILS(pkg_index_open(stored.data, stored.len, 0, -1, &x, &e), ERR_FORMAT);
+	FAILS(pkg_index_open(stored.data, 0, d.len, -1, &x, &e), ERR_LIMIT);
+	/* One frame more than there is content, and frames of another length. */
+	OK(pkg_frame_compress(d.bytes, 1, 1, &stored, &e));
+	FAILS(pkg_index_open(stored.data, stored.len, d.len, -1, &x, &e), ERR_FORMAT);
+	buf_reset(&stored);
+	OK(pkg_frame_compress(d.bytes, 4096, 1, &stored, &e));
+	OK(pkg_frame_compress(d.bytes + 4096, d.len - 4096, 1, &stored, &e));
+	FAILS(pkg_index_open(stored.data, stored.len, d.len, -1, &x, &e), ERR_FORMAT);
 	free(d.bytes);
+}
+
+/* An index of many frames in a scratch file: frames come and go, and what a disk does to one of them is an
+ * error, never an answer. */
+static void read_from_scratch(void **state)
+{
+	enum { NAMES = 200000 };
+	const struct fixture *f = *state;
+	struct database d = take_database(*state);
+	auto_buf struct buf stored = BUF_INIT(64 << 20);
+	unsigned asked = 0, wrong = 0;
+	struct pkg_inode inode;
+	struct pkg_index *x;
+	struct err e;
+	size_t len;
+	auto_fd int fd = open(f->dir, O_TMPFILE | O_RDWR, 0600);
+	auto_free uint8_t *bytes = grown(&d, NAMES, &len);
+
+	free(d.bytes);
+	if (fd < 0)
+		skip();
+	OK(pkg_index_compress(bytes, len, 1, &stored, &e));
+	OK(pkg_index_open(stored.data, stored.len, len, dup(fd), &x, &e));
+	memset(stored.data, 0, stored.len); /* was borrowed for the call only */
+	for (unsigned i = 0; i < NAMES; i += 97) {
+		OK(look_up_nth(x, i * 31 % NAMES, &inode, &e));
+		assert_int_equal(inode.ino, PKG_ROOT_INO);
+	}
+	for (size_t at = 0; at < stored.len; at += 512)
+		assert_int_equal(pwrite(fd, "damage", 6, (off_t)at), 6);
+	for (unsigned i = 0; i < NAMES; i += 97, asked++) {
+		if (look_up_nth(x, i, &inode, &e) == 0)
+			assert_int_equal(inode.ino, PKG_ROOT_INO); /* it was still in memory */
+		else
+			wrong += e.code == ERR_FORMAT;
+	}
+	assert_true(wrong > asked / 4);
+	pkg_index_close(x);
 }
 
 static void not_a_database(void **state)
@@ -241,7 +323,8 @@ static void not_a_database(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { TEST(what_does_not_open), TEST(what_the_check_finds),
-					    TEST(compressed_lies), TEST(not_a_database) };
+					    TEST(compressed_lies), TEST(read_from_scratch),
+					    TEST(not_a_database) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
