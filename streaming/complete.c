@@ -68,7 +68,7 @@ void complete_run(struct stream_package *p)
 		if (p->opt.complete_rate)
 			due = (f->end - f->off) * 1000 / p->opt.complete_rate;
 		if (flight_run(p, f, true, &e) < 0 && e.code != ERR_INTEGRITY) {
-			if (e.code != ERR_NET && e.code != ERR_NOTFOUND)
+			if (!package_may_return(&e))
 				return;
 			at = 0;
 			due += RETRY_MS;

@@ -13,7 +13,7 @@ enum {
 	POLL_MS = 150, /* how often is_cancelled is asked */
 	BACKOFF_MIN_MS = 1000,
 	BACKOFF_MAX_MS = 5000,
-	GONE_PATIENCE_MS = 30000, /* a 404 may be a deployment in progress */
+	GONE_PATIENCE_MS = 30000, /* a 404 may be a deployment in progress, odd answers a proxy's */
 	SILENCE_MS = 1000,        /* a network that brings nothing for so long counts as gone */
 };
 
@@ -213,6 +213,11 @@ static int await(struct stream_package *p, struct waiter *w, struct patience *pa
 	return -1;
 }
 
+bool package_may_return(const struct err *e)
+{
+	return e->code == ERR_NET || e->code == ERR_NOTFOUND || e->code == ERR_UNSUPPORTED;
+}
+
 /* After a failure: 0 when it is time to try again. *e is the failure. */
 static int back_off(struct stream_package *p, struct patience *patience, struct err *e)
 {
@@ -221,7 +226,7 @@ static int back_off(struct stream_package *p, struct patience *patience, struct 
 	unsigned pause = BACKOFF_MIN_MS << shift;
 	bool goes_on = true, works = false;
 
-	if (e->code != ERR_NET && e->code != ERR_NOTFOUND)
+	if (!package_may_return(e))
 		return -1;
 	if (!p->fetcher) /* offline by choice: nothing to wait for */
 		return -1;
@@ -230,7 +235,7 @@ static int back_off(struct stream_package *p, struct patience *patience, struct 
 	patience->failures++;
 	if (p->opt.fail_after_s && now - patience->failed_ms >= p->opt.fail_after_s * UINT64_C(1000))
 		return -1;
-	if (e->code == ERR_NOTFOUND && now - patience->failed_ms >= GONE_PATIENCE_MS)
+	if (e->code != ERR_NET && now - patience->failed_ms >= GONE_PATIENCE_MS)
 		return -1;
 	package_note_network(p, false, e->msg);
 	wake = now + (pause < BACKOFF_MAX_MS ? pause : BACKOFF_MAX_MS);

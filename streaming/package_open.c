@@ -45,11 +45,26 @@ static bool is_revoked(const char *config_dir, const struct pkg_public_key *key)
 	return found;
 }
 
+/* What hotels and proxies answer in a server's place. */
+static bool is_web_page(const uint8_t *bytes)
+{
+	return *bytes == '<';
+}
+
+static int login_page(const struct stream_package *p, struct err *e)
+{
+	return err_set(
+		e, ERR_FORMAT,
+		"%s: the answer is a web page, not a package: is the address right, or does this network "
+		"want a login first?",
+		p->shown);
+}
+
 static int check_header(struct stream_package *p, const struct stream_package_opt *opt, const uint8_t *bytes,
 			struct err *e)
 {
 	if (pkg_header_decode(bytes, &p->header, e) < 0)
-		return err_wrap(e, "%s", p->shown);
+		return is_web_page(bytes) ? login_page(p, e) : err_wrap(e, "%s", p->shown);
 	if (!opt->config_dir || pkg_trust_check(opt->config_dir, &p->header.signer, e) == 0)
 		return 0;
 	if (e->code == ERR_TRUST && opt->trust_once && !is_revoked(opt->config_dir, &p->header.signer))
@@ -240,6 +255,8 @@ static int open_from_origin(struct stream_package *p, const struct stream_packag
 
 	if (begin(p, opt, known, &first, e) < 0)
 		return -1;
+	if (first.len < PKG_HEADER_LEN && first.len && is_web_page(first.data))
+		return login_page(p, e);
 	if (first.len < PKG_HEADER_LEN)
 		return err_set(e, ERR_FORMAT, "%s: not a floe package (only %zu bytes)", p->shown, first.len);
 	if (check_header(p, opt, first.data, e) < 0 || check_length(p, e) < 0)
@@ -285,6 +302,15 @@ static bool may_use_cache(enum err_code code)
 	return code == ERR_NET || code == ERR_NOTFOUND || code == ERR_UNSUPPORTED || code == ERR_FORMAT;
 }
 
+/* Perhaps only by a cache on the way: from now on the origin itself is asked. */
+static bool is_damaged(const struct stream_package *p, const struct err *e)
+{
+	if (p->is_file || (e->code != ERR_INTEGRITY && e->code != ERR_FORMAT))
+		return false;
+	(void)p->fetcher->ops->distrust(p->fetcher);
+	return true;
+}
+
 static int open_somehow(struct stream_package *p, const struct stream_package_opt *opt,
 			const struct known *known, struct err *e)
 {
@@ -297,7 +323,8 @@ static int open_somehow(struct stream_package *p, const struct stream_package_op
 		return open_known(p, opt, known, e);
 	if (open_from_origin(p, opt, known, e) == 0)
 		return 0;
-	if (e->code == ERR_CHANGED) { /* replaced between two requests: once more */
+	/* Replaced between two requests, or damaged on the way: once more. */
+	if (e->code == ERR_CHANGED || is_damaged(p, e)) {
 		p->fetcher->ops->unpin(p->fetcher, false);
 		if (open_from_origin(p, opt, known, e) == 0)
 			return 0;

@@ -74,6 +74,9 @@ struct stream_package {
 
 /* Ends the obtaining of a chunk: gives `m` (borrowed; NULL with *why on failure) to whoever waits. */
 void package_settle(struct stream_package *p, uint32_t idx, struct memory_chunk *m, const struct err *why);
+/* A failure to fetch that may not last: no answer, or one that a server or something on the way gives for a
+ * while. */
+bool package_may_return(const struct err *e);
 /* The network worked, or did not. Calls back outside the lock. */
 void package_note_network(struct stream_package *p, bool works, const char *why);
 /* Opens p->fetcher: of `source`, and of the mirrors in opt. */

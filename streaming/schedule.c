@@ -336,7 +336,7 @@ void schedule_stream(struct stream_package *p, struct flight *f, uint32_t at, un
 	while (f) {
 		if (flight_run(p, f, true, &e) == 0) {
 			failures = 0;
-		} else if (e.code == ERR_NET || e.code == ERR_NOTFOUND) {
+		} else if (package_may_return(&e)) {
 			rest(p, failures++);
 			at = 0;
 		} else if (e.code != ERR_INTEGRITY) {

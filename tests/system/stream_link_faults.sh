@@ -82,7 +82,7 @@ for fault in corrupt:100 corrupt:5000 whole:0 gzip:0 portal:0 403:0 404:0 416:0;
 done
 
 note "each fault, at the second request"
-for fault in drop:0 drop:100000 truncate:0 corrupt:1000 stall:0 etag:0 portal:0 403:0 404:0 416:0 503:1; do
+for fault in drop:0 drop:100000 truncate:0 corrupt:1000 stall:0 etag:0 whole:0 gzip:0 portal:0 403:0 404:0 416:0 503:1; do
 	fresh
 	link_ask fault "${fault%:*}" "${fault#*:}" 1 1
 	all_right "$fault"
@@ -157,7 +157,7 @@ link_ask mend
 
 # Each round another storm; in every third, a storm that was there before the launch.
 seed=${FLOE_SEED:-$RANDOM}
-seconds=20 kinds=(drop truncate corrupt etag portal 403 404 416 503)
+seconds=20 kinds=(drop truncate corrupt whole etag gzip portal 403 404 416 503)
 if [ "${FLOE_FULL:-0}" = 1 ]; then
 	seconds=600
 	kinds+=(stall)
