@@ -2,14 +2,15 @@
 /* Notices to the kernel; see cow_notice.h.
  *
  * A notice waits for the pages of the file, and those may wait for a read that one of our own handlers is
- * about to answer: hence the thread, and the bound on every wait for it. */
+ * about to answer: hence the thread, and the bound on every wait for it; and a process (fuse_notify.h), since
+ * that handler may be killed first. */
 #include "vfs/cow_notice.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ struct expiry { /* fuse_notify_inval_entry_out, whose flags have no name in some
 
 struct cow_notices {
 	int fuse_fd; /* borrowed */
+	struct fuse_notify *notify;
 	pthread_t thread;
 	struct sync_mutex lock;
 	struct sync_cond changed;
@@ -36,26 +38,39 @@ struct cow_notices {
 	bool is_ending;
 };
 
-void cow_notice_node(int fuse_fd, uint64_t id, bool pages)
-{
-	struct fuse_notify_inval_inode_out body = { .ino = id, .off = pages ? 0 : -1 };
-	struct fuse_out_header head = { .len = sizeof(head) + sizeof(body),
-					.error = FUSE_NOTIFY_INVAL_INODE };
-	struct iovec iov[] = { { &head, sizeof(head) }, { &body, sizeof(body) } };
+struct node_message {
+	struct fuse_out_header head;
+	struct fuse_notify_inval_inode_out body;
+};
 
-	(void)!writev(fuse_fd, iov, 2);
+static struct node_message about_node(uint64_t id, bool pages)
+{
+	return (struct node_message){ .head = { .len = sizeof(struct node_message),
+						.error = FUSE_NOTIFY_INVAL_INODE },
+				      .body = { .ino = id, .off = pages ? 0 : -1 } };
 }
 
-void cow_notice_name(int fuse_fd, uint64_t dir, const char *name)
+void cow_notice_node(struct fuse_notify *n, uint64_t id, bool pages)
 {
-	struct expiry body = { .parent = dir, .name_len = (uint32_t)strlen(name), .flags = EXPIRE_ONLY };
-	struct fuse_out_header head = { .len = (uint32_t)(sizeof(head) + sizeof(body) + body.name_len + 1),
-					.error = FUSE_NOTIFY_INVAL_ENTRY };
-	struct iovec iov[] = { { &head, sizeof(head) },
-			       { &body, sizeof(body) },
-			       { (void *)(uintptr_t)name, body.name_len + 1 } };
+	const struct node_message m = about_node(id, pages);
 
-	(void)!writev(fuse_fd, iov, 3);
+	fuse_notify_send(n, &m, sizeof(m));
+}
+
+void cow_notice_name(struct fuse_notify *n, uint64_t dir, const char *name)
+{
+	struct {
+		struct fuse_out_header head;
+		struct expiry body;
+		char name[NAME_MAX + 1];
+	} m = { .body = { .parent = dir, .flags = EXPIRE_ONLY } };
+	size_t len = strnlen(name, NAME_MAX);
+
+	memcpy(m.name, name, len);
+	m.body.name_len = (uint32_t)len;
+	m.head.len = (uint32_t)(sizeof(m.head) + sizeof(m.body) + len + 1);
+	m.head.error = FUSE_NOTIFY_INVAL_ENTRY;
+	fuse_notify_send(n, &m, m.head.len);
 }
 
 bool cow_notice_thread_ends(pthread_t thread)
@@ -70,6 +85,17 @@ bool cow_notice_thread_ends(pthread_t thread)
 	return false;
 }
 
+static bool is_ending(void *arg)
+{
+	struct cow_notices *n = arg;
+	bool yes;
+
+	sync_lock(&n->lock);
+	yes = n->is_ending;
+	sync_unlock(&n->lock);
+	return yes;
+}
+
 static void *notices_main(void *arg)
 {
 	struct cow_notices *n = arg;
@@ -77,6 +103,7 @@ static void *notices_main(void *arg)
 	(void)pthread_setname_np(pthread_self(), "floe-notices");
 	sync_lock(&n->lock);
 	for (;;) {
+		struct node_message m;
 		uint64_t id;
 
 		while (!n->is_ending && n->done == n->asked)
@@ -85,7 +112,8 @@ static void *notices_main(void *arg)
 			break;
 		id = n->waiting[n->done % ROOM];
 		sync_unlock(&n->lock);
-		cow_notice_node(n->fuse_fd, id, true);
+		m = about_node(id, true);
+		(void)!fuse_notify_call(n->notify, &m, sizeof(m), 0, is_ending, n);
 		sync_lock(&n->lock);
 		n->done++;
 		sync_wake_all(&n->changed);
@@ -111,7 +139,9 @@ static uint64_t ask_locked(struct cow_notices *n, uint64_t id)
 
 void cow_notice_attributes(struct cow_notices *n, uint64_t id)
 {
-	cow_notice_node(n->fuse_fd, id, false);
+	const struct node_message m = about_node(id, false);
+
+	(void)!write(n->fuse_fd, &m, sizeof(m));
 }
 
 void cow_notice_changed(struct cow_notices *n, uint64_t id, unsigned wait_ms)
@@ -138,10 +168,15 @@ int cow_notices_open(int fuse_fd, struct cow_notices **ret, struct err *e)
 	if (!n)
 		return -1;
 	n->fuse_fd = fuse_fd;
+	if (fuse_notify_open(fuse_fd, 0, &n->notify, e) < 0) {
+		free(n);
+		return -1;
+	}
 	sync_mutex_init(&n->lock);
 	sync_cond_init(&n->changed);
 	sys = pthread_create(&n->thread, NULL, notices_main, n);
 	if (sys) {
+		fuse_notify_close(n->notify);
 		sync_cond_fini(&n->changed);
 		sync_mutex_fini(&n->lock);
 		free(n);
@@ -162,6 +197,7 @@ void cow_notices_close(struct cow_notices *n)
 	sync_unlock(&n->lock);
 	if (!cow_notice_thread_ends(n->thread))
 		return;
+	fuse_notify_close(n->notify);
 	sync_cond_fini(&n->changed);
 	sync_mutex_fini(&n->lock);
 	free(n);

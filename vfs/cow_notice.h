@@ -8,14 +8,15 @@
 #include <pthread.h>
 
 #include "vfs/cow_state.h"
+#include "vfs/fuse_notify.h"
 
-/* ---- at once; not from a request's handler, since it may wait for one. Nothing is to be done about a
- * failure, and ENOENT is none: the kernel does not know the node, or the name. */
+/* ---- by the caller's own process for that, without waiting for what comes of it. Nothing is to be done
+ * about a failure, and ENOENT is none: the kernel does not know the node, or the name. */
 
 /* Its attributes are asked for again; with `pages` its pages go too (of a directory: its listing). */
-void cow_notice_node(int fuse_fd, uint64_t id, bool pages);
+void cow_notice_node(struct fuse_notify *n, uint64_t id, bool pages);
 /* The name is asked for again at its next use (FUSE_EXPIRE_ONLY, Linux 6.2; before, it is taken away). */
-void cow_notice_name(int fuse_fd, uint64_t dir, const char *name);
+void cow_notice_name(struct fuse_notify *n, uint64_t dir, const char *name);
 /* The end of a thread that sends notices and has been told to leave. False after two seconds: it waits in the
  * kernel for something that ends with the connection, and it and its memory are left to that. */
 bool cow_notice_thread_ends(pthread_t thread);

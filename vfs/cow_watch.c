@@ -40,7 +40,7 @@ struct watch {
 };
 
 struct cow_watches {
-	int fuse_fd; /* borrowed */
+	struct fuse_notify *notify;
 	struct cow_nodes *nodes;
 	struct cow_cache *dirs;
 	int inotify;     /* -1: there are no watches */
@@ -242,8 +242,8 @@ static void expire_any(void *arg, const struct cow_node *n)
 	if (!S_ISDIR(n->type) && n->identity.layer == COW_UPPER)
 		return;
 	if (n->parent)
-		cow_notice_name(w->fuse_fd, n->parent, n->name);
-	cow_notice_node(w->fuse_fd, n->id, S_ISDIR(n->type));
+		cow_notice_name(w->notify, n->parent, n->name);
+	cow_notice_node(w->notify, n->id, S_ISDIR(n->type));
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -263,14 +263,14 @@ static void take_name_event(struct cow_watches *w, uint64_t dir, uint32_t mask, 
 	struct cow_node child;
 
 	if (mask & (IN_CREATE | IN_DELETE | IN_MOVE))
-		cow_notice_node(w->fuse_fd, dir, true);
+		cow_notice_node(w->notify, dir, true);
 	if (cow_nodes_child(w->nodes, dir, name, &child) != 0)
 		child.id = 0;
 	if (child.id && mask & IN_ISDIR)
 		cow_cache_forget(w->dirs, child.id); /* before anybody asks again */
-	cow_notice_name(w->fuse_fd, dir, name);
+	cow_notice_name(w->notify, dir, name);
 	if (child.id)
-		cow_notice_node(w->fuse_fd, child.id, false);
+		cow_notice_node(w->notify, child.id, false);
 }
 
 /* True: everything must expire. */
@@ -288,7 +288,7 @@ static bool take_event(struct cow_watches *w, const struct inotify_event *ev)
 		if (ev->len && *ev->name)
 			take_name_event(w, nodes[i], ev->mask, ev->name);
 		else
-			cow_notice_node(w->fuse_fd, nodes[i], false);
+			cow_notice_node(w->notify, nodes[i], false);
 	if (count && ev->mask & (IN_MOVE_SELF | IN_DELETE_SELF | IN_UNMOUNT | IN_IGNORED))
 		drop_wd(w, ev->wd);
 	/* What is below a moved directory is known by other names now, and tells nobody. */
@@ -371,36 +371,6 @@ static size_t allowance(void)
 	return n < WATCHES_MAX ? n : WATCHES_MAX;
 }
 
-int cow_watches_open(int fuse_fd, struct cow_union *u, bool takeover, struct cow_watches **ret, struct err *e)
-{
-	struct cow_watches *w = mem_alloc(1, sizeof(*w), e);
-	int sys;
-
-	if (!w)
-		return -1;
-	sync_mutex_init(&w->lock);
-	w->fuse_fd = fuse_fd;
-	w->nodes = u->nodes;
-	w->dirs = u->dirs;
-	w->max = allowance();
-	w->end_pipe[0] = w->end_pipe[1] = -1;
-	w->inotify = kernel_can_expire() ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
-	*ret = w;
-	if (w->inotify < 0)
-		return 0;
-	if (pipe2(w->end_pipe, O_CLOEXEC) < 0)
-		sys = errno;
-	else
-		sys = pthread_create(&w->thread, NULL, takeover ? takeover_main : watches_main, w);
-	if (sys) {
-		fd_close(w->inotify);
-		w->inotify = -1;
-		cow_watches_close(w);
-		return err_sys(e, sys, "watch directories");
-	}
-	return 0;
-}
-
 static void empty(struct cow_watches *w)
 {
 	struct watch *x, *next;
@@ -413,6 +383,51 @@ static void empty(struct cow_watches *w)
 	}
 }
 
+/* Without its thread. */
+static void end(struct cow_watches *w)
+{
+	empty(w);
+	fuse_notify_close(w->notify);
+	fd_close(w->inotify);
+	fd_close(w->end_pipe[0]);
+	sync_mutex_fini(&w->lock);
+	free(w);
+}
+
+int cow_watches_open(int fuse_fd, struct cow_union *u, bool takeover, struct cow_watches **ret, struct err *e)
+{
+	struct cow_watches *w = mem_alloc(1, sizeof(*w), e);
+	int sys;
+
+	if (!w)
+		return -1;
+	sync_mutex_init(&w->lock);
+	w->nodes = u->nodes;
+	w->dirs = u->dirs;
+	w->max = allowance();
+	w->end_pipe[0] = w->end_pipe[1] = -1;
+	w->inotify = kernel_can_expire() ? inotify_init1(IN_CLOEXEC | IN_NONBLOCK) : -1;
+	if (w->inotify < 0) {
+		*ret = w;
+		return 0;
+	}
+	if (fuse_notify_open(fuse_fd, 0, &w->notify, e) < 0) {
+		end(w);
+		return -1;
+	}
+	if (pipe2(w->end_pipe, O_CLOEXEC) < 0)
+		sys = errno;
+	else
+		sys = pthread_create(&w->thread, NULL, takeover ? takeover_main : watches_main, w);
+	if (sys) {
+		fd_close(w->end_pipe[1]);
+		end(w);
+		return err_sys(e, sys, "watch directories");
+	}
+	*ret = w;
+	return 0;
+}
+
 void cow_watches_close(struct cow_watches *w)
 {
 	if (!w)
@@ -422,9 +437,5 @@ void cow_watches_close(struct cow_watches *w)
 		if (!cow_notice_thread_ends(w->thread))
 			return;
 	}
-	empty(w);
-	fd_close(w->inotify);
-	fd_close(w->end_pipe[0]);
-	sync_mutex_fini(&w->lock);
-	free(w);
+	end(w);
 }

@@ -6,15 +6,17 @@
  * a range is still on its way. Each file is pushed once in a mount's life; what the kernel drops later it
  * asks for itself. Never from a handler: the kernel may hold the page that we would wait for. */
 #include <errno.h>
+#include <linux/fuse.h>
 #include <stdatomic.h>
 
 #include "base/mem.h"
 #include "base/sync.h"
+#include "vfs/fuse_notify.h"
 #include "vfs/package_state.h"
-#include "vfs/page_store.h"
 
 enum {
-	PAGE = 4096, /* larger pages: the kernel only keeps what fills one, which is harmless */
+	PUSH_MAX = 256 * 1024, /* bytes at a time */
+	PAGE = 4096,           /* larger pages: the kernel only keeps what fills one, which is harmless */
 	EXTENTS_CAP = 128,
 	LOOK_AGAIN_MS = 20,
 	GIVE_UP_MS = 30 * 1000,
@@ -34,9 +36,9 @@ struct push_file {
 
 struct package_push {
 	struct stream_package *package;
-	struct page_store *store; /* the pusher's own */
-	struct pkg_touch *ranges; /* by inode, then in profile order */
-	struct push_file *files;  /* by inode */
+	struct fuse_notify *store; /* the pusher's own */
+	struct pkg_touch *ranges;  /* by inode, then in profile order */
+	struct push_file *files;   /* by inode */
 	size_t file_count;
 	pthread_t thread;
 	bool is_started;
@@ -117,6 +119,18 @@ static bool is_here(struct package_push *push, uint64_t ino, uint64_t off, size_
 	return true;
 }
 
+/* len bytes of the room, at `off` of the inode. */
+static int store(struct package_push *push, uint64_t ino, uint64_t off, size_t len)
+{
+	struct {
+		struct fuse_out_header head;
+		struct fuse_notify_store_out body;
+	} m = { .head = { .len = (uint32_t)(sizeof(m) + len), .error = FUSE_NOTIFY_STORE },
+		.body = { .nodeid = ino, .offset = off, .size = (uint32_t)len } };
+
+	return fuse_notify_call(push->store, &m, sizeof(m), len, is_stopping, push);
+}
+
 /* Pushes [off, off+len), which is whole pages, or ends with the file. 0, or an errno. */
 static int push_pages(struct package_push *push, const struct pkg_inode *inode, uint64_t off, size_t len)
 {
@@ -124,11 +138,11 @@ static int push_pages(struct package_push *push, const struct pkg_inode *inode, 
 	size_t got;
 	int sys;
 
-	if (stream_package_read(push->package, inode, off, len, page_store_room(push->store), &got,
+	if (stream_package_read(push->package, inode, off, len, fuse_notify_room(push->store), &got,
 				is_stopping, push, &why) < 0 ||
 	    got != len)
 		return EIO;
-	sys = page_store_put(push->store, inode->ino, off, len, is_stopping, push);
+	sys = store(push, inode->ino, off, len);
 	if (sys == 0)
 		atomic_fetch_add(&push->bytes, len);
 	return sys;
@@ -158,7 +172,7 @@ static bool push_file(struct package_push *push, struct push_file *f)
 			f->next_off = 0;
 			continue;
 		}
-		len = end - off < PAGE_STORE_MAX ? (size_t)(end - off) : PAGE_STORE_MAX;
+		len = end - off < PUSH_MAX ? (size_t)(end - off) : PUSH_MAX;
 		if (!is_here(push, f->ino, off, len))
 			return false;
 		if (atomic_load(&push->bytes) + len > pushed_max)
@@ -242,7 +256,7 @@ int package_push_open(struct stream_package *p, int fuse_fd, struct package_push
 	push->package = p;
 	sync_mutex_init(&push->lock);
 	sync_cond_init(&push->changed);
-	if (group(push, profile, count, e) < 0 || page_store_open(fuse_fd, &push->store, e) < 0) {
+	if (group(push, profile, count, e) < 0 || fuse_notify_open(fuse_fd, PUSH_MAX, &push->store, e) < 0) {
 		package_push_close(push);
 		return -1;
 	}
@@ -269,7 +283,7 @@ void package_push_close(struct package_push *push)
 	}
 	sync_cond_fini(&push->changed);
 	sync_mutex_fini(&push->lock);
-	page_store_close(push->store);
+	fuse_notify_close(push->store);
 	free(push->ranges);
 	free(push->files);
 	free(push->queue);

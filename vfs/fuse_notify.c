@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See fuse_notify.h. The child does nothing but recv, writev and send: it was forked from a process with
+ * threads. It leaves when the socket's other end is gone. libc only. */
+#include "vfs/fuse_notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+
+struct fuse_notify {
+	uint8_t *room; /* shared with the child */
+	size_t room_cap;
+	int sock;
+	pid_t child;
+	bool is_broken; /* the caller's */
+};
+
+struct order {
+	uint32_t len, room_len;
+	bool wants_answer;
+	uint8_t message[FUSE_NOTIFY_MESSAGE_MAX];
+};
+
+/* What the server may do to files is not for this process. */
+static void drop_power(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { { 0 }, { 0 } };
+
+	(void)syscall(SYS_capset, &head, none);
+}
+
+static void child_main(int sock, int fuse_fd, uint8_t *room, size_t room_cap)
+{
+	struct order order;
+
+	(void)prctl(PR_SET_NAME, "floe-notify");
+	(void)dup2(sock, 0);
+	(void)dup2(fuse_fd, 1);
+	(void)close_range(2, ~0U, 0);
+	drop_power();
+	while (recv(0, &order, sizeof(order), 0) >= (ssize_t)offsetof(struct order, message)) {
+		struct iovec iov[] = { { order.message, order.len }, { room, order.room_len } };
+		int sys = EINVAL;
+
+		if (order.len <= sizeof(order.message) && order.room_len <= room_cap)
+			sys = writev(1, iov, order.room_len ? 2 : 1) < 0 ? errno : 0;
+		if (order.wants_answer && send(0, &sys, sizeof(sys), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	_exit(0);
+}
+
+/* dup2 onto 0 and 1 must not hit what it still needs. */
+static int lift(int *fd, struct err *e)
+{
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+
+	if (high < 0)
+		return err_sys(e, errno, "duplicate a descriptor");
+	fd_close(*fd);
+	*fd = high;
+	return 0;
+}
+
+static int start(struct fuse_notify *n, int fuse_fd, struct err *e)
+{
+	auto_fd int mine = -1, its = -1;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, errno, "socketpair");
+	mine = pair[0];
+	its = pair[1];
+	if (lift(&mine, e) < 0 || lift(&its, e) < 0)
+		return -1;
+	n->child = fork();
+	if (n->child == 0)
+		child_main(its, fuse_fd, n->room, n->room_cap);
+	if (n->child < 0)
+		return err_sys(e, errno, "fork");
+	n->sock = fd_steal(&mine);
+	return 0;
+}
+
+int fuse_notify_open(int fuse_fd, size_t room, struct fuse_notify **ret, struct err *e)
+{
+	auto_free struct fuse_notify *n = mem_alloc(1, sizeof(*n), e);
+
+	if (!n)
+		return -1;
+	if (fuse_fd < 3)
+		return err_set(e, ERR_USAGE, "descriptors 0 to 2 are for other things");
+	n->room_cap = room;
+	if (room)
+		n->room = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (n->room == MAP_FAILED)
+		return err_sys(e, errno, "map memory");
+	if (start(n, fuse_fd, e) < 0) {
+		if (room)
+			(void)munmap(n->room, room);
+		return -1;
+	}
+	*ret = mem_steal(n);
+	return 0;
+}
+
+uint8_t *fuse_notify_room(struct fuse_notify *n)
+{
+	return n->room;
+}
+
+static int send_order(struct fuse_notify *n, const void *message, size_t len, size_t room_len,
+		      bool wants_answer)
+{
+	struct order order = { .len = (uint32_t)len,
+			       .room_len = (uint32_t)room_len,
+			       .wants_answer = wants_answer };
+	ssize_t sent;
+
+	if (len > sizeof(order.message))
+		return EMSGSIZE;
+	memcpy(order.message, message, len);
+	do
+		sent = send(n->sock, &order, offsetof(struct order, message) + len, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? EPIPE : 0;
+}
+
+void fuse_notify_send(struct fuse_notify *n, const void *message, size_t len)
+{
+	(void)send_order(n, message, len, 0, false);
+}
+
+int fuse_notify_call(struct fuse_notify *n, const void *message, size_t len, size_t room_len,
+		     bool (*is_cancelled)(void *arg), void *arg)
+{
+	struct pollfd p = { .fd = n->sock, .events = POLLIN };
+	int sys;
+
+	if (n->is_broken || send_order(n, message, len, room_len, true) != 0)
+		return EPIPE;
+	while (poll(&p, 1, 100) <= 0)
+		if (is_cancelled && is_cancelled(arg)) {
+			n->is_broken = true; /* its answer would be taken for another's */
+			return EPIPE;
+		}
+	if (recv(n->sock, &sys, sizeof(sys), 0) != (ssize_t)sizeof(sys)) {
+		n->is_broken = true;
+		return EPIPE;
+	}
+	return sys;
+}
+
+void fuse_notify_close(struct fuse_notify *n)
+{
+	if (!n)
+		return;
+	fd_close(n->sock);
+	(void)kill(n->child, SIGKILL);
+	/* A moment for the usual case; one that waits in the kernel is left to whoever adopts it. */
+	for (int i = 0; i < 20 && waitpid(n->child, NULL, WNOHANG) == 0; i++)
+		(void)usleep(1000);
+	if (n->room)
+		(void)munmap(n->room, n->room_cap);
+	free(n);
+}
