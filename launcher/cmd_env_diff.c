@@ -19,6 +19,7 @@
 #include "launcher/sandbox.h"
 #include "launcher/table.h"
 #include "registry-shim/hive.h"
+#include "streaming/source.h"
 #include "vfs/upper.h"
 
 struct diff {
@@ -81,7 +82,7 @@ static void open_package(const struct launch_environment *env, struct stream_cac
 			 struct stream_package **ret)
 {
 	struct stream_package_opt opt = { .offline = is_url(env->source), .no_prefetch = true };
-	auto_free char *cache_dir = NULL;
+	auto_free char *cache_dir = NULL, *shown = NULL;
 	char root[PKG_DIGEST_HEX];
 	struct err note, e;
 
@@ -95,8 +96,10 @@ static void open_package(const struct launch_environment *env, struct stream_cac
 		return;
 	}
 	pkg_digest_hex(&stream_package_header(*ret)->root, root);
+	shown = stream_source_for_people(env->source, &e);
 	if (*env->root && strcmp(root, env->root) != 0)
-		log_note("%s has changed since the last launch: compared with what it is now", env->source);
+		log_note("%s has changed since the last launch: compared with what it is now",
+			 shown ? shown : "the package");
 }
 
 /* ---- settings --------------------------------------------------------------------------- */

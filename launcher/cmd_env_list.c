@@ -15,6 +15,7 @@
 #include "launcher/holder_list.h"
 #include "launcher/json_output.h"
 #include "launcher/table.h"
+#include "streaming/source.h"
 
 /* What the holder says about one environment. */
 struct running {
@@ -101,6 +102,14 @@ static int measure(const struct launch_environment *env, struct usage *ret, stru
 	return 0;
 }
 
+static json_t *source_of(const struct launch_environment *env)
+{
+	struct err ignored;
+	auto_free char *shown = stream_source_for_people(env->source, &ignored);
+
+	return shown ? launch_json_bytes(shown) : json_null();
+}
+
 /* "engine": what makes the union now, or would; null when that has to be found out first. */
 static json_t *describe(const struct launch_environment *env, const struct usage *use,
 			const struct running *run)
@@ -113,8 +122,8 @@ static json_t *describe(const struct launch_environment *env, const struct usage
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:b, s:I, s:s?, s:o, s:o}",
 			 "name", launch_json_bytes(env->name), "package", launch_json_bytes(env->package),
 			 "version", launch_json_bytes(env->version), "root", launch_json_bytes(env->root),
-			 "source", launch_json_bytes(env->source), "directory", launch_json_bytes(env->dir),
-			 "created", (json_int_t)env->created_s, "last_used", (json_int_t)env->used_s, "bytes",
+			 "source", source_of(env), "directory", launch_json_bytes(env->dir), "created",
+			 (json_int_t)env->created_s, "last_used", (json_int_t)env->used_s, "bytes",
 			 (json_int_t)use->bytes, "files", (json_int_t)use->files, "active",
 			 (int)run->is_active, "launches", (json_int_t)run->launches, "engine", engine,
 			 "engine_why", why ? launch_json_bytes(why) : json_null(), "engine_wanted",
@@ -198,6 +207,8 @@ static void print_engine(const struct launch_environment *env, const struct runn
 static void print_details(const struct launch_environment *env, const struct usage *use,
 			  const struct running *run)
 {
+	struct err ignored;
+	auto_free char *source = stream_source_for_people(env->source, &ignored);
 	char size[32], used[32], created[32];
 
 	bytes_human(use->bytes, size);
@@ -206,8 +217,8 @@ static void print_details(const struct launch_environment *env, const struct usa
 	(void)printf("name:       %s\n", env->name);
 	(void)printf("package:    %s%s%s\n", *env->package ? env->package : "(none run yet)",
 		     *env->version ? " " : "", env->version);
-	if (*env->source)
-		(void)printf("source:     %s\n", env->source);
+	if (source && *source)
+		(void)printf("source:     %s\n", source);
 	if (*env->root)
 		(void)printf("root:       %s\n", env->root);
 	(void)printf("made:       %s\nlast used:  %s\n", created, used);

@@ -26,13 +26,13 @@ enum holder_state { HOLDER_STARTING, HOLDER_READY, HOLDER_FAILED };
 
 struct holder_package {
 	struct holder_package *next;
-	char *source, *identity; /* identity: of the file, and of the keys it was judged by */
-	char *wanted;            /* the root digest that it must have; NULL = any */
-	char *mirrors;           /* URLs of the same file, one a line; NULL = none */
-	char start_length[24];   /* for the server; "" = not known */
+	char *source, *shown;  /* shown: without secrets, for people */
+	char *identity;        /* of the file, and of the keys it was judged by */
+	char *wanted;          /* the root digest that it must have; NULL = any */
+	char start_length[24]; /* for the server; "" = not known */
 	bool trust_once, offline;
 	uint64_t fail_after_s;
-	/* NAME=VALUE for its servers: how the network is reached, and the mirrors. NULL at the end. */
+	/* NAME=VALUE for its servers: source and mirrors, and how the network is reached. NULL at the end. */
 	char *variables[HOLDER_VARIABLES_MAX + 1];
 	char *stalled; /* what the application waits for; NULL = it does not */
 	struct holder_mount mount;

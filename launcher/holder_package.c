@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "launcher/holder.h"
+#include "launcher/server_protocol.h"
+#include "streaming/source.h"
 
 enum { ASK_MS = 1000 };
 
@@ -19,9 +21,9 @@ static void package_free(struct holder_package *p)
 {
 	holder_mount_fini(&p->mount);
 	free(p->source);
+	free(p->shown);
 	free(p->identity);
 	free(p->wanted);
-	free(p->mirrors);
 	free(p->root);
 	free(p->stalled);
 	for (size_t i = 0; p->variables[i]; i++)
@@ -56,7 +58,8 @@ size_t holder_package_args(const struct holder_package *p, const char *argv[HOLD
 	size_t n = 0;
 
 	argv[n++] = "--source";
-	argv[n++] = p->source;
+	argv[n++] = p->shown;
+	argv[n++] = "--addresses-in-environment";
 	if (p->trust_once)
 		argv[n++] = "--trust-once";
 	if (p->offline)
@@ -69,10 +72,6 @@ size_t holder_package_args(const struct holder_package *p, const char *argv[HOLD
 	if (p->wanted) {
 		argv[n++] = "--wanted-root";
 		argv[n++] = p->wanted;
-	}
-	if (p->mirrors) {
-		argv[n++] = "--mirrors";
-		argv[n++] = p->mirrors;
 	}
 	if (p->start_length[0]) {
 		argv[n++] = "--start-length";
@@ -179,9 +178,16 @@ static int take_text(const struct wire_in *request, const char *field, char **re
 
 static int take_variables(struct holder_package *p, const struct wire_in *request, struct err *e)
 {
+	auto_free char *mirrors = NULL;
 	struct wire_field f;
 	size_t pos = 0, n = 0;
 
+	p->variables[n++] = mem_printf(e, "%s=%s", LAUNCH_SERVER_SOURCE_VARIABLE, p->source);
+	if (!p->variables[0] || take_text(request, "mirrors", &mirrors, e) < 0)
+		return -1;
+	p->variables[n] = mem_printf(e, "%s=%s", LAUNCH_SERVER_MIRRORS_VARIABLE, mirrors ? mirrors : "");
+	if (!p->variables[n++])
+		return -1;
 	while (wire_next(request, &pos, &f)) {
 		if (f.name_len != strlen("variable") || memcmp(f.name, "variable", f.name_len) != 0)
 			continue;
@@ -201,12 +207,14 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	auto_free char *source = wire_str(request, "source", e);
 	auto_free char *identity = source ? identity_of(source, e) : NULL;
 	bool trust_once = wire_u64_or(request, "trust-once", 0) != 0;
-	auto_free char *wanted = NULL, *mirrors = NULL;
+	auto_free char *wanted = NULL, *shown = NULL;
 	struct holder_package *p;
 	uint64_t start_len = wire_u64_or(request, "start", 0);
 
-	if (!identity || take_text(request, "root", &wanted, e) < 0 ||
-	    take_text(request, "mirrors", &mirrors, e) < 0)
+	if (!identity || take_text(request, "root", &wanted, e) < 0)
+		return -1;
+	shown = stream_source_for_people(source, e);
+	if (!shown)
 		return -1;
 	p = find(h, source, identity, wanted);
 	if (!p)
@@ -216,7 +224,7 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 			return err_set(e, ERR_TRUST,
 				       "%s runs now because of --trust-once: say it again, or trust its key "
 				       "(floe info shows it)",
-				       source);
+				       shown);
 		*ret = p;
 		return 0;
 	}
@@ -227,9 +235,9 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	p->offline = wire_u64_or(request, "offline", 0) != 0;
 	p->fail_after_s = wire_u64_or(request, "fail-after", 0);
 	p->source = mem_steal(source);
+	p->shown = mem_steal(shown);
 	p->identity = mem_steal(identity);
 	p->wanted = mem_steal(wanted);
-	p->mirrors = mem_steal(mirrors);
 	if (start_len)
 		(void)snprintf(p->start_length, sizeof(p->start_length), "%llu",
 			       (unsigned long long)start_len);
@@ -255,7 +263,7 @@ static int on_opened(struct holder_package *p, struct wire_in *m, struct err *e)
 		return -1;
 	if (p->root) {
 		if (strcmp(root, p->root) != 0)
-			return err_set(e, ERR_CHANGED, "%s was replaced while in use", p->source);
+			return err_set(e, ERR_CHANGED, "%s was replaced while in use", p->shown);
 		return holder_mount_serve(&p->mount, -1, e);
 	}
 	p->name = wire_str(m, "name", e);
@@ -263,7 +271,7 @@ static int on_opened(struct holder_package *p, struct wire_in *m, struct err *e)
 	if (!p->version)
 		return -1;
 	if (!path_is_plain_name(p->name))
-		return err_set(e, ERR_FORMAT, "%s: the package's name is not one", p->source);
+		return err_set(e, ERR_FORMAT, "%s: the package's name is not one", p->shown);
 	if (holder_mount_make(&p->mount, p->name, false, false, e) < 0)
 		return -1;
 	p->root = mem_steal(root);
@@ -318,9 +326,9 @@ void holder_package_server_died(struct holder *h, struct holder_package *p)
 		return;
 	}
 	if (p->state == HOLDER_STARTING)
-		rc = holder_mount_remake(&p->mount, p->name ? p->name : p->source, &e);
+		rc = holder_mount_remake(&p->mount, p->name ? p->name : p->shown, &e);
 	else
-		rc = holder_mount_outlives(&p->mount, p->source, &e);
+		rc = holder_mount_outlives(&p->mount, p->shown, &e);
 	if (rc < 0 || start_server(p, &e) < 0)
 		give_up(h, p, &e);
 }

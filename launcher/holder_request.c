@@ -169,7 +169,7 @@ static int row_of_launch(const struct holder_client *c, struct wire_out *m, stru
 	    wire_put_u64(m, "pid", (uint64_t)c->pid, e) < 0 || wire_put_str(m, "env", env->name, e) < 0 ||
 	    wire_put_str(m, "name", env->package->name, e) < 0 ||
 	    wire_put_str(m, "version", env->package->version, e) < 0 ||
-	    wire_put_str(m, "source", env->package->source, e) < 0 ||
+	    wire_put_str(m, "source", env->package->shown, e) < 0 ||
 	    wire_put_str(m, "command", c->command ? c->command : "", e) < 0)
 		return -1;
 	return wire_put_u64(m, "started-s", (uint64_t)c->started_s, e);
@@ -187,7 +187,7 @@ static int row_of_package(struct holder_package *p, struct wire_out *m, struct e
 	    wire_put_str(m, "name", p->name ? p->name : "", e) < 0 ||
 	    wire_put_str(m, "version", p->version ? p->version : "", e) < 0 ||
 	    wire_put_str(m, "root", p->root ? p->root : "", e) < 0 ||
-	    wire_put_str(m, "source", p->source, e) < 0 ||
+	    wire_put_str(m, "source", p->shown, e) < 0 ||
 	    wire_put_u64(m, "restarts", p->mount.restarts, e) < 0)
 		return -1;
 	if (holder_package_ask(p, "stats", &stats, &ignored) < 0)

@@ -136,7 +136,7 @@ static int say_opened(struct server *s, struct err *e)
 		return -1;
 	fd = launch_server_bytes_fd("defaults", defaults.data, defaults.len, e);
 	if (fd < 0 || wire_put_str(&m, "type", "opened", e) < 0 || wire_put_str(&m, "root", root, e) < 0 ||
-	    wire_put_str(&m, "source", stream_package_source(s->open.package), e) < 0 ||
+	    wire_put_str(&m, "source", s->opt.source.shown, e) < 0 ||
 	    wire_put_u64(&m, "is-offline", stream_package_is_offline(s->open.package), e) < 0 ||
 	    launch_info_put(manifest, &m, e) < 0 || wire_put_fd(&m, fd, e) < 0)
 		return -1;
@@ -215,7 +215,7 @@ static int parse(int argc, char **argv, struct options *ret)
 			ret->record = true;
 		else if (!launch_server_source_take(&ret->source, c, optarg))
 			return -1;
-	return ret->source.source && optind == argc ? 0 : -1;
+	return launch_server_source_complete(&ret->source) && optind == argc ? 0 : -1;
 }
 
 /* Chunks come and go in many threads: what malloc would keep of them, for each thread apart, goes back to the
@@ -234,8 +234,8 @@ int main(int argc, char **argv)
 	struct err why;
 
 	if (parse(argc, argv, &s.opt) < 0) {
-		launch_server_say_usage("floe-package-server --source SOURCE [--trust-once] [--offline] "
-					"[--fail-after SECONDS] [--record]");
+		launch_server_say_usage("floe-package-server --source SOURCE [--addresses-in-environment] "
+					"[--trust-once] [--offline] [--fail-after SECONDS] [--record]");
 		return 125;
 	}
 	keep_little_memory();

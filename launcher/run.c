@@ -23,6 +23,7 @@
 #include "launcher/reference.h"
 #include "launcher/run_network.h"
 #include "launcher/sandbox.h"
+#include "streaming/source.h"
 
 static const char help[] =
 	"usage: floe run [OPTIONS] REF [OPTIONS] [--] [ARGUMENTS]\n"
@@ -58,7 +59,8 @@ static const char help[] =
 	"executable), 127 no such command. A signal that ends the application ends floe the same way.\n";
 
 struct options {
-	const char *ref, *env, *command, *engine;
+	char *ref; /* in our command line: blotted once it is understood */
+	const char *env, *command, *engine;
 	struct launch_found package;
 	bool ephemeral, offline, trust_once, no_network, dry_run;
 	uint64_t fail_after_s;
@@ -455,12 +457,15 @@ int launch_run(int argc, char **argv)
 
 	if (rc > 0 && launch_reference_resolve(o.ref, &o.package, &e) < 0)
 		rc = -1;
+	if (o.ref)
+		stream_source_blot(o.ref);
 	if (rc > 0) {
 		tell_expired(&o.package);
 		rc = run(&o, &status, &e);
 	}
 	launch_plan_fini(&o.plan);
 	launch_found_fini(&o.package);
+	run_network_fini(&o.network);
 	if (rc < 0) {
 		log_error("run: %s", e.msg);
 		return exit_status(&o, &e);

@@ -8,8 +8,9 @@
 #include <time.h>
 
 #include "base/sync.h"
+#include "streaming/source.h"
 
-int run_network_mirror(struct run_network *n, const char *url, struct err *e)
+int run_network_mirror(struct run_network *n, char *url, struct err *e)
 {
 	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
 		return err_set(e, ERR_USAGE, "--mirror %s: give an http:// or https:// URL", url);
@@ -17,8 +18,18 @@ int run_network_mirror(struct run_network *n, const char *url, struct err *e)
 		return err_set(e, ERR_USAGE, "--mirror: a URL has no line ends");
 	if (n->mirror_count == RUN_MIRRORS_MAX)
 		return err_set(e, ERR_USAGE, "more than %d mirrors", RUN_MIRRORS_MAX);
-	n->mirrors[n->mirror_count++] = url;
+	n->mirrors[n->mirror_count] = mem_strdup(url, e);
+	if (!n->mirrors[n->mirror_count])
+		return -1;
+	n->mirror_count++;
+	stream_source_blot(url);
 	return 0;
+}
+
+void run_network_fini(struct run_network *n)
+{
+	for (size_t i = 0; i < n->mirror_count; i++)
+		free(n->mirrors[i]);
 }
 
 int run_network_put(struct wire_out *m, struct err *e)

@@ -13,13 +13,15 @@
 enum { RUN_MIRRORS_MAX = 15 };
 
 struct run_network {
-	const char *mirrors[RUN_MIRRORS_MAX]; /* borrowed */
+	char *mirrors[RUN_MIRRORS_MAX];
 	size_t mirror_count;
 	struct stall_notice notice;
 	int sock; /* to the holder, borrowed */
 };
 
-int run_network_mirror(struct run_network *n, const char *url, struct err *e) FLOE_MUST_USE;
+/* Takes a copy; what others may not see of the text is blotted out, as it is in our command line. */
+int run_network_mirror(struct run_network *n, char *url, struct err *e) FLOE_MUST_USE;
+void run_network_fini(struct run_network *n);
 /* Proxies of our environment, for the package's servers. */
 int run_network_put(struct wire_out *m, struct err *e) FLOE_MUST_USE;
 /* Tells the user what the holder says about stalls on `sock` while the application runs. */

@@ -15,6 +15,7 @@
 #include "launcher/cache_settings.h"
 #include "launcher/power.h"
 #include "launcher/server_process.h"
+#include "launcher/server_protocol.h"
 
 enum {
 	MIRRORS_MAX = 15, /* beside the source: STREAM_MIRRORS_MAX */
@@ -46,7 +47,7 @@ bool launch_server_source_take(struct launch_server_source *s, int c, const char
 
 	switch (c) {
 	case 's':
-		s->source = value;
+		s->source = s->shown = value;
 		return true;
 	case 't':
 		s->trust_once = true;
@@ -60,8 +61,8 @@ bool launch_server_source_take(struct launch_server_source *s, int c, const char
 	case 'W':
 		s->has_wanted = pkg_digest_parse(value, &s->wanted, &ignored) == 0;
 		return s->has_wanted;
-	case 'M':
-		s->mirrors = value;
+	case 'a':
+		s->addresses_in_environment = true;
 		return true;
 	case 'L':
 		s->start_len = strtoull(value, NULL, 10);
@@ -69,6 +70,15 @@ bool launch_server_source_take(struct launch_server_source *s, int c, const char
 	default:
 		return false;
 	}
+}
+
+bool launch_server_source_complete(struct launch_server_source *s)
+{
+	if (s->addresses_in_environment) {
+		s->source = getenv(LAUNCH_SERVER_SOURCE_VARIABLE);
+		s->mirrors = getenv(LAUNCH_SERVER_MIRRORS_VARIABLE);
+	}
+	return s->source && s->shown;
 }
 
 static void open_cache(struct launch_server_package *p)
@@ -112,9 +122,9 @@ static int check_version(const struct launch_server_source *s, const struct stre
 		return err_set(e, ERR_TRUST,
 			       "%s is not the package that the repository's list names; floe update fetches "
 			       "the list again",
-			       s->source);
+			       s->shown);
 	if (s->root && !pkg_digest_equal(s->root, root))
-		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->source);
+		return err_set(e, ERR_CHANGED, "%s was replaced while in use", s->shown);
 	return 0;
 }
 

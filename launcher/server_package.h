@@ -10,30 +10,32 @@
 #include "streaming/cache.h"
 #include "streaming/package.h"
 
-struct launch_server_source { /* options of the command line */
-	const char *source;
-	bool trust_once, offline;
+struct launch_server_source {       /* options of the command line */
+	const char *source, *shown; /* shown: to people; the same where it has no secrets */
+	bool trust_once, offline, addresses_in_environment;
 	struct pkg_digest wanted; /* the root digest that it must have; valid when has_wanted */
 	bool has_wanted;
-	const char *mirrors; /* URLs of the same file, one a line; NULL = none */
+	const char *mirrors; /* of the environment; URLs of the same file, one a line; NULL = none */
 	uint64_t start_len;  /* of header, index and primary feature block; 0 = not known */
 	/* Another server has opened it, with this root digest, and reads ahead; NULL = we are the first. */
 	const struct pkg_digest *root;
 	unsigned fail_after_s;
 };
 
-/* --source, --trust-once, --offline, --wanted-root, --start-length, --mirrors and --fail-after for
- * getopt_long; values are letters. */
+/* --source, --addresses-in-environment, --trust-once, --offline, --wanted-root, --start-length and
+ * --fail-after for getopt_long; values are letters. */
 #define LAUNCH_SERVER_SOURCE_OPTIONS                                                                         \
 	{ "source", required_argument, NULL, 's' }, { "trust-once", no_argument, NULL, 't' },                \
 		{ "offline", no_argument, NULL, 'o' }, { "wanted-root", required_argument, NULL, 'W' },      \
 		{ "start-length", required_argument, NULL, 'L' },                                            \
-		{ "mirrors", required_argument, NULL, 'M' },                                                 \
+		{ "addresses-in-environment", no_argument, NULL, 'a' },                                      \
 	{                                                                                                    \
 		"fail-after", required_argument, NULL, 'f'                                                   \
 	}
 /* False: `c` is none of them. */
 bool launch_server_source_take(struct launch_server_source *s, int c, const char *value);
+/* After the last option. False: an address is missing. */
+bool launch_server_source_complete(struct launch_server_source *s);
 
 struct launch_server_package {
 	struct stream_cache *cache; /* NULL = goes on without, said to the holder */

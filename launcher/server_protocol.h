@@ -3,8 +3,11 @@
  * pair that the server inherits as descriptor 3. The server leaves when the holder closes its end.
  * Numbers are u64 fields; "fd 0" is the message's first descriptor.
  *
- * Package server: floe-package-server --source SOURCE [--trust-once] [--offline] [--fail-after SECONDS]
- *                                     [--record]
+ * Addresses may carry passwords, and everybody sees command lines: with --addresses-in-environment, SOURCE is
+ * for people only, and the variables below have the real one and its mirrors.
+ *
+ * Package server: floe-package-server --source SOURCE [--addresses-in-environment] [--trust-once] [--offline]
+ *                                     [--fail-after SECONDS] [--record]
  *   server: type=progress   text                any number of these, before "opened"
  *   server: type=opened     root=HEX source is-offline, and the fields of launch_info_put
  *                           (launcher/launch_info.h); fd 0: registry defaults, a memfd that holds
@@ -21,8 +24,9 @@
  *   server: type=touches    fd 0: a memfd, 24 bytes for each first touch: le64 inode, offset, length
  *
  * Union server (the `fuse` engine): floe-union-server [--upper DIR --work DIR] [--frozen DIR]...
- *                                     [--source SOURCE --root-digest HEX [--home PATH] [--trust-once]
- *                                      [--offline] [--fail-after SECONDS] [--record]]
+ *                                     [--source SOURCE --root-digest HEX [--addresses-in-environment]
+ *                                      [--home PATH] [--trust-once] [--offline] [--fail-after SECONDS]
+ *                                      [--record]]
  *                                     [--host PATH] [--map-owners]
  *   Layers, topmost first: the upper, frozen uppers in the order given, the package, the host. Without an
  *   upper nothing can be written; with only --host it is the host view that overlays stand on. The package
@@ -51,6 +55,9 @@
  * The sequencer speaks as the holder does, and replaces no server. */
 #ifndef FLOE_LAUNCH_SERVER_PROTOCOL_H
 #define FLOE_LAUNCH_SERVER_PROTOCOL_H
+
+#define LAUNCH_SERVER_SOURCE_VARIABLE  "FLOE_SERVER_SOURCE"
+#define LAUNCH_SERVER_MIRRORS_VARIABLE "FLOE_SERVER_MIRRORS" /* URLs of the same file, one a line */
 
 enum { LAUNCH_SERVER_FD = 3 };
 

@@ -226,7 +226,8 @@ static void finish(struct server *s)
 /* ---- start --------------------------------------------------------------------------------- */
 
 static const char usage[] = "floe-union-server [--upper DIR --work DIR] [--frozen DIR]... [--source SOURCE "
-			    "--root-digest HEX [--home PATH] [--trust-once] [--offline] [--fail-after "
+			    "--root-digest HEX [--addresses-in-environment] [--home PATH] [--trust-once] "
+			    "[--offline] [--fail-after "
 			    "SECONDS] [--record]] [--host PATH] [--map-owners]";
 
 static int take(struct options *o, int c)
@@ -282,6 +283,8 @@ static int parse(int argc, char **argv, struct options *o)
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
 		if (take(o, c) < 0)
 			return -1;
+	if (o->package.source && !launch_server_source_complete(&o->package))
+		return -1;
 	if (optind != argc || !o->upper != !o->work || !o->package.source != !o->root_digest)
 		return -1;
 	return o->package.source || o->host || o->frozen_count ? 0 : -1;

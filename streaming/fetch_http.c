@@ -4,7 +4,8 @@
  * The first good answer pins the object by its ETag or Last-Modified, and its length; every later answer is
  * compared, and a strong ETag is also sent as If-Match so that the server does not send for nothing.
  * A failed attempt resumes where the bytes stopped. After a redirect the final address is asked
- * directly, until it fails once. */
+ * directly, until it fails once; not so where the address has a login, which does not come along to all of
+ * them. */
 #include "streaming/fetch_http.h"
 
 #include <string.h>
@@ -25,6 +26,7 @@ struct http_fetcher {
 	struct stream_fetcher seam;
 	struct http_engine *engine;
 	char *url, *shown;
+	bool has_login; /* in the address */
 
 	struct sync_mutex lock;
 	/* guarded by lock */
@@ -119,7 +121,7 @@ static void learn(struct http_fetcher *f, struct http_result *r, bool was_moved,
 {
 	sync_lock(&f->lock);
 	f->counters.requests += r->requests;
-	if (r->moved_to || (failed && was_moved)) {
+	if ((r->moved_to && !f->has_login) || (failed && was_moved)) {
 		free(f->moved_to);
 		f->moved_to = mem_steal(r->moved_to);
 	}
@@ -333,6 +335,7 @@ int stream_fetch_http_open(const char *url, const struct stream_fetch_opt *opt, 
 	f->random = sync_now_ms() ^ (uint64_t)(uintptr_t)f;
 	sync_mutex_init(&f->lock);
 	sync_cond_init(&f->cancelled);
+	f->has_login = stream_source_has_login(url);
 	f->url = mem_strdup(url, e);
 	f->shown = stream_source_for_people(url, e);
 	if (!f->url || !f->shown || http_engine_open(&f->engine, e) < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which fetcher a source needs, and how a source may be shown. */
+/* Which fetcher a source needs. */
 #include "streaming/fetcher.h"
 
 #include <string.h>
@@ -8,27 +8,6 @@
 #include "base/bytes.h"
 #include "streaming/fetch_file.h"
 #include "streaming/fetch_http.h"
-
-bool stream_source_is_url(const char *source)
-{
-	return strncasecmp(source, "http://", 7) == 0 || strncasecmp(source, "https://", 8) == 0;
-}
-
-char *stream_source_for_people(const char *source, struct err *e)
-{
-	const char *host, *end, *at = NULL;
-
-	if (!stream_source_is_url(source))
-		return mem_strdup(source, e);
-	host = strstr(source, "://") + 3;
-	end = host + strcspn(host, "?#");
-	for (const char *p = host; p < host + strcspn(host, "/?#"); p++)
-		if (*p == '@')
-			at = p;
-	if (!at)
-		return mem_strndup(source, (size_t)(end - source), e);
-	return mem_printf(e, "%.*s%.*s", (int)(host - source), source, (int)(end - at - 1), at + 1);
-}
 
 /* "file:///a%20b" -> "/a b". */
 static char *path_of_file_url(const char *url, struct err *e)

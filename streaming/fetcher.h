@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/mem.h"
+#include "streaming/source.h"
 
 enum { STREAM_IDENTITY_MAX = 256 };
 
@@ -65,9 +66,5 @@ struct stream_fetcher {
 /* `source`: http://, https:// or file:// URL, or a path. */
 int stream_fetcher_open(const char *source, const struct stream_fetch_opt *opt, struct stream_fetcher **ret,
 			struct err *e) FLOE_MUST_USE;
-/* True for http:// and https://, in any case of letters. */
-bool stream_source_is_url(const char *source);
-/* The source without user, password, query and fragment: what messages may show. Caller frees. */
-char *stream_source_for_people(const char *source, struct err *e) FLOE_MUST_USE;
 
 #endif

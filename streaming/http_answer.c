@@ -128,6 +128,10 @@ static int judge_status(const struct http_answer *a, const struct http_pin *pin,
 			return err_set(e, ERR_CHANGED, "the file on the server became shorter (status 416)");
 		return err_set(e, ERR_NET, "the server refuses the range (status 416): is the file empty?");
 	case 401:
+		return err_set(
+			e, ERR_NET,
+			"the server wants a login that it knows (status 401): give one in ~/.netrc or in the "
+			"address");
 	case 403:
 	case 407:
 		return err_set(e, ERR_NET, "the server denies access (status %d)", a->status);

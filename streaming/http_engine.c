@@ -218,6 +218,8 @@ static int transfer_init(struct transfer *t, struct http_engine *g, const struct
 	SET(CURLOPT_HTTPHEADER, t->headers);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	/* A login in the address goes before; neither follows a redirect to another origin. */
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
 	SET(CURLOPT_FOLLOWLOCATION, 1L);
 	SET(CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);

@@ -377,11 +377,6 @@ bool stream_package_is_offline(const struct stream_package *p)
 	return p->is_offline;
 }
 
-const char *stream_package_source(const struct stream_package *p)
-{
-	return p->source;
-}
-
 void stream_package_stats(struct stream_package *p, struct stream_package_stats *ret)
 {
 	struct stream_counters net = { 0 };

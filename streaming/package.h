@@ -80,7 +80,6 @@ void stream_package_close(struct stream_package *p); /* NULL ok; cancels what is
 const struct pkg_header *stream_package_header(const struct stream_package *p);
 struct pkg_index *stream_package_index(const struct stream_package *p); /* borrowed */
 bool stream_package_is_offline(const struct stream_package *p);
-const char *stream_package_source(const struct stream_package *p);
 
 struct stream_chunk { /* immutable while referenced */
 	const uint8_t *data;

@@ -362,23 +362,6 @@ static void test_many_readers(void **state)
 	f->ops->close(f);
 }
 
-static void test_shown(void **state)
-{
-	static const char *const pairs[][2] = {
-		{ "https://user:secret@host/a/b.floe?token=x#y", "https://host/a/b.floe" },
-		{ "http://host/a@b", "http://host/a@b" },
-		{ "/home/x?y", "/home/x?y" },
-	};
-	struct err e;
-
-	(void)state;
-	for (size_t i = 0; i < 3; i++) {
-		auto_free char *shown = stream_source_for_people(pairs[i][0], &e);
-
-		assert_string_equal(shown, pairs[i][1]);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,7 +370,7 @@ int main(void)
 		cmocka_unit_test(test_whole_object), cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_redirect),     cmocka_unit_test(test_sink_stops),
 		cmocka_unit_test(test_slow_sink),    cmocka_unit_test(test_cancel),
-		cmocka_unit_test(test_many_readers), cmocka_unit_test(test_shown),
+		cmocka_unit_test(test_many_readers),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
