@@ -290,9 +290,9 @@ static pid_t use_elsewhere(const struct sample *s)
 		for (;;)
 			(void)pause();
 	}
+	(void)close(ready[1]);
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	(void)close(ready[0]);
-	(void)close(ready[1]);
 	return pid;
 }
 
