@@ -14,7 +14,7 @@ struct beginning {
 	pthread_t thread;
 
 	/* the thread's own */
-	uint64_t left; /* of the transfer */
+	uint64_t pos; /* bytes that have arrived */
 	bool is_enough;
 	struct flight_intake intake;
 
@@ -27,6 +27,13 @@ struct beginning {
 	bool is_over, has_failed;
 	struct err why;
 };
+
+uint64_t beginning_end(const struct beginning *b)
+{
+	uint64_t file_len = b->p->header.file_len;
+
+	return file_len && file_len < b->len ? file_len : b->len;
+}
 
 /* ---- in the transfer's thread ------------------------------------------------------------ */
 
@@ -65,11 +72,11 @@ static int take(void *arg, const uint8_t *data, size_t len, struct err *e)
 
 	if (gather(b, data, len, &order, e) < 0)
 		return -1;
-	b->left -= len < b->left ? len : b->left;
+	b->pos += len;
 	if (order == USE && (begin_use(b, e) < 0 || flight_take(&b->intake, data, len, e) < 0))
 		return -1;
 	b->is_enough = order == DROP || (order == USE && b->intake.pos >= b->flight->end);
-	if (b->is_enough && b->left > BEGINNING_SPARE)
+	if (b->is_enough && b->pos + BEGINNING_SPARE < beginning_end(b))
 		return err_set(e, ERR_INTERRUPTED, "enough");
 	return 0;
 }
@@ -109,7 +116,7 @@ int beginning_open(struct stream_package *p, uint64_t len, struct beginning **re
 	if (!b)
 		return -1;
 	b->p = p;
-	b->len = b->left = len;
+	b->len = len;
 	b->bytes = (struct buf)BUF_INIT(len);
 	sync_mutex_init(&b->lock);
 	sync_cond_init(&b->changed);
@@ -133,11 +140,6 @@ void beginning_close(struct beginning *b)
 	sync_cond_fini(&b->changed);
 	sync_mutex_fini(&b->lock);
 	free(b);
-}
-
-uint64_t beginning_end(const struct beginning *b)
-{
-	return b->len;
 }
 
 int beginning_read(struct beginning *b, uint64_t off, uint64_t len, struct buf *ret, struct err *e)

@@ -20,7 +20,7 @@ int beginning_open(struct stream_package *p, uint64_t len, struct beginning **re
 		   struct err *e) FLOE_MUST_USE;
 /* Ends the transfer, if need be at the fetcher's next sign of life, and waits for that. NULL ok. */
 void beginning_close(struct beginning *b);
-/* Up to where it was asked for, in the file; never blocks. */
+/* Up to where it was asked for, cut at the file's end once the header is known; never blocks. */
 uint64_t beginning_end(const struct beginning *b);
 /* Blocks until [off, off+len), cut at beginning_end and the file's end, is there, and appends it. Only before
  * beginning_go_on. -1: the transfer failed before. */

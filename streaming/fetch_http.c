@@ -112,6 +112,7 @@ static int pin(void *arg, const struct http_result *r, struct err *e)
 	} else {
 		differs = r->size != f->pin.size;
 	}
+	f->counters.wholes += r->answer.status == 200;
 	sync_unlock(&f->lock);
 	return differs ? err_set(e, ERR_CHANGED, "the file on the server was replaced") : 0;
 }

@@ -157,6 +157,7 @@ static void mirrors_counters(struct stream_fetcher *seam, struct stream_counters
 			f->ops->counters(f, &one);
 		ret->requests += one.requests;
 		ret->bytes += one.bytes;
+		ret->wholes += one.wholes;
 		ret->waiting += one.waiting;
 	}
 }

@@ -26,6 +26,7 @@ typedef int stream_sink_fn(void *arg, const uint8_t *data, size_t len, struct er
 struct stream_counters {
 	uint64_t requests; /* sent to the network; 0 for files */
 	uint64_t bytes;    /* content bytes received, up to this moment */
+	uint64_t wholes;   /* answers that were the whole object, though a part was asked for */
 	unsigned waiting;  /* reads that wait for the network right now, not for their sink */
 };
 

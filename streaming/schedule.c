@@ -257,6 +257,14 @@ static uint32_t count_until(struct stream_package *p, uint64_t end)
 	return low;
 }
 
+static bool serves_no_ranges(const struct stream_package *p)
+{
+	struct stream_counters net;
+
+	p->fetcher->ops->counters(p->fetcher, &net);
+	return net.wholes > 0;
+}
+
 static uint32_t count_feature_chunks(struct stream_package *p)
 {
 	uint64_t end = p->header.feature_block_end, sum = 0;
@@ -264,9 +272,9 @@ static uint32_t count_feature_chunks(struct stream_package *p)
 	uint32_t count, most;
 	struct err ignored;
 
-	/* What arrives in any case is not thrown away. */
+	/* What arrives in any case is not thrown away, nor what cannot be asked for by itself. */
 	if (p->beginning && beginning_end(p->beginning) > end &&
-	    beginning_end(p->beginning) - end <= BEGINNING_SPARE)
+	    (beginning_end(p->beginning) - end <= BEGINNING_SPARE || serves_no_ranges(p)))
 		end = beginning_end(p->beginning);
 	most = count_until(p, end);
 	if (p->opt.cache)

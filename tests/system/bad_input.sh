@@ -144,6 +144,8 @@ expect 0 -- "$floe" --version
 expect 0 -- "$floe" --help
 
 note "servers"
+make_box_tree "$scratch/big" 6
+"$floe" sequence -q --from-dir "$scratch/big" --prefix /opt/big --name big -o "$www/big.floe" || fail "floe sequence"
 serve_dir "$www" "
 	location /redirect-loop { return 302 /redirect-loop; }
 	location /forbidden { return 403; }
@@ -157,7 +159,8 @@ expect 125 '500' -- run "$url/broken"
 expect 125 'redirect' -- run "$url/redirect-loop"
 expect 125 'protocol|redirect' -- run "$url/to-file"
 expect 125 'web page, not a package' -- run "$url/page"
-expect 125 'does not serve ranges' -- run "$url/no-ranges/box.floe"
+expect 0 -- run "$url/no-ranges/box.floe" # so small that it comes whole
+expect 125 'does not serve ranges' -- run "$url/no-ranges/big.floe"
 expect 125 'refused|connect' -- run "http://127.0.0.1:1/box.floe"
 expect 125 'resolve|name' -- run "http://no-such-host.invalid/box.floe"
 expect 0 -- run "$url/box.floe"
