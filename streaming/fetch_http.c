@@ -5,10 +5,14 @@
  * compared, and a strong ETag is also sent as If-Match so that the server does not send for nothing.
  * A failed attempt resumes where the bytes stopped. After a redirect the final address is asked
  * directly, until it fails once; not so where the address has a login, which does not come along to all of
- * them. */
+ * them.
+ *
+ * What is long goes over connections of its own; what is short goes over one of these that is free, so that
+ * it need not connect, or shares a connection with other short ones. */
 #include "streaming/fetch_http.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/sync.h"
 #include "streaming/http_engine.h"
@@ -24,7 +28,7 @@ enum {
 
 struct http_fetcher {
 	struct stream_fetcher seam;
-	struct http_engine *engine;
+	struct http_engine *lone, *shared; /* shared: NULL when the address is not of https */
 	char *url, *shown;
 	bool has_login; /* in the address */
 
@@ -36,6 +40,8 @@ struct http_fetcher {
 	char *moved_to; /* NULL = ask `url` */
 	struct stream_counters counters;
 	uint64_t random;
+	unsigned lone_free; /* connections of `lone` that have served and are free */
+	bool has_http2;     /* not known to be without */
 	bool is_cancelled, is_distrustful, length_only;
 };
 
@@ -129,12 +135,34 @@ static void learn(struct http_fetcher *f, struct http_result *r, bool was_moved,
 	sync_unlock(&f->lock);
 }
 
+static struct http_engine *take_engine(struct http_fetcher *f, uint64_t len)
+{
+	struct http_engine *g = f->lone;
+
+	sync_lock(&f->lock);
+	if (f->lone_free)
+		f->lone_free--;
+	else if (f->has_http2 && len <= HTTP_SHARED_MAX)
+		g = f->shared;
+	sync_unlock(&f->lock);
+	return g;
+}
+
+static void give_engine(struct http_fetcher *f, const struct http_engine *g, bool is_good, bool is_http1)
+{
+	sync_lock(&f->lock);
+	f->lone_free += g == f->lone && is_good;
+	f->has_http2 &= g == f->lone || !is_http1;
+	sync_unlock(&f->lock);
+}
+
 /* One request for what is left; *done counts what the sink has taken. */
 static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done, unsigned *ret_attempts,
 		   bool *ret_retry, unsigned *ret_after_s, struct err *e)
 {
 	auto_free char *url = NULL;
 	struct http_get now = *get;
+	struct http_engine *engine;
 	struct http_result r;
 	bool was_moved;
 	int rc;
@@ -153,7 +181,9 @@ static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done,
 	now.if_match = now.pin.is_set && !now.pin.length_only && http_etag_is_strong(now.pin.etag)
 			       ? now.pin.etag
 			       : NULL;
-	rc = http_engine_get(f->engine, &now, &r, e);
+	engine = take_engine(f, now.len);
+	rc = http_engine_get(engine, &now, &r, e);
+	give_engine(f, engine, rc == 0, r.is_http1);
 	*done += r.delivered;
 	*ret_after_s = r.answer.retry_after_s;
 	/* An address that we were redirected to may have been meant for a moment only. */
@@ -239,14 +269,17 @@ static void http_cancel(struct stream_fetcher *seam)
 	f->is_cancelled = true;
 	sync_wake_all(&f->cancelled);
 	sync_unlock(&f->lock);
-	http_engine_cancel(f->engine);
+	http_engine_cancel(f->lone);
+	if (f->shared)
+		http_engine_cancel(f->shared);
 }
 
 static void http_close(struct stream_fetcher *seam)
 {
 	struct http_fetcher *f = of(seam);
 
-	http_engine_close(f->engine);
+	http_engine_close(f->lone);
+	http_engine_close(f->shared);
 	sync_cond_fini(&f->cancelled);
 	sync_mutex_fini(&f->lock);
 	free(f->moved_to);
@@ -339,7 +372,9 @@ int stream_fetch_http_open(const char *url, const struct stream_fetch_opt *opt, 
 	f->has_login = stream_source_has_login(url);
 	f->url = mem_strdup(url, e);
 	f->shown = stream_source_for_people(url, e);
-	if (!f->url || !f->shown || http_engine_open(&f->engine, e) < 0) {
+	f->has_http2 = strncasecmp(url, "https:", 6) == 0;
+	if (!f->url || !f->shown || http_engine_open(false, &f->lone, e) < 0 ||
+	    (f->has_http2 && http_engine_open(true, &f->shared, e) < 0)) {
 		http_close(&f->seam);
 		return -1;
 	}

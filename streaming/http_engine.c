@@ -6,13 +6,14 @@
  * ring are touched without the mutex: the thread writes only free space, the asker reads only filled. */
 #include "streaming/http_engine.h"
 
+#include <assert.h>
 #include <curl/curl.h>
 #include <string.h>
 
 #include "base/sync.h"
 
 enum {
-	RING_MAX = 1024 * 1024,
+	RING_MAX = HTTP_SHARED_MAX,
 	RING_MIN = 64 * 1024, /* above curl's largest write, or a transfer could pause for ever */
 	REDIRECTS_MAX = 5,
 	DISCARD_MAX = 64 * 1024, /* of an error page, to keep the connection */
@@ -42,6 +43,7 @@ struct http_engine {
 	CURLM *multi;
 	pthread_t thread;
 	struct transfer *active; /* the thread's own */
+	bool shares;             /* connections, between transfers; constant */
 
 	struct sync_mutex lock;
 	struct transfer *arriving; /* guarded by lock */
@@ -222,7 +224,7 @@ static int transfer_init(struct transfer *t, struct http_engine *g, const struct
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
 	SET(CURLOPT_FOLLOWLOCATION, 1L);
 	SET(CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	SET(CURLOPT_HTTP_VERSION, (long)(g->shares ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_NOSIGNAL, 1L);
@@ -298,6 +300,7 @@ static int transfer_error(struct transfer *t, struct http_result *ret, struct er
 {
 	const char *why = t->reason[0] ? t->reason : curl_easy_strerror(t->code);
 	bool is_cancelled;
+	long redirects = 0;
 
 	sync_lock(&t->engine->lock);
 	is_cancelled = t->engine->is_cancelled;
@@ -308,7 +311,11 @@ static int transfer_error(struct transfer *t, struct http_result *ret, struct er
 	case CURLE_TOO_MANY_REDIRECTS:
 		return err_set(e, ERR_NET, "the server redirects in a circle (more than %d redirects)",
 			       REDIRECTS_MAX);
-	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_UNSUPPORTED_PROTOCOL: /* or none, as of HTTP/0.9 */
+		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+		ret->may_retry = !redirects;
+		if (!redirects)
+			return err_set(e, ERR_NET, "the server's answer is not HTTP");
 		return err_set(e, ERR_NET, "redirected to a protocol other than http and https");
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CERTPROBLEM:
@@ -378,11 +385,14 @@ static int pump(struct transfer *t, const struct http_get *get, struct http_resu
 static void note_route(struct transfer *t, struct http_result *ret)
 {
 	char *address = NULL;
-	long redirects = 0;
+	long redirects = 0, version = 0;
 	struct err ignored;
 
 	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
 	(void)curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &address);
+	(void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+	ret->is_http1 =
+		ret->is_judged && (version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1);
 	ret->requests = 1 + (unsigned)redirects;
 	if (redirects && ret->is_judged && address)
 		ret->moved_to = mem_strdup(address, &ignored);
@@ -395,6 +405,7 @@ int http_engine_get(struct http_engine *g, const struct http_get *get, struct ht
 	int rc;
 
 	*ret = (struct http_result){ 0 };
+	assert(!g->shares || get->len <= HTTP_SHARED_MAX);
 	sync_cond_init(&t.changed);
 	if (transfer_init(&t, g, get, e) < 0) {
 		transfer_fini(&t);
@@ -429,7 +440,7 @@ static void init_curl(void)
 	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-int http_engine_open(struct http_engine **ret, struct err *e)
+int http_engine_open(bool shares, struct http_engine **ret, struct err *e)
 {
 	struct http_engine *g;
 
@@ -440,6 +451,7 @@ int http_engine_open(struct http_engine **ret, struct err *e)
 	g = mem_alloc(1, sizeof(*g), e);
 	if (!g)
 		return -1;
+	g->shares = shares;
 	g->multi = curl_multi_init();
 	if (!g->multi) {
 		free(g);

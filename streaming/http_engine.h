@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One thread that owns libcurl's multi handle and only moves bytes: it fills a bounded ring for each request,
  * and pauses the transfer while the ring is full. Judging answers, retrying and using bytes happen in
- * the thread that asked. Connections are kept alive and shared by all requests of the engine; HTTP/2
- * where the server offers it. <curl/curl.h> is included only in http_engine.c. */
+ * the thread that asked. Connections are kept alive for the engine's next requests. <curl/curl.h> is included
+ * only in http_engine.c.
+ *
+ * An engine is for one protocol. Over HTTP/2 requests share a connection, which nobody may hold up: of a
+ * paused stream libcurl keeps up to 32 MiB in memory (7.88), or stalls the streams beside it (8.0). So only
+ * what a ring holds whole is asked for that way. With both protocols in one engine, libcurl 7.88 hands the
+ * HTTP/1.1 connection of one transfer to another as well, and each gets the other's bytes. */
 #ifndef FLOE_STREAM_HTTP_ENGINE_H
 #define FLOE_STREAM_HTTP_ENGINE_H
 
@@ -15,7 +20,10 @@
 struct http_engine; /* opaque; any thread */
 struct http_result;
 
-int http_engine_open(struct http_engine **ret, struct err *e) FLOE_MUST_USE;
+enum { HTTP_SHARED_MAX = 1024 * 1024 }; /* bytes of one request of an engine that shares connections */
+
+/* `shares`: over HTTP/2 where the server offers it; else each transfer has a connection for itself. */
+int http_engine_open(bool shares, struct http_engine **ret, struct err *e) FLOE_MUST_USE;
 void http_engine_close(struct http_engine *g); /* NULL ok; no request may be under way */
 /* Every request, now and from now on, ends with ERR_INTERRUPTED. Never blocks. */
 void http_engine_cancel(struct http_engine *g);
@@ -41,6 +49,7 @@ struct http_result {
 	uint64_t size;      /* of the object; valid when is_judged */
 	bool is_judged;     /* the answer was found right */
 	bool may_retry;     /* on -1: asking again may help */
+	bool is_http1;      /* judged, and came over HTTP/1 */
 	unsigned requests;  /* redirects included */
 	char *moved_to;     /* final address when the server redirected, else NULL; caller frees */
 };
