@@ -3,7 +3,11 @@
  *
  * A transfer lives in its asker's frame. It is handed to the thread through `arriving`, is then touched by
  * both under the engine's mutex, and belongs to the asker again once `is_detached`. The bytes inside the
- * ring are touched without the mutex: the thread writes only free space, the asker reads only filled. */
+ * ring are touched without the mutex: the thread writes only free space, the asker reads only filled.
+ *
+ * The thread also keeps the time of each transfer, since libcurl keeps none of those that it has put aside:
+ * for a connection that is to be free, or, with HTTP/2, for others to read from it. One that takes longer
+ * than it may to connect, or to bring RATE_MIN, is ended. */
 #include "streaming/http_engine.h"
 
 #include <assert.h>
@@ -17,7 +21,9 @@ enum {
 	RING_MIN = 64 * 1024, /* above curl's largest write, or a transfer could pause for ever */
 	REDIRECTS_MAX = 5,
 	DISCARD_MAX = 64 * 1024, /* of an error page, to keep the connection */
-	WAIT_MS = 1000,
+	RATE_MIN = 1024,         /* bytes a second, on the average of a stall timeout */
+	CONNECT_SLACK_MS = 500,  /* libcurl knows better why it cannot connect */
+	IDLE_MS = 60000,
 	CONNECTIONS_MAX = 20, /* to one host: more than the scheduler asks at once, so that none waits behind
 				 one that hangs */
 };
@@ -28,6 +34,12 @@ struct transfer {
 	char reason[CURL_ERROR_SIZE];
 	struct http_engine *engine;
 	struct transfer *next; /* in arriving or active */
+
+	/* the thread's own */
+	bool is_asking;    /* connected */
+	uint64_t since_ms; /* when its time began to count */
+	uint64_t came;     /* bytes, from then on */
+	unsigned connect_ms, stall_ms;
 
 	/* guarded by engine->lock */
 	struct sync_cond changed;
@@ -53,10 +65,39 @@ struct http_engine {
 
 /* ---- in the engine's thread ------------------------------------------------------------- */
 
+static void count_afresh(struct transfer *t)
+{
+	t->since_ms = sync_now_ms();
+	t->came = 0;
+}
+
+static void note_arrival(struct transfer *t, size_t len)
+{
+	bool is_first = !t->came;
+
+	t->came += len;
+	if (t->came >= (uint64_t)t->stall_ms * RATE_MIN / 1000)
+		count_afresh(t);
+	else if (is_first)
+		t->since_ms = sync_now_ms();
+}
+
+/* Before each request, those of redirects too. */
+static int on_connected(void *arg, char *own, char *other, int own_port, int other_port)
+{
+	struct transfer *t = arg;
+
+	(void)own, (void)other, (void)own_port, (void)other_port;
+	t->is_asking = true;
+	count_afresh(t);
+	return CURL_PREREQFUNC_OK;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
 	struct transfer *t = arg;
 
+	note_arrival(t, size * count);
 	sync_lock(&t->engine->lock);
 	http_answer_line(&t->answer, line, size * count);
 	sync_unlock(&t->engine->lock);
@@ -78,6 +119,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	struct transfer *t = arg;
 	size_t len = size * count, taken = len;
 
+	note_arrival(t, len);
 	sync_lock(&t->engine->lock);
 	if (t->wants_abort) {
 		taken = CURL_WRITEFUNC_ERROR;
@@ -94,6 +136,16 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	}
 	sync_unlock(&t->engine->lock);
 	return taken;
+}
+
+static bool is_paused(struct transfer *t)
+{
+	bool yes;
+
+	sync_lock(&t->engine->lock);
+	yes = t->is_paused;
+	sync_unlock(&t->engine->lock);
+	return yes;
 }
 
 static void detach(struct http_engine *g, struct transfer *t, CURLcode code)
@@ -128,6 +180,7 @@ static bool take_orders(struct http_engine *g)
 		next = t->next;
 		t->next = g->active;
 		g->active = t;
+		count_afresh(t);
 		if (curl_multi_add_handle(g->multi, t->easy) != CURLM_OK)
 			detach(g, t, CURLE_FAILED_INIT);
 	}
@@ -143,10 +196,56 @@ static bool take_orders(struct http_engine *g)
 		sync_unlock(&g->lock);
 		if (abort)
 			detach(g, t, CURLE_ABORTED_BY_CALLBACK);
-		else if (resume)
+		if (!abort && resume) {
+			count_afresh(t);
 			(void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+		}
 	}
 	return !is_closing;
+}
+
+/* Ends what takes too long; how many milliseconds until there may be something to end. */
+static int watch(struct http_engine *g)
+{
+	uint64_t now = sync_now_ms(), wait = IDLE_MS;
+	struct transfer *next;
+
+	for (struct transfer *t = g->active; t; t = next) {
+		uint64_t allowed = t->is_asking ? t->stall_ms : (uint64_t)t->connect_ms + CONNECT_SLACK_MS;
+		uint64_t passed = now > t->since_ms ? now - t->since_ms : 0;
+
+		next = t->next;
+		if (is_paused(t)) /* it is the asker who takes his time */
+			continue;
+		if (passed < allowed) {
+			wait = allowed - passed < wait ? allowed - passed : wait;
+			continue;
+		}
+		(void)snprintf(t->reason, sizeof(t->reason), "%s within %u.%u s",
+			       !t->is_asking ? "no connection"
+			       : t->came     ? "less than 1 KiB/s"
+					     : "nothing",
+			       (unsigned)(allowed / 1000), (unsigned)(allowed % 1000 / 100));
+		detach(g, t, CURLE_OPERATION_TIMEDOUT);
+	}
+	return (int)wait;
+}
+
+static void engine_perform(struct http_engine *g)
+{
+	int running, left;
+	CURLMsg *msg;
+
+	(void)curl_multi_perform(g->multi, &running);
+	while ((msg = curl_multi_info_read(g->multi, &left))) {
+		struct transfer *t = NULL;
+		CURLcode code = msg->data.result;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		detach(g, t, code);
+	}
 }
 
 static void *engine_main(void *arg)
@@ -154,20 +253,8 @@ static void *engine_main(void *arg)
 	struct http_engine *g = arg;
 
 	while (take_orders(g)) {
-		int running, left;
-		CURLMsg *msg;
-
-		(void)curl_multi_perform(g->multi, &running);
-		while ((msg = curl_multi_info_read(g->multi, &left))) {
-			struct transfer *t = NULL;
-			CURLcode code = msg->data.result;
-
-			if (msg->msg != CURLMSG_DONE)
-				continue;
-			(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-			detach(g, t, code);
-		}
-		(void)curl_multi_poll(g->multi, NULL, 0, WAIT_MS, NULL);
+		engine_perform(g);
+		(void)curl_multi_poll(g->multi, NULL, 0, watch(g), NULL);
 	}
 	return NULL;
 }
@@ -205,6 +292,8 @@ static int transfer_init(struct transfer *t, struct http_engine *g, const struct
 	bool bad = false;
 
 	t->engine = g;
+	t->connect_ms = get->connect_timeout_ms;
+	t->stall_ms = get->stall_timeout_ms;
 	t->cap = get->len < RING_MIN ? RING_MIN : get->len > RING_MAX ? RING_MAX : get->len;
 	t->ring = mem_alloc(t->cap, 1, e);
 	t->easy = curl_easy_init();
@@ -230,8 +319,9 @@ static int transfer_init(struct transfer *t, struct http_engine *g, const struct
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_BUFFERSIZE, 256L * 1024);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)get->connect_timeout_ms);
-	SET(CURLOPT_LOW_SPEED_LIMIT, 1024L);
-	SET(CURLOPT_LOW_SPEED_TIME, (long)((get->stall_timeout_ms + 999) / 1000));
+	SET(CURLOPT_PREREQFUNCTION, on_connected);
+	SET(CURLOPT_PREREQDATA, t);
+	SET(CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name server when a transfer ends before it answers */
 	SET(CURLOPT_USERAGENT, "floe/" FLOE_VERSION);
 	SET(CURLOPT_ERRORBUFFER, t->reason);
 	SET(CURLOPT_PRIVATE, (char *)t);
