@@ -97,6 +97,7 @@ struct holder {
 	struct holder_environment *environments;
 	struct holder_client *clients;
 	struct holder_mount host_view; /* point NULL: not needed */
+	struct err host_view_err;      /* once it is lost */
 	void *filter;                  /* seccomp program for applications */
 	size_t filter_len;
 	uint64_t idle_ms, idle_since_ms;
@@ -151,7 +152,7 @@ int holder_host_prepare(struct holder *h, struct holder_environment *env, struct
 bool holder_host_has_new(const struct holder *h, const struct holder_environment *env, char ret[256]);
 
 /* ---- holder_host_view.c */
-int holder_host_view_start(struct holder *h, struct err *e) FLOE_MUST_USE; /* waits for its server */
+int holder_host_view_start(struct holder *h, struct err *e) FLOE_MUST_USE;
 void holder_host_view_message(struct holder *h);
 void holder_host_view_server_died(struct holder *h);
 

@@ -21,6 +21,10 @@ int holder_host_view_want(struct holder *h, struct err *e)
 	struct vfs_union_spec spec = { .own_mounts = h->address.stage };
 	bool needs_view;
 
+	if (h->host_view_err.code != ERR_NONE) {
+		*e = h->host_view_err;
+		return -1;
+	}
 	if (h->host_view.point)
 		return 0;
 	if (vfs_union_needs_host_view(&spec, &needs_view, e) < 0)

@@ -231,12 +231,15 @@ static void on_signals(struct holder *h)
 static int poll_timeout(struct holder *h)
 {
 	uint64_t due_ms = holder_environments_expire(h), now = sync_now_ms(), spent;
+	unsigned launches = 0;
 
+	for (struct holder_environment *env = h->environments; env; env = env->next)
+		launches += env->launches;
 	if (h->clients) {
 		h->idle_since_ms = now;
 	} else {
 		spent = now - h->idle_since_ms;
-		h->leaving = spent >= h->idle_ms;
+		h->leaving = spent >= h->idle_ms || (h->host_view_err.code != ERR_NONE && !launches);
 		if (!h->leaving && h->idle_ms - spent < due_ms)
 			due_ms = h->idle_ms - spent;
 	}

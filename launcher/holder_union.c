@@ -68,6 +68,8 @@ static void give_up(struct holder *h, struct holder_environment *env, const stru
 		if (why->sys)
 			(void)err_set(&e, why->code, "%.400s; --engine fuse does without overlayfs",
 				      why->msg);
+		if (h->host_view.point && !h->host_view.init)
+			(void)err_wrap(&e, "the host view does not start");
 	}
 	holder_mount_give_up(&env->served);
 	holder_environment_give_up(h, env, &e);

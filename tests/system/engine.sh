@@ -183,6 +183,7 @@ let_go
 
 note "the host view's server is replaced, too"
 host_views() { floe_pids 'floe-union-server --host'; }
+no_socket() { [ -z "$(find "$XDG_RUNTIME_DIR" -name holder.sock)" ]; }
 mkdir "$home/some" "$home/mounted"
 for i in $(seq 200); do echo "file $i" >"$home/some/$i"; done
 cat >"$home/read.sh" <<'EOS'
@@ -209,6 +210,14 @@ if [ -n "$(host_views)" ]; then
 	note "$kills kills"
 	[ "$(cat "$scratch/read")" = 400 ] || { cat "$scratch/read"; fail "something was lost"; }
 	[ "$(cat "$home/some/7")" = "file 7" ] || fail "written to the host"
+	let_go
+	note "a host view that does not start is an error, and no holder stays with it"
+	cp -a "$FLOE_BUILD" "$scratch/broken"
+	cp /bin/false "$scratch/broken/libexec/floe/floe-union-server"
+	for i in 1 2; do
+		expect 125 "host view" -- timeout 30 "$scratch/broken/bin/floe" run --ephemeral --engine overlay --command box "$box" -- true
+	done
+	until_true 10 no_socket || fail "its holder stays"
 else
 	note "this machine needs no host view"
 fi
