@@ -38,6 +38,7 @@ struct holder_package {
 	struct holder_mount mount;
 	struct wire_in opened; /* the server's "opened"; descriptor 0: registry defaults */
 	char *root, *name, *version;
+	char *command; /* launched last; NULL = the default one */
 	enum holder_state state;
 	struct err err;        /* HOLDER_FAILED */
 	unsigned environments; /* that stand on it */
@@ -117,6 +118,8 @@ void holder_packages_sweep(struct holder *h);
 enum { HOLDER_PACKAGE_ARGS_MAX = 12, HOLDER_SECONDS_MAX = 24 };
 size_t holder_package_args(const struct holder_package *p, const char *argv[HOLDER_PACKAGE_ARGS_MAX],
 			   char seconds[HOLDER_SECONDS_MAX]);
+/* Tells a server of the package's that a command is being launched; one that has gone misses it. */
+void holder_package_tell_launch(int server_sock, const char *command);
 /* Asks its server a question and waits for the answer, at most a second. */
 int holder_package_ask(struct holder_package *p, const char *type, struct wire_in *ret,
 		       struct err *e) FLOE_MUST_USE;

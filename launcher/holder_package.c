@@ -30,6 +30,7 @@ static void package_free(struct holder_package *p)
 		free(p->variables[i]);
 	free(p->name);
 	free(p->version);
+	free(p->command);
 	wire_in_fini(&p->opened);
 	free(p);
 }
@@ -87,7 +88,20 @@ static int start_server(struct holder_package *p, struct err *e)
 	char seconds[HOLDER_SECONDS_MAX];
 
 	argv[1 + holder_package_args(p, argv + 1, seconds)] = NULL;
-	return launch_server_start(argv, &opt, &p->mount.server, e);
+	if (launch_server_start(argv, &opt, &p->mount.server, e) < 0)
+		return -1;
+	holder_package_tell_launch(p->mount.server.sock, p->command);
+	return 0;
+}
+
+void holder_package_tell_launch(int server_sock, const char *command)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct err ignored;
+
+	if (server_sock >= 0 && wire_put_str(&m, "type", "launch", &ignored) == 0 &&
+	    (!command || wire_put_str(&m, "command", command, &ignored) == 0))
+		(void)!wire_send(server_sock, &m, &ignored);
 }
 
 /* ---- wanting --------------------------------------------------------------------------------- */
@@ -207,11 +221,12 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	auto_free char *source = wire_str(request, "source", e);
 	auto_free char *identity = source ? identity_of(source, e) : NULL;
 	bool trust_once = wire_u64_or(request, "trust-once", 0) != 0;
-	auto_free char *wanted = NULL, *shown = NULL;
+	auto_free char *wanted = NULL, *shown = NULL, *command = NULL;
 	struct holder_package *p;
 	uint64_t start_len = wire_u64_or(request, "start", 0);
 
-	if (!identity || take_text(request, "root", &wanted, e) < 0)
+	if (!identity || take_text(request, "root", &wanted, e) < 0 ||
+	    take_text(request, "command", &command, e) < 0)
 		return -1;
 	shown = stream_source_for_people(source, e);
 	if (!shown)
@@ -225,6 +240,9 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 				       "%s runs now because of --trust-once: say it again, or trust its key "
 				       "(floe info shows it)",
 				       shown);
+		free(p->command);
+		p->command = mem_steal(command);
+		holder_package_tell_launch(p->mount.server.sock, p->command);
 		*ret = p;
 		return 0;
 	}
@@ -238,6 +256,7 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	p->shown = mem_steal(shown);
 	p->identity = mem_steal(identity);
 	p->wanted = mem_steal(wanted);
+	p->command = mem_steal(command);
 	if (start_len)
 		(void)snprintf(p->start_length, sizeof(p->start_length), "%llu",
 			       (unsigned long long)start_len);

@@ -95,7 +95,10 @@ static void launched(struct holder *h, struct holder_client *c)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	struct err e;
+	auto_free char *command = wire_str(&c->request, "command", &e);
 
+	/* Its reads come through the union's server, when there is one. */
+	holder_package_tell_launch(c->environment->served.server.sock, command);
 	if (put_launched(h, c->environment, &m, &e) < 0 || wire_send(c->sock, &m, &e) < 0) {
 		answer_error(c, &e);
 		return;

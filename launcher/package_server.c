@@ -91,6 +91,14 @@ static int touches(void *arg, struct pkg_touch **ret, size_t *ret_count, struct 
 	return r;
 }
 
+/* Into what is learnt for the next cold start. */
+static void launched(void *arg, const char *command)
+{
+	struct server *s = arg;
+
+	launch_server_package_launch(&s->open, command);
+}
+
 /* The cache gets a moment to write what it has; then, whatever still waits, it ends. */
 static void stop(void *arg)
 {
@@ -107,7 +115,7 @@ static void stop(void *arg)
 }
 
 static const struct launch_server_control_ops control = {
-	.name = "package server", .put_stats = put_stats, .touches = touches, .stop = stop
+	.name = "package server", .put_stats = put_stats, .touches = touches, .launch = launched, .stop = stop
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -240,6 +248,7 @@ int main(int argc, char **argv)
 	}
 	keep_little_memory();
 	sync_mutex_init(&s.lock);
+	launch_server_package_init(&s.open);
 	if (launch_server_enter(LAUNCH_SERVER_NO_POWER, &why) < 0) {
 		launch_server_report(&why);
 		return 125;

@@ -241,8 +241,8 @@ static int put_request(const struct options *o, const char *home, struct wire_ou
 	if (wire_put_str(m, "type", "launch", e) < 0 || wire_put_str(m, "source", package->source, e) < 0 ||
 	    (package->root && wire_put_str(m, "root", package->root, e) < 0) ||
 	    (package->start_len && wire_put_u64(m, "start", package->start_len, e) < 0) ||
-	    put_mirrors(o, m, e) < 0 || wire_put_str(m, "home", home, e) < 0 ||
-	    (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
+	    (o->command && wire_put_str(m, "command", o->command, e) < 0) || put_mirrors(o, m, e) < 0 ||
+	    wire_put_str(m, "home", home, e) < 0 || (o->env && wire_put_str(m, "env", o->env, e) < 0) ||
 	    wire_put_u64(m, "ephemeral", o->ephemeral, e) < 0 ||
 	    wire_put_u64(m, "offline", o->offline, e) < 0 ||
 	    wire_put_u64(m, "trust-once", o->trust_once, e) < 0 ||

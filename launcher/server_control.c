@@ -52,6 +52,15 @@ static void answer(struct launch_server_control *c, const struct wire_in *questi
 		launch_server_send(&m);
 }
 
+/* Without a name it is the default command. */
+static void take_launch(struct launch_server_control *c, const struct wire_in *m)
+{
+	struct err ignored;
+	auto_free char *command = wire_str(m, "command", &ignored);
+
+	c->ops->launch(c->arg, command);
+}
+
 /* Once; what comes later is ignored. */
 static void take_serve(struct launch_server_control *c, struct wire_in *m)
 {
@@ -79,6 +88,8 @@ static void *control_main(void *arg)
 		}
 		if (wire_is(&m, "type", "serve"))
 			take_serve(c, &m);
+		else if (wire_is(&m, "type", "launch"))
+			take_launch(c, &m);
 		else
 			answer(c, &m);
 	}

@@ -20,6 +20,8 @@ struct launch_server_control_ops {
 	int (*put_stats)(void *arg, struct wire_out *m, struct err *e);
 	/* What has been read of the package; *ret is the caller's to free. Without a record: none. */
 	int (*touches)(void *arg, struct pkg_touch **ret, size_t *ret_count, struct err *e);
+	/* A command of the package is being launched; NULL = the default one. */
+	void (*launch)(void *arg, const char *command);
 	/* The holder has gone: the process ends as soon as this returns. */
 	void (*stop)(void *arg);
 };

@@ -151,6 +151,37 @@ static size_t split_mirrors(char *text, const char *ret[MIRRORS_MAX])
 	return count;
 }
 
+void launch_server_package_init(struct launch_server_package *p)
+{
+	*p = (struct launch_server_package){ 0 };
+	sync_mutex_init(&p->lock);
+}
+
+void launch_server_package_launch(struct launch_server_package *p, const char *command)
+{
+	struct err ignored;
+
+	sync_lock(&p->lock);
+	if (p->is_open)
+		stream_package_launch(p->package, command);
+	else if (p->command_count < LAUNCH_SERVER_COMMANDS_MAX)
+		p->commands[p->command_count++] = command ? mem_strdup(command, &ignored) : NULL;
+	sync_unlock(&p->lock);
+}
+
+/* What was launched while it opened. */
+static void launch_waiting(struct launch_server_package *p)
+{
+	sync_lock(&p->lock);
+	for (size_t i = 0; i < p->command_count; i++) {
+		stream_package_launch(p->package, p->commands[i]);
+		free(p->commands[i]);
+	}
+	p->command_count = 0;
+	p->is_open = true;
+	sync_unlock(&p->lock);
+}
+
 int launch_server_package_open(const struct launch_server_source *s, struct launch_server_package *ret,
 			       struct err *e)
 {
@@ -170,7 +201,6 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	auto_free char *cache_dir = NULL;
 	struct err ignored;
 
-	*ret = (struct launch_server_package){ 0 };
 	if (!config_dir || !mirrors)
 		return -1;
 	open_cache(ret);
@@ -187,14 +217,19 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	    check_version(s, ret->package, e) < 0)
 		return -1;
 	hold(s, ret);
+	launch_waiting(ret);
 	return 0;
 }
 
 void launch_server_package_close(struct launch_server_package *p)
 {
+	sync_lock(&p->lock);
+	p->is_open = false;
+	sync_unlock(&p->lock);
 	stream_package_close(p->package);
 	stream_cache_close(p->cache);
-	*p = (struct launch_server_package){ 0 };
+	p->package = NULL;
+	p->cache = NULL;
 }
 
 void launch_server_package_root(const struct launch_server_package *p, char ret[2 * PKG_DIGEST_LEN + 1])

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 
+#include "base/sync.h"
 #include "streaming/cache.h"
 #include "streaming/package.h"
 
@@ -37,11 +38,24 @@ bool launch_server_source_take(struct launch_server_source *s, int c, const char
 /* After the last option. False: an address is missing. */
 bool launch_server_source_complete(struct launch_server_source *s);
 
+enum { LAUNCH_SERVER_COMMANDS_MAX = 16 };
+
 struct launch_server_package {
 	struct stream_cache *cache; /* NULL = goes on without, said to the holder */
 	struct stream_package *package;
+
+	struct sync_mutex lock;
+	/* guarded by lock */
+	bool is_open;
+	char *commands[LAUNCH_SERVER_COMMANDS_MAX]; /* launched before it was; NULL = the default one */
+	size_t command_count;
 };
 
+/* Zeroes it, before any thread uses it. */
+void launch_server_package_init(struct launch_server_package *p);
+/* A command is being launched (NULL = the default one), at any time: see stream_package_launch. Any thread,
+ * never blocks. */
+void launch_server_package_launch(struct launch_server_package *p, const char *command);
 /* Blocks on the network. After a failure _close is due, too. */
 int launch_server_package_open(const struct launch_server_source *s, struct launch_server_package *ret,
 			       struct err *e) FLOE_MUST_USE;

@@ -16,8 +16,9 @@
  *   holder: type=serve      uid gid [init=BYTES]; fd 0: /dev/fuse, mounted
  *   server: type=serving    init=BYTES          INIT has been answered, or taken over
  *   server: type=stall      is-stalled text     the network went or came back
- *   holder: type=stats                          any time after "serving"
- *   server: type=stats      operations lookups reads readdirs getattrs others bytes-read bytes-pushed
+ *   holder: type=launch     [command]           any time, also first of all: a command (none: the default
+ * one) or a program's path is being launched: what it touches is learnt holder: type=stats any time after
+ * "serving" server: type=stats      operations lookups reads readdirs getattrs others bytes-read bytes-pushed
  *                           requests bytes-fetched chunks-fetched chunks-cached chunks-wrong
  *                           file-length content-bytes
  *   holder: type=touches                        with --record
@@ -36,6 +37,7 @@
  *                           lock to hold as long as the server lives
  *   server: type=serving    init=BYTES
  *   server: type=stall      is-stalled text
+ *   holder: type=launch     [command]           as above
  *   holder: type=stats
  *   server: type=stats      operations lookups reads writes copy-ups bytes-copied-up nodes table-bytes
  *                           open-fds, and with --record noted: reads of the package so far

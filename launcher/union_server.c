@@ -81,6 +81,14 @@ static int touches(void *arg, struct pkg_touch **ret, size_t *ret_count, struct 
 	return s->touches ? package_touches_copy(s->touches, ret, ret_count, e) : 0;
 }
 
+/* Into what is learnt for the next cold start. */
+static void launched(void *arg, const char *command)
+{
+	struct server *s = arg;
+
+	launch_server_package_launch(&s->open, command);
+}
+
 /* The mount goes with its last user; what that still does is served. */
 static void stop(void *arg)
 {
@@ -101,7 +109,7 @@ static void stop(void *arg)
 }
 
 static const struct launch_server_control_ops control = {
-	.name = "union server", .put_stats = put_stats, .touches = touches, .stop = stop
+	.name = "union server", .put_stats = put_stats, .touches = touches, .launch = launched, .stop = stop
 };
 
 /* ---- layers -------------------------------------------------------------------------------- */
@@ -312,6 +320,7 @@ int main(int argc, char **argv)
 		return 125;
 	}
 	sync_mutex_init(&s.lock);
+	launch_server_package_init(&s.open);
 	(void)umask(0);
 	allow_descriptors();
 	if (launch_server_enter(s.opt.upper ? LAUNCH_SERVER_WRITES_ALL : LAUNCH_SERVER_READS_ALL, &why) < 0 ||

@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recording and replaying first touches; see learn.h. */
+/* Recording first touches, command by command; see learn.h. */
 #include "streaming/learn.h"
 
 #include <string.h>
 
 #include "streaming/flight.h"
 #include "streaming/profile.h"
+#include "streaming/replay.h"
 
-enum {
-	GROUP = 8 * 1024 * 1024, /* stored bytes that are put in the order of the file, to merge requests */
-	GAP_MOST = 1024 * 1024,
-	NOWHERE = -1,
-};
+static const char *default_command(const struct pkg_manifest *m)
+{
+	if (m->default_command)
+		return m->default_command;
+	return m->command_count ? m->commands[0].name : "";
+}
+
+void learn_key(const struct stream_package *p, const char *command, struct pkg_digest *ret)
+{
+	const struct pkg_manifest *m = pkg_index_manifest(p->index);
+
+	stream_profile_key(&p->header, m->name, command ? command : default_command(m), ret);
+}
+
+static uint32_t *make_record(struct err *e)
+{
+	return mem_alloc(STREAM_PROFILE_MAX, sizeof(uint32_t), e);
+}
 
 int learn_init(struct stream_package *p, const char *dir, struct err *e)
 {
@@ -19,23 +33,12 @@ int learn_init(struct stream_package *p, const char *dir, struct err *e)
 
 	if (!dir || !p->chunk_count)
 		return 0;
-	stream_profile_key(&p->header, pkg_index_manifest(p->index)->name, &l->key);
-	l->touched = mem_alloc(STREAM_PROFILE_MAX, sizeof(*l->touched), e);
+	l->launches[0].touched = make_record(e);
 	l->is_touched = mem_alloc(p->chunk_count, 1, e);
+	if (!l->launches[0].touched || !l->is_touched)
+		return -1;
 	l->dir = mem_strdup(dir, e);
-	return l->touched && l->is_touched && l->dir ? 0 : -1;
-}
-
-void learn_fini(struct stream_package *p)
-{
-	struct learning *l = &p->learning;
-
-	if (l->dir)
-		learn_save(p);
-	free(l->dir);
-	free(l->touched);
-	free(l->is_touched);
-	*l = (struct learning){ 0 };
+	return l->dir ? 0 : -1;
 }
 
 /* ---- recording --------------------------------------------------------------------------- */
@@ -43,180 +46,213 @@ void learn_fini(struct stream_package *p)
 void learn_touch_locked(struct stream_package *p, uint32_t idx)
 {
 	struct learning *l = &p->learning;
+	struct learn_launch *newest = &l->launches[l->launch_count ? l->launch_count - 1 : 0];
 
-	if (!l->dir || l->is_over || l->is_touched[idx])
+	if (!l->dir || !newest->touched || newest->count == STREAM_PROFILE_MAX || l->is_touched[idx])
 		return;
 	l->is_touched[idx] = 1;
-	l->touched[l->count++] = idx;
-	l->is_over = l->count == STREAM_PROFILE_MAX;
+	newest->touched[newest->count++] = idx;
 }
 
-void learn_save(struct stream_package *p)
+static bool is_new_locked(struct stream_package *p, const struct pkg_digest *key) SYNC_REQUIRES(p->lock);
+static bool is_new_locked(struct stream_package *p, const struct pkg_digest *key)
+{
+	const struct learning *l = &p->learning;
+
+	for (unsigned i = 0; i < l->launch_count; i++)
+		if (pkg_digest_equal(&l->launches[i].key, key))
+			return false;
+	return l->launch_count < LEARN_LAUNCHES;
+}
+
+void stream_package_launch(struct stream_package *p, const char *command)
 {
 	struct learning *l = &p->learning;
-	auto_free struct stream_profile_entry *entries = NULL;
+	struct pkg_digest key;
+	struct err ignored;
+
+	if (!l->dir)
+		return;
+	learn_key(p, command, &key);
+	sync_lock(&p->lock);
+	if (is_new_locked(p, &key)) {
+		struct learn_launch *launch = &l->launches[l->launch_count];
+
+		launch->key = key;
+		if (l->launch_count++) {
+			launch->touched = make_record(&ignored);
+			memset(l->is_touched, 0, p->chunk_count);
+		}
+		l->launched_ms = sync_now_ms();
+		sync_wake_all(&l->told);
+	}
+	sync_unlock(&p->lock);
+}
+
+/* ---- saving ------------------------------------------------------------------------------ */
+
+static void save(struct stream_package *p, const struct learn_launch *launch, bool is_whole)
+{
+	struct err ignored;
+	auto_free struct stream_profile_entry *entries = mem_alloc(launch->count, sizeof(*entries), &ignored);
 	struct stream_profile profile = { 0 };
 	struct pkg_chunk_info info;
-	struct err ignored;
-	size_t count;
 
-	sync_lock(&p->lock);
-	count = l->count;
-	l->count = 0;
-	l->is_over = true;
-	sync_unlock(&p->lock);
-	if (!count)
+	if (!launch->count || !entries)
 		return;
-	entries = mem_alloc(count, sizeof(*entries), &ignored);
-	if (!entries)
-		return;
-	for (size_t i = 0; i < count; i++) {
-		if (flight_chunk_info(p, l->touched[i], &info, &ignored) < 0)
+	for (size_t i = 0; i < launch->count; i++) {
+		if (flight_chunk_info(p, launch->touched[i], &info, &ignored) < 0)
 			return;
-		entries[i] = (struct stream_profile_entry){ info.digest, l->touched[i], 0 };
+		entries[i] = (struct stream_profile_entry){ info.digest, launch->touched[i], 0 };
 	}
 	/* Failures cost a later start some time, no more. */
-	if (stream_profile_load(l->dir, &l->key, &profile, &ignored) < 0)
+	if (stream_profile_load(p->learning.dir, &launch->key, &profile, &ignored) < 0)
 		profile = (struct stream_profile){ 0 };
-	if (stream_profile_merge(&profile, entries, count, &ignored) == 0)
-		(void)!stream_profile_save(l->dir, &l->key, &profile, &ignored);
+	if (stream_profile_merge(&profile, entries, launch->count, is_whole, &ignored) == 0)
+		(void)!stream_profile_save(p->learning.dir, &launch->key, &profile, &ignored);
 	stream_profile_fini(&profile);
 }
 
-/* ---- where the content is in this version ------------------------------------------------ */
-
-struct place {
-	struct pkg_digest digest;
-	size_t order; /* in the profile */
-};
-
-static int by_digest(const void *a, const void *b)
+void learn_fini(struct stream_package *p)
 {
-	return memcmp(((const struct place *)a)->digest.b, ((const struct place *)b)->digest.b,
-		      PKG_DIGEST_LEN);
-}
+	struct learning *l = &p->learning;
 
-/* Looks through all chunks for those that are not where the profile says. */
-static void search(struct stream_package *p, struct place *places, size_t count, int64_t *ret)
-{
-	struct pkg_chunk_info info;
-	struct err ignored;
-
-	qsort(places, count, sizeof(*places), by_digest);
-	for (uint32_t idx = 0; idx < p->chunk_count; idx++) {
-		struct place wanted, *found;
-
-		if (flight_chunk_info(p, idx, &info, &ignored) < 0)
-			return;
-		wanted.digest = info.digest;
-		found = bsearch(&wanted, places, count, sizeof(*places), by_digest);
-		if (found)
-			ret[found->order] = idx;
+	for (unsigned i = 0; i < LEARN_LAUNCHES; i++) {
+		if (i < l->launch_count && l->launches[i].touched)
+			save(p, &l->launches[i], i == 0);
+		free(l->launches[i].touched);
+		l->launches[i].touched = NULL;
 	}
+	free(l->dir);
+	free(l->is_touched);
+	l->dir = NULL;
+	l->is_touched = NULL;
 }
 
-/* The chunk numbers of a profile's entries, NOWHERE for content that this version does not have. */
-static int locate(struct stream_package *p, const struct stream_profile *profile, int64_t *ret, struct err *e)
+/* ---- the thread -------------------------------------------------------------------------- */
+
+static struct learn_launch *unplayed_locked(struct stream_package *p) SYNC_REQUIRES(p->lock);
+static struct learn_launch *unplayed_locked(struct stream_package *p)
 {
-	auto_free struct place *places = mem_alloc(profile->count, sizeof(*places), e);
-	struct pkg_chunk_info info;
-	size_t moved = 0;
+	struct learning *l = &p->learning;
 
-	if (!places)
-		return -1;
-	for (size_t i = 0; i < profile->count; i++) {
-		const struct stream_profile_entry *x = &profile->entries[i];
+	for (unsigned i = 0; !p->schedule.is_streaming && i < l->launch_count; i++)
+		if (!l->launches[i].is_replayed)
+			return &l->launches[i];
+	return NULL;
+}
 
-		ret[i] = NOWHERE;
-		if (x->chunk_idx < p->chunk_count && flight_chunk_info(p, x->chunk_idx, &info, e) == 0 &&
-		    pkg_digest_equal(&info.digest, &x->digest))
-			ret[i] = x->chunk_idx;
+/* How long until the newest launch is over, if nothing is read any more. */
+static uint64_t left_ms_locked(struct stream_package *p) SYNC_REQUIRES(p->lock);
+static uint64_t left_ms_locked(struct stream_package *p)
+{
+	const struct learning *l = &p->learning;
+	uint64_t start = l->launched_ms > p->last_use_ms ? l->launched_ms : p->last_use_ms;
+	uint64_t quiet = sync_now_ms() - start;
+
+	if (p->users || !p->last_use_ms)
+		return LEARN_QUIET_MS;
+	return quiet < LEARN_QUIET_MS ? LEARN_QUIET_MS - quiet : 0;
+}
+
+static struct learn_launch *ended_locked(struct stream_package *p) SYNC_REQUIRES(p->lock);
+static struct learn_launch *ended_locked(struct stream_package *p)
+{
+	struct learning *l = &p->learning;
+
+	for (unsigned i = 0; i < l->launch_count; i++)
+		if (l->launches[i].touched && (i + 1 < l->launch_count || !left_ms_locked(p)))
+			return &l->launches[i];
+	return NULL;
+}
+
+static bool replay_next(struct stream_package *p)
+{
+	struct learn_launch *launch;
+	struct pkg_digest key;
+
+	sync_lock(&p->lock);
+	launch = unplayed_locked(p);
+	if (launch) {
+		launch->is_replayed = true;
+		key = launch->key;
+	}
+	sync_unlock(&p->lock);
+	if (launch)
+		replay_run(p, &key);
+	return launch != NULL;
+}
+
+static bool save_next(struct stream_package *p)
+{
+	struct learn_launch *launch, ended;
+	bool is_whole;
+
+	sync_lock(&p->lock);
+	launch = ended_locked(p);
+	is_whole = launch == p->learning.launches;
+	if (launch) {
+		ended = *launch;
+		launch->touched = NULL;
+	}
+	sync_unlock(&p->lock);
+	if (!launch)
+		return false;
+	save(p, &ended, is_whole);
+	free(ended.touched);
+	return true;
+}
+
+static void await_work(struct stream_package *p)
+{
+	struct learning *l = &p->learning;
+	bool is_recording;
+
+	sync_lock(&p->lock);
+	is_recording = l->launch_count && l->launches[l->launch_count - 1].touched;
+	if (!p->is_closing && !unplayed_locked(p) && !ended_locked(p)) {
+		if (is_recording)
+			(void)sync_wait_ms(&l->told, &p->lock, left_ms_locked(p));
 		else
-			places[moved++] = (struct place){ x->digest, i };
+			sync_wait(&l->told, &p->lock);
 	}
-	if (moved)
-		search(p, places, moved, ret);
-	return 0;
+	sync_unlock(&p->lock);
 }
 
-/* ---- replaying --------------------------------------------------------------------------- */
-
-static int by_number(const void *a, const void *b)
+static bool is_closing(struct stream_package *p)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Asks for some chunks, those near each other in one request. */
-static bool ask_for(struct stream_package *p, int64_t *list, size_t count)
-{
-	struct pkg_chunk_info info;
-	uint64_t end = 0, gap;
-	struct err ignored;
-	size_t first = 0;
+	bool is;
 
 	sync_lock(&p->lock);
-	gap = pace_pipe(&p->pace);
+	is = p->is_closing;
 	sync_unlock(&p->lock);
-	if (gap < SCHEDULE_GAP_MAX)
-		gap = SCHEDULE_GAP_MAX;
-	if (gap > GAP_MOST)
-		gap = GAP_MOST;
-	qsort(list, count, sizeof(*list), by_number);
-	for (size_t i = 0; i < count; i++) {
-		if (flight_chunk_info(p, (uint32_t)list[i], &info, &ignored) < 0)
-			return false;
-		if (i && info.off > end + gap) {
-			if (!schedule_prefetch(p, (uint32_t)list[first],
-					       (uint32_t)(list[i - 1] - list[first] + 1)))
-				return false;
-			first = i;
-		}
-		end = info.off + info.stored_len;
-	}
-	return !count ||
-	       schedule_prefetch(p, (uint32_t)list[first], (uint32_t)(list[count - 1] - list[first] + 1));
+	return is;
 }
 
-static bool is_lacking(struct stream_package *p, uint32_t idx)
+static void *learner_main(void *arg)
 {
-	bool is_coming;
+	struct stream_package *p = arg;
 
-	sync_lock(&p->lock);
-	is_coming = p->is_busy[idx];
-	sync_unlock(&p->lock);
-	return !is_coming && !stream_package_has(p, idx);
+	while (!is_closing(p))
+		if (!replay_next(p) && !save_next(p))
+			await_work(p);
+	return NULL;
 }
 
-void learn_replay(struct stream_package *p)
+void learn_start(struct stream_package *p)
 {
-	struct stream_profile profile = { 0 };
-	auto_free int64_t *list = NULL;
-	struct pkg_chunk_info info;
-	size_t used = 0, start = 0;
-	uint64_t bytes = 0;
-	struct err e;
+	struct learning *l = &p->learning;
 
-	if (!p->learning.dir || !p->opt.cache ||
-	    stream_profile_load(p->learning.dir, &p->learning.key, &profile, &e) < 0)
+	l->has_learner = l->dir && pthread_create(&l->learner, NULL, learner_main, p) == 0;
+}
+
+void learn_stop(struct stream_package *p)
+{
+	if (!p->learning.has_learner)
 		return;
-	list = mem_alloc(profile.count, sizeof(*list), &e);
-	if (!list || locate(p, &profile, list, &e) < 0)
-		profile.count = 0;
-	for (size_t i = 0; i < profile.count; i++) {
-		if (list[i] == NOWHERE || !is_lacking(p, (uint32_t)list[i]) ||
-		    flight_chunk_info(p, (uint32_t)list[i], &info, &e) < 0)
-			continue;
-		list[used++] = list[i];
-		bytes += info.stored_len;
-		if (bytes < GROUP)
-			continue;
-		if (!ask_for(p, list + start, used - start))
-			break;
-		start = used;
-		bytes = 0;
-	}
-	(void)ask_for(p, list + start, used - start);
-	stream_profile_fini(&profile);
+	sync_lock(&p->lock);
+	sync_wake_all(&p->learning.told);
+	sync_unlock(&p->lock);
+	(void)pthread_join(p->learning.learner, NULL);
+	p->learning.has_learner = false;
 }

@@ -52,9 +52,9 @@ struct stream_package_opt {
 	uint64_t start_len;
 	unsigned fail_after_s; /* loss of the network: 0 = keep trying until interrupted, else ERR_NET after
 				  so long */
-	/* Where first touches are recorded for the next cold start (profile.h), which prefetches them behind
-	 * the primary feature block: the cache's directory. NULL = nothing is learnt nor replayed; with
-	 * no_prefetch, only learnt. */
+	/* Where first touches are recorded (stream_package_launch) for the next cold start, which prefetches
+	 * them behind the primary feature block: the cache's directory. NULL = nothing is learnt nor
+	 * replayed; with no_prefetch, only learnt. */
 	const char *profile_dir;
 	/* When nobody has read anything for so long, the rest of the package is fetched into the cache, with
 	 * pauses for readers; 0 = never. */
@@ -80,6 +80,11 @@ void stream_package_close(struct stream_package *p); /* NULL ok; cancels what is
 const struct pkg_header *stream_package_header(const struct stream_package *p);
 struct pkg_index *stream_package_index(const struct stream_package *p); /* borrowed */
 bool stream_package_is_offline(const struct stream_package *p);
+
+/* A command of the package, or a program by its path, is being launched (NULL = the default command): what it
+ * touched earlier is prefetched, what is read from now on is what it touches. Only its first launch while the
+ * package is open counts. Never blocks. */
+void stream_package_launch(struct stream_package *p, const char *command);
 
 struct stream_chunk { /* immutable while referenced */
 	const uint8_t *data;

@@ -369,6 +369,7 @@ static int finish(struct stream_package *p, const struct stream_package_opt *opt
 		return -1;
 	if (!p->is_file && p->fetcher)
 		schedule_start(p);
+	learn_start(p);
 	return 0;
 }
 
@@ -384,6 +385,7 @@ int stream_package_open(const char *source, const struct stream_package_opt *opt
 		return -1;
 	sync_mutex_init(&p->lock);
 	sync_cond_init(&p->changed);
+	sync_cond_init(&p->learning.told);
 	schedule_init(p);
 	rc = prepare(p, source, opt, e);
 	if (rc == 0 && opt->cache && !p->is_file)
@@ -413,8 +415,9 @@ void stream_package_close(struct stream_package *p)
 	sync_unlock(&p->lock);
 	if (p->fetcher)
 		p->fetcher->ops->cancel(p->fetcher);
-	beginning_close(p->beginning);
+	learn_stop(p);
 	schedule_stop(p);
+	beginning_close(p->beginning); /* the schedule's streamer waits for its end */
 	sync_lock(&p->lock);
 	while (p->users)
 		sync_wait(&p->changed, &p->lock);
@@ -426,6 +429,7 @@ void stream_package_close(struct stream_package *p)
 	pkg_index_close(p->index);
 	free(p->is_busy);
 	sync_cond_fini(&p->changed);
+	sync_cond_fini(&p->learning.told);
 	sync_mutex_fini(&p->lock);
 	free(p->source);
 	free(p->shown);

@@ -30,12 +30,14 @@ void stream_profile_fini(struct stream_profile *p)
 	*p = (struct stream_profile){ 0 };
 }
 
-void stream_profile_key(const struct pkg_header *header, const char *name, struct pkg_digest *ret)
+void stream_profile_key(const struct pkg_header *header, const char *name, const char *command,
+			struct pkg_digest *ret)
 {
-	struct pkg_digest parts[2];
+	struct pkg_digest parts[3];
 
 	pkg_digest_of(header->signer.b, sizeof(header->signer.b), &parts[0]);
 	pkg_digest_of(name, strlen(name), &parts[1]);
+	pkg_digest_of(command, strlen(command), &parts[2]);
 	pkg_digest_of(parts, sizeof(parts), ret);
 }
 
@@ -71,32 +73,39 @@ static bool set_add(struct digest_set *s, const struct pkg_digest *d)
 	return true;
 }
 
-int stream_profile_merge(struct stream_profile *p, const struct stream_profile_entry *touched, size_t count,
-			 struct err *e)
-{
-	struct stream_profile_entry *merged = mem_alloc(count + p->count, sizeof(*merged), e);
+struct merging {
 	struct digest_set seen;
-	size_t used = 0;
+	struct stream_profile merged;
+};
 
-	if (!merged)
-		return -1;
-	if (set_init(&seen, count + p->count, e) < 0) {
-		free(merged);
+static void add(struct merging *m, const struct stream_profile_entry *x, uint32_t idle)
+{
+	if (idle > STREAM_PROFILE_IDLE || m->merged.count == STREAM_PROFILE_MAX ||
+	    !set_add(&m->seen, &x->digest))
+		return;
+	m->merged.entries[m->merged.count] = *x;
+	m->merged.entries[m->merged.count++].idle = idle;
+}
+
+int stream_profile_merge(struct stream_profile *p, const struct stream_profile_entry *touched, size_t count,
+			 bool is_whole, struct err *e)
+{
+	struct merging m = { 0 };
+
+	m.merged.entries = mem_alloc(count + p->count, sizeof(*m.merged.entries), e);
+	if (!m.merged.entries || set_init(&m.seen, count + p->count, e) < 0) {
+		stream_profile_fini(&m.merged);
 		return -1;
 	}
-	for (size_t i = 0; i < count && used < STREAM_PROFILE_MAX; i++)
-		if (set_add(&seen, &touched[i].digest)) {
-			merged[used] = touched[i];
-			merged[used++].idle = 0;
-		}
-	for (size_t i = 0; i < p->count && used < STREAM_PROFILE_MAX; i++)
-		if (p->entries[i].idle < STREAM_PROFILE_IDLE && set_add(&seen, &p->entries[i].digest)) {
-			merged[used] = p->entries[i];
-			merged[used++].idle++;
-		}
-	free(seen.slots);
-	free(p->entries);
-	*p = (struct stream_profile){ merged, used };
+	for (size_t i = 0; is_whole && i < count; i++)
+		add(&m, &touched[i], 0);
+	for (size_t i = 0; i < p->count; i++)
+		add(&m, &p->entries[i], p->entries[i].idle + is_whole);
+	for (size_t i = 0; !is_whole && i < count; i++)
+		add(&m, &touched[i], 0);
+	free(m.seen.slots);
+	stream_profile_fini(p);
+	*p = m.merged;
 	return 0;
 }
 

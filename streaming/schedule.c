@@ -377,6 +377,14 @@ bool schedule_await_quiet(struct stream_package *p, unsigned quiet_ms)
 	return goes_on;
 }
 
+static void set_streaming(struct stream_package *p, bool is_streaming)
+{
+	sync_lock(&p->lock);
+	p->schedule.is_streaming = is_streaming;
+	sync_wake_all(&p->learning.told);
+	sync_unlock(&p->lock);
+}
+
 static void *streamer_main(void *arg)
 {
 	struct streamer start = *(struct streamer *)arg;
@@ -385,10 +393,7 @@ static void *streamer_main(void *arg)
 	free(arg);
 	schedule_stream(p, start.first, start.at, 0);
 	beginning_await_end(p->beginning);
-	if (!p->opt.no_prefetch)
-		learn_replay(p);
-	if (p->learning.dir && schedule_await_quiet(p, LEARN_QUIET_MS))
-		learn_save(p);
+	set_streaming(p, false);
 	if (p->opt.complete_after_s && p->opt.cache)
 		complete_run(p);
 	return NULL;
@@ -433,10 +438,12 @@ void schedule_start(struct stream_package *p)
 		free(start);
 		return;
 	}
+	set_streaming(p, true);
 	if (pthread_create(&p->schedule.streamer, NULL, streamer_main, start) == 0) {
 		p->schedule.has_streamer = true;
 		return;
 	}
+	set_streaming(p, false);
 	(void)err_set(&ignored, ERR_NOMEM, "cannot start a thread");
 	if (start->first)
 		flight_abandon(p, start->first, &ignored);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests for chunks: what goes together into one, who carries it out, and in which order.
  *
- * One thread streams the primary feature block, and then what earlier launches touched. Others, started when
- * needed, take wanted chunks first and hints after them: as many as it takes to fill the way to the origin
- * (schedule_parallel), and one more for each that is late, so that a request that hangs holds up no other. A
- * request takes along what lies beside the wanted chunk and is neither cached nor on its way: few requests
- * instead of many. */
+ * One thread streams the primary feature block, another asks for what earlier launches touched (learn.h).
+ * Others, started when needed, take wanted chunks first and hints after them: as many as it takes to fill the
+ * way to the origin (schedule_parallel), and one more for each that is late, so that a request that hangs
+ * holds up no other. A request takes along what lies beside the wanted chunk and is neither cached nor on its
+ * way: few requests instead of many. */
 #ifndef FLOE_STREAM_SCHEDULE_H
 #define FLOE_STREAM_SCHEDULE_H
 
@@ -47,6 +47,7 @@ struct schedule { /* guarded by the package's lock */
 	unsigned worker_count, idle_count, hinting_count;
 	pthread_t streamer;
 	bool has_streamer;
+	bool is_streaming; /* the primary feature block: what was learnt comes after it */
 };
 
 /* How many requests at once such a way can use. */

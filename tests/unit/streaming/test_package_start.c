@@ -106,6 +106,7 @@ static unsigned launch_scattered(const struct buf *object, const char *profile_d
 	fault_server_object(server, object->data, object->len, "\"learn\"");
 	fault_server_delay(server, 100);
 	p = open_with((struct stream_package_opt){ .cache = cache, .profile_dir = profile_dir });
+	stream_package_launch(p, NULL);
 	for (unsigned tries = 0; !is_there && tries < 1000; tries++) {
 		is_there = true;
 		for (size_t i = 0; i < ARRAY_LEN(scattered); i++) {
@@ -141,7 +142,7 @@ static void misplace(const char *dir)
 	struct err e;
 
 	assert_int_equal(pkg_header_decode(package.data, &header, &e), 0);
-	stream_profile_key(&header, "sample", &key);
+	stream_profile_key(&header, "sample", "", &key);
 	assert_int_equal(stream_profile_load(dir, &key, &profile, &e), 0);
 	assert_true(profile.count >= LAUNCH_FILES + ARRAY_LEN(scattered));
 	for (size_t i = 0; i < profile.count; i++)
@@ -169,6 +170,146 @@ static void test_learning(void **state)
 	assert_true(launch_scattered(&package, NULL, false) >= 10);
 }
 
+/* ---- commands ---------------------------------------------------------------------------- */
+
+static const unsigned of_one[] = { 3, 7, 11 }, of_two[] = { 45, 49, 53 };
+enum { THREE = 3 };
+
+static bool has_file(struct stream_package *p, unsigned file)
+{
+	struct pkg_inode inode;
+	struct pkg_extent x[64];
+	bool has = true;
+	char name[16];
+	struct err e;
+	size_t n;
+
+	(void)snprintf(name, sizeof(name), "f%03u", file);
+	assert_int_equal(pkg_index_resolve(stream_package_index(p), name, &inode, &e), 0);
+	assert_int_equal(
+		pkg_index_extents(stream_package_index(p), inode.ino, 0, inode.size, x, ARRAY_LEN(x), &n, &e),
+		0);
+	for (size_t i = 0; i < n; i++)
+		has &= stream_package_has(p, x[i].chunk_idx);
+	return has;
+}
+
+static struct stream_package *open_to_learn(const char *dir)
+{
+	assert_int_equal(end(NULL), 0);
+	assert_int_equal(begin(NULL), 0);
+	return open_with((struct stream_package_opt){ .cache = cache, .profile_dir = dir });
+}
+
+static void read_all(struct stream_package *p, const unsigned files[THREE])
+{
+	for (size_t i = 0; i < THREE; i++)
+		read_right(p, files[i]);
+}
+
+/* A cold launch of `command` brings `files` before anybody reads, and none of `others`. */
+static void expect_replay(const char *dir, const char *command, const unsigned files[THREE],
+			  const unsigned others[THREE])
+{
+	struct stream_package *p = open_to_learn(dir);
+	bool is_there = false;
+
+	stream_package_launch(p, command);
+	for (unsigned tries = 0; !is_there && tries < 2000; tries++) {
+		is_there = true;
+		for (size_t i = 0; i < THREE; i++)
+			is_there &= has_file(p, files[i]);
+		usleep(10000);
+	}
+	assert_true(is_there);
+	usleep(200000); /* what might come behind it */
+	for (size_t i = 0; i < THREE; i++)
+		assert_false(has_file(p, others[i]));
+	stream_package_close(p);
+}
+
+/* Each command its own, also when one is launched while another is being recorded. */
+static void test_commands(void **state)
+{
+	struct stream_package *p;
+	char dir[128];
+
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "%s/commands", top);
+	p = open_to_learn(dir);
+	read_right(p, of_one[0]); /* before anybody has said who */
+	stream_package_launch(p, "one");
+	stream_package_launch(p, "one");
+	read_all(p, of_one);
+	stream_package_launch(p, "two");
+	read_all(p, of_two);
+	stream_package_launch(p, "one"); /* has had its turn */
+	read_right(p, of_two[0]);
+	stream_package_close(p);
+	expect_replay(dir, "one", of_one, of_two);
+	expect_replay(dir, "two", of_two, of_one);
+	/* Nobody has launched the default command: nothing is known of a stranger. */
+	p = open_to_learn(dir);
+	stream_package_launch(p, "/usr/bin/stranger");
+	read_launch(p);
+	usleep(200000);
+	assert_false(has_file(p, of_one[0]) || has_file(p, of_two[0]));
+	stream_package_close(p);
+	p = open_to_learn(dir);
+	stream_package_launch(p, NULL);
+	read_all(p, of_two);
+	stream_package_close(p);
+	expect_replay(dir, "/usr/bin/other", of_two, of_one);
+}
+
+/* Two commands in one: the second, launched later, comes at once, too. */
+static void test_second_command(void **state)
+{
+	struct stream_package *p;
+	char dir[128];
+
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "%s/second", top);
+	p = open_to_learn(dir);
+	stream_package_launch(p, "one");
+	read_all(p, of_one);
+	stream_package_launch(p, "two");
+	read_all(p, of_two);
+	stream_package_close(p);
+	p = open_to_learn(dir);
+	stream_package_launch(p, "one");
+	read_all(p, of_one);
+	assert_false(has_file(p, of_two[0]));
+	stream_package_launch(p, "two");
+	for (unsigned tries = 0; !has_file(p, of_two[THREE - 1]) && tries < 2000; tries++)
+		usleep(10000);
+	assert_true(has_file(p, of_two[THREE - 1]));
+	stream_package_close(p);
+}
+
+/* So many that the last ones are not told apart; nothing worse happens. */
+static void test_many_commands(void **state)
+{
+	struct stream_package *p;
+	char dir[128], name[16];
+
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "%s/many", top);
+	p = open_to_learn(dir);
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i);
+		stream_package_launch(p, name);
+		read_right(p, i == 0 ? of_one[0] : of_two[i % THREE]);
+	}
+	stream_package_close(p);
+	p = open_to_learn(dir);
+	stream_package_launch(p, "c0");
+	for (unsigned tries = 0; !has_file(p, of_one[0]) && tries < 2000; tries++)
+		usleep(10000);
+	assert_true(has_file(p, of_one[0]));
+	stream_package_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +317,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_open_before_the_end, begin, end),
 		cmocka_unit_test_setup_teardown(test_broken_beginning, begin, end),
 		cmocka_unit_test_setup_teardown(test_learning, begin, end),
+		cmocka_unit_test_setup_teardown(test_commands, begin, end),
+		cmocka_unit_test_setup_teardown(test_second_command, begin, end),
+		cmocka_unit_test_setup_teardown(test_many_commands, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -42,15 +42,20 @@ static struct stream_profile_entry entry(unsigned n)
 	return x;
 }
 
-static void merge(struct stream_profile *p, const unsigned *numbers, size_t count)
+static void merge_as(struct stream_profile *p, const unsigned *numbers, size_t count, bool is_whole)
 {
 	struct stream_profile_entry *touched = calloc(count + 1, sizeof(*touched));
 	struct err e;
 
 	for (size_t i = 0; i < count; i++)
 		touched[i] = entry(numbers[i]);
-	assert_int_equal(stream_profile_merge(p, touched, count, &e), 0);
+	assert_int_equal(stream_profile_merge(p, touched, count, is_whole, &e), 0);
 	free(touched);
+}
+
+static void merge(struct stream_profile *p, const unsigned *numbers, size_t count)
+{
+	merge_as(p, numbers, count, true);
 }
 
 static void expect(const struct stream_profile *p, const unsigned *numbers, size_t count)
@@ -82,6 +87,43 @@ static void test_merge(void **state)
 	merge(&p, (unsigned[]){ 2 }, 1);
 	expect(&p, (unsigned[]){ 2 }, 1);
 	stream_profile_fini(&p);
+}
+
+/* What the kernel had cached is not taken for forgotten. */
+static void test_merge_partial(void **state)
+{
+	struct stream_profile p = { 0 };
+
+	(void)state;
+	merge(&p, (unsigned[]){ 3, 1 }, 2);
+	for (int i = 0; i < 2 * STREAM_PROFILE_IDLE; i++)
+		merge_as(&p, (unsigned[]){ 7, 1 }, 2, false);
+	expect(&p, (unsigned[]){ 3, 1, 7 }, 3);
+	assert_int_equal(p.entries[0].idle, 0);
+	stream_profile_fini(&p);
+	merge_as(&p, (unsigned[]){ 5, 4, 5 }, 3, false);
+	expect(&p, (unsigned[]){ 5, 4 }, 2);
+	stream_profile_fini(&p);
+}
+
+/* Signer, package and command, each by itself. */
+static void test_key(void **state)
+{
+	struct pkg_header one = { 0 }, two = { 0 };
+	struct pkg_digest key, other;
+
+	(void)state;
+	two.signer.b[0] = 1;
+	stream_profile_key(&one, "a", "b", &key);
+	one.file_len = 7; /* another version */
+	stream_profile_key(&one, "a", "b", &other);
+	assert_true(pkg_digest_equal(&key, &other));
+	stream_profile_key(&two, "a", "b", &other);
+	assert_false(pkg_digest_equal(&key, &other));
+	stream_profile_key(&one, "ab", "", &other);
+	assert_false(pkg_digest_equal(&key, &other));
+	stream_profile_key(&one, "a", "a", &other);
+	assert_false(pkg_digest_equal(&key, &other));
 }
 
 static void test_bounds(void **state)
@@ -187,8 +229,10 @@ static void test_pace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_merge), cmocka_unit_test(test_bounds), cmocka_unit_test(test_damage),
-		cmocka_unit_test(test_files), cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_merge),  cmocka_unit_test(test_merge_partial),
+		cmocka_unit_test(test_key),    cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_damage), cmocka_unit_test(test_files),
+		cmocka_unit_test(test_pace),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# floe-test: class=normal users=root,user timeout=300
+# What a command touched comes by itself at its next cold start, and nothing that others did; a running package, and
+# programs that are no command.
+. "$(dirname "$0")/setup.sh"
+
+# Each command reads every other file of its own, backwards, behind what the first request may bring. With an
+# argument it first says so, and waits for its input's end.
+tree=$scratch/tree
+mkdir -p "$tree/bin" "$tree/share"
+printf '#!/bin/sh\n[ ! "$1" ] || { echo waits; cat >/dev/null; }\nls -r /opt/pair/share/%s*[02468] | xargs cat | sha256sum\n' a >"$tree/bin/one"
+sed 's,/a\*,/b*,' "$tree/bin/one" >"$tree/bin/two"
+printf '#!/bin/sh\necho waits\ncat >/dev/null\n' >"$tree/bin/other"
+chmod 755 "$tree"/bin/*
+head -c 6M /dev/urandom >"$tree/share/00"
+for i in $(seq 10 49); do
+	head -c 100K /dev/urandom >"$tree/share/a$i"
+	head -c 100K /dev/urandom >"$tree/share/b$i"
+done
+mkdir "$scratch/www"
+expect 0 -- "$floe" sequence -q --from-dir "$tree" --prefix /opt/pair --name pair -o "$scratch/www/pair.floe" \
+	--command one=/opt/pair/bin/one --command two=/opt/pair/bin/two
+region=$((40 * 100 * 1024)) # the files of a command and what lies between them
+come=$((region * 9 / 10)) # gaps as small as these are fetched along
+serve_dir "$scratch/www"
+export XDG_CACHE_HOME=$home/.cache
+rm -rf "$home/.cache/floe"
+
+sum_of() { # SET
+	(cd "$tree/share" && printf '%s\n' "$1"*[02468] | sort -r | xargs cat | sha256sum)
+}
+
+nobody_serves() { [ -z "$(floe_pids)" ]; }
+bytes() { awk '{ sum += $4 } END { print sum + 0 }' "$access_log"; }
+has_come() { [ "$(bytes)" -ge "$1" ]; }
+
+# Everything goes but what was learnt.
+evict() {
+	timeout 20 "$floe" stop --all >/dev/null 2>&1
+	holder_leave
+	until_true 20 nobody_serves || fail "servers stay"
+	expect 0 -- "$floe" cache gc --keep 0
+	: >"$access_log"
+}
+
+run() { # COMMAND [ARGUMENT]
+	timeout 60 "$floe" run --engine "$engine" --env "learn-$engine" --command "$1" "$url/pair.floe" -- "${@:2}"
+}
+
+launch() { # COMMAND SET
+	run "$1" >"$out" 2>"$err" || { cat "$err"; fail "floe run --command $1"; }
+	[ "$(cat "$out")" = "$(sum_of "$2")" ] || fail "other bytes than were packed"
+}
+
+# A launch that reads nothing yet: what comes is what was learnt.
+start_waiting() { # COMMAND
+	rm -f "$scratch/go"
+	mkfifo "$scratch/go"
+	run "$1" wait <"$scratch/go" >"$scratch/waiting" 2>&1 &
+	waiting=$!
+	exec 5>"$scratch/go"
+	until_true 60 grep -qsx waits "$scratch/waiting" || { cat "$scratch/waiting"; fail "$1 does not start"; }
+}
+end_waiting() { # [SET]
+	exec 5>&-
+	wait "$waiting" || { cat "$scratch/waiting"; fail "the launch that waited"; }
+	[ -z "${1:-}" ] || [ "$(tail -n 1 "$scratch/waiting")" = "$(sum_of "$1")" ] || fail "other bytes than were packed"
+}
+
+cold() { # COMMAND SET
+	evict
+	launch "$@"
+	asked=$(requests) sent=$(bytes)
+	note "$engine: $1: $asked requests, $sent bytes"
+}
+
+is_kept() { # BYTES
+	"$floe" cache status --json | python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)["content_bytes"] < int(sys.argv[1]))' "$1"
+}
+
+# The union's server of the fuse engine sees what the package's has fetched once it is in the cache.
+second_cold() { # COMMAND SET
+	evict
+	start_waiting "$1"
+	until_true 30 has_come "$come" || fail "what was learnt does not come"
+	until_true 30 is_kept "$come" || fail "what came is not kept"
+	end_waiting "$2"
+	few_requests "$1"
+	[ "$engine" != overlay ] || { cold "$@" && few_requests "$1"; }
+}
+
+few_requests() { # COMMAND
+	asked=$(requests) sent=$(bytes)
+	note "$engine: $1, known: $asked requests, $sent bytes"
+	[ "$asked" -le 6 ] || { cat "$access_log"; fail "$asked requests for what is known"; }
+	[ "$sent" -lt $((region + region / 4)) ] || { cat "$access_log"; fail "$sent bytes for $region"; }
+}
+
+engines=fuse
+if "$floe" run --dry-run --env learn-probe "$scratch/www/pair.floe" | grep -q '^engine  *overlay'; then engines='overlay fuse'; fi
+for engine in $engines; do
+	evict
+	rm -rf "$home/.cache/floe/profiles"
+	cold one a
+	[ "$asked" -gt 12 ] || fail "$asked requests for what is not known: nothing to be better than"
+	cold two b
+	second_cold one a
+	second_cold two b
+
+	note "$engine: before anything is read; then another command of the same package"
+	evict
+	start_waiting one
+	until_true 30 has_come "$come" || fail "what was learnt does not come"
+	launch two b
+	end_waiting a
+	[ "$engine" = fuse ] || [ "$(requests)" -le 10 ] || { cat "$access_log"; fail "more requests than both need"; }
+	evict
+	start_waiting /opt/pair/bin/other
+	until_true 30 has_come "$come" || fail "a program that is no command does not start as the default one"
+	[ "$(bytes)" -lt $((region + region / 4)) ] || { cat "$access_log"; fail "more than the default command's"; }
+	end_waiting
+done
