@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One thread that owns libcurl's multi handle and only moves bytes: it fills a bounded ring for each request,
  * and pauses the transfer while the ring is full. Judging answers, retrying and using bytes happen in
- * the thread that asked. Connections are kept alive for the engine's next requests. <curl/curl.h> is included
- * only in http_engine.c.
+ * the thread that asked. Connections are kept alive for the engine's next requests. <curl/curl.h> is
+ * included only in http_transfer.h.
  *
  * An engine is for one protocol. Over HTTP/2 requests share a connection, which nobody may hold up: of a
  * paused stream libcurl keeps up to 32 MiB in memory (7.88), or stalls the streams beside it (8.0). So only
  * what a ring holds whole is asked for that way. With both protocols in one engine, libcurl 7.88 hands the
- * HTTP/1.1 connection of one transfer to another as well, and each gets the other's bytes. */
+ * HTTP/1.1 connection of one transfer to another as well, and each gets the other's bytes.
+ *
+ * After a long sleep of the machine, and when an address of it is gone, what waits for bytes of connections from
+ * before ends at once with may_retry, and those that are idle are not used again. */
 #ifndef FLOE_STREAM_HTTP_ENGINE_H
 #define FLOE_STREAM_HTTP_ENGINE_H
 

@@ -9,11 +9,18 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <dlfcn.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -58,6 +65,18 @@ static void answer_names(bool yes)
 	is_name_known = yes;
 	pthread_cond_broadcast(&name_known);
 	pthread_mutex_unlock(&name_lock);
+}
+
+/* ---- a machine that sleeps --------------------------------------------------------------- */
+
+static atomic_int passed_s, slept_s; /* since the test began, by a clock that is put forward */
+
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, ret);
+
+	ret->tv_sec += passed_s + (id == CLOCK_BOOTTIME ? slept_s : 0);
+	return rc;
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */
@@ -308,13 +327,124 @@ static void test_all_connections_hang(void **state)
 	f->ops->close(f);
 }
 
+struct late {
+	pthread_t thread;
+	void (*what)(void);
+};
+
+static void *do_late(void *arg)
+{
+	struct fault_counts counts;
+
+	do { /* the request is there, and has no answer */
+		usleep(20000);
+		fault_server_counts(server, &counts);
+	} while (!counts.requests);
+	((struct late *)arg)->what();
+	return NULL;
+}
+
+/* A read that would wait for ever on its connection comes to its end after `what`, over another one. */
+static bool survives(void (*what)(void))
+{
+	static const struct stream_fetch_opt patient = { .stall_timeout_ms = 1000 * HANG_S, .attempts = 2 };
+	struct stream_fetcher *f = open_url(fault_server_url(server), &patient);
+	struct late late = { .what = what };
+	struct fault_counts counts;
+	enum err_code code;
+	struct err e;
+
+	fault_server_reset_counts(server);
+	fault_server_fault(server, FAULT_SILENT, 0, 1);
+	if (pthread_create(&late.thread, NULL, do_late, &late) != 0)
+		return false;
+	code = read_code(f, 1000, &e);
+	(void)pthread_join(late.thread, NULL);
+	fault_server_counts(server, &counts);
+	f->ops->close(f);
+	return code == ERR_NONE && counts.connections == 2;
+}
+
+static void sleep_long(void)
+{
+	slept_s += 3600;
+}
+
+static void test_sleep(void **state)
+{
+	static const int naps_s[] = { 0, 2, 3600, 0 };
+	static const unsigned connections[] = { 1, 1, 2, 2 };
+	struct stream_fetcher *f = open_url(fault_server_url(server), &quick);
+	struct fault_counts counts;
+	struct err e;
+
+	(void)state;
+	fault_server_reset_counts(server);
+	for (int i = 0; i < 4; i++) {
+		passed_s += 5; /* libcurl reckons in seconds */
+		slept_s += naps_s[i];
+		assert_int_equal(read_code(f, 1000, &e), ERR_NONE);
+		fault_server_counts(server, &counts);
+		assert_int_equal(counts.connections, connections[i]);
+	}
+	f->ops->close(f);
+	passed_s = 0; /* condition variables wait by the kernel's clock */
+	assert_true(survives(sleep_long));
+}
+
+static void set_address(const char *text)
+{
+	auto_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = { .ifr_name = "lo" };
+	struct sockaddr_in a = { .sin_family = AF_INET };
+
+	(void)inet_pton(AF_INET, text, &a.sin_addr);
+	memcpy(&r.ifr_addr, &a, sizeof(a));
+	(void)ioctl(fd, SIOCSIFADDR, &r);
+	r.ifr_flags = IFF_UP | IFF_RUNNING;
+	(void)ioctl(fd, SIOCSIFFLAGS, &r);
+}
+
+static void move_away(void)
+{
+	set_address("127.0.0.2");
+}
+
+/* In a network of its own, where addresses can be changed. 77: there can be none. */
+static int address_main(void)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return 77;
+	set_address("127.0.0.1");
+	server = fault_server_start();
+	fault_server_object(server, object, OBJECT, "\"one\"");
+	return !survives(move_away);
+}
+
+static void test_address_goes(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0) {
+		(void)alarm(HANG_S);
+		_exit(address_main());
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_silent_name_server),   cmocka_unit_test(test_silent_handshake),
 		cmocka_unit_test(test_silent_proxy),         cmocka_unit_test(test_silent_connect),
 		cmocka_unit_test(test_slow_but_steady),      cmocka_unit_test(test_no_connection_free),
-		cmocka_unit_test(test_all_connections_hang),
+		cmocka_unit_test(test_all_connections_hang), cmocka_unit_test(test_sleep),
+		cmocka_unit_test(test_address_goes),
 	};
 
 	(void)alarm(HANG_S);
