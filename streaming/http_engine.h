@@ -9,8 +9,8 @@
  * what a ring holds whole is asked for that way. With both protocols in one engine, libcurl 7.88 hands the
  * HTTP/1.1 connection of one transfer to another as well, and each gets the other's bytes.
  *
- * After a long sleep of the machine, and when an address of it is gone, what waits for bytes of connections from
- * before ends at once with may_retry, and those that are idle are not used again. */
+ * After a long sleep of the machine, and when an address of it is gone, what waits for bytes of connections
+ * from before ends at once with may_retry, and those that are idle are not used again. */
 #ifndef FLOE_STREAM_HTTP_ENGINE_H
 #define FLOE_STREAM_HTTP_ENGINE_H
 
