@@ -16,6 +16,7 @@
 
 #include "base/sync.h"
 #include "streaming/http_engine.h"
+#include "streaming/origin.h"
 
 enum {
 	CONNECT_TIMEOUT_MS = 10000,
@@ -156,13 +157,57 @@ static void give_engine(struct http_fetcher *f, const struct http_engine *g, boo
 	sync_unlock(&f->lock);
 }
 
+static int ask_once(struct http_fetcher *f, struct http_get *get, struct http_result *r, struct err *e)
+{
+	auto_origin struct stream_origin origin = { 0 };
+	struct http_engine *engine;
+	int rc;
+
+	*r = (struct http_result){ 0 };
+	if (stream_origin_find(get->url, &origin, e) < 0)
+		return -1;
+	get->origin = origin.is_set ? &origin : NULL;
+	engine = take_engine(f, get->len);
+	rc = http_engine_get(engine, get, r, e);
+	give_engine(f, engine, rc == 0, r->is_http1);
+	get->origin = NULL;
+	return rc;
+}
+
+/* Where an origin has settings of its own its redirects are followed here: each address with its own ones. */
+static int ask(struct http_fetcher *f, struct http_get *get, struct http_result *r, struct err *e)
+{
+	auto_free char *url = NULL;
+	unsigned requests = 0;
+	int rc;
+
+	for (unsigned hops = 0;; hops++) {
+		rc = ask_once(f, get, r, e);
+		requests += r->requests;
+		if (!r->is_redirect)
+			break;
+		free(url);
+		url = mem_steal(r->moved_to);
+		get->url = url;
+		if (hops == HTTP_REDIRECTS_MAX)
+			return err_set(e, ERR_NET,
+				       "the server redirects in a circle (more than %d redirects)",
+				       HTTP_REDIRECTS_MAX);
+		if (!stream_source_is_url(url))
+			return err_set(e, ERR_NET, "redirected to a protocol other than http and https");
+	}
+	r->requests = requests;
+	if (url && r->is_judged && !r->moved_to)
+		r->moved_to = mem_steal(url);
+	return rc;
+}
+
 /* One request for what is left; *done counts what the sink has taken. */
 static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done, unsigned *ret_attempts,
 		   bool *ret_retry, unsigned *ret_after_s, struct err *e)
 {
 	auto_free char *url = NULL;
 	struct http_get now = *get;
-	struct http_engine *engine;
 	struct http_result r;
 	bool was_moved;
 	int rc;
@@ -181,9 +226,7 @@ static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done,
 	now.if_match = now.pin.is_set && !now.pin.length_only && http_etag_is_strong(now.pin.etag)
 			       ? now.pin.etag
 			       : NULL;
-	engine = take_engine(f, now.len);
-	rc = http_engine_get(engine, &now, &r, e);
-	give_engine(f, engine, rc == 0, r.is_http1);
+	rc = ask(f, &now, &r, e);
 	*done += r.delivered;
 	*ret_after_s = r.answer.retry_after_s;
 	/* An address that we were redirected to may have been meant for a moment only. */

@@ -308,7 +308,7 @@ int http_engine_get(struct http_engine *g, const struct http_get *get, struct ht
 	(void)curl_multi_wakeup(g->multi);
 	rc = pump(&t, get, ret, e);
 	abort_and_wait(&t);
-	transfer_note_route(&t, ret);
+	transfer_note_route(&t, get, ret);
 	transfer_fini(&t);
 	return rc;
 }

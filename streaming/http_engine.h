@@ -20,10 +20,14 @@
 #include "streaming/fetcher.h"
 #include "streaming/http_answer.h"
 
+struct stream_origin;
 struct http_engine; /* opaque; any thread */
 struct http_result;
 
-enum { HTTP_SHARED_MAX = 1024 * 1024 }; /* bytes of one request of an engine that shares connections */
+enum {
+	HTTP_SHARED_MAX = 1024 * 1024, /* bytes of one request of an engine that shares connections */
+	HTTP_REDIRECTS_MAX = 5,
+};
 
 /* `shares`: over HTTP/2 where the server offers it; else each transfer has a connection for itself. */
 int http_engine_open(bool shares, struct http_engine **ret, struct err *e) FLOE_MUST_USE;
@@ -35,6 +39,9 @@ struct http_get {
 	const char *url;
 	uint64_t off, len;    /* len > 0 */
 	const char *if_match; /* NULL = none */
+	/* NULL = nothing set. With it, an answer that redirects is the end: is_redirect, and its address in
+	 * moved_to. */
+	const struct stream_origin *origin;
 	bool no_cache;
 	unsigned connect_timeout_ms, stall_timeout_ms;
 	struct http_pin pin; /* what the answer must come from */
@@ -52,6 +59,7 @@ struct http_result {
 	uint64_t size;      /* of the object; valid when is_judged */
 	bool is_judged;     /* the answer was found right */
 	bool may_retry;     /* on -1: asking again may help */
+	bool is_redirect;   /* on -1: see http_get.origin */
 	bool is_http1;      /* judged, and came over HTTP/1 */
 	unsigned requests;  /* redirects included */
 	char *moved_to;     /* final address when the server redirected, else NULL; caller frees */

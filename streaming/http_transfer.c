@@ -4,10 +4,11 @@
 
 #include <string.h>
 
+#include "streaming/origin.h"
+
 enum {
 	RING_MAX = HTTP_SHARED_MAX,
-	RING_MIN = 64 * 1024, /* above curl's largest write, or a transfer could pause for ever */
-	REDIRECTS_MAX = 5,
+	RING_MIN = 64 * 1024,    /* above curl's largest write, or a transfer could pause for ever */
 	DISCARD_MAX = 64 * 1024, /* of an error page, to keep the connection */
 	RATE_MIN = 1024,         /* bytes a second, on the average of a stall timeout */
 };
@@ -114,6 +115,24 @@ static int set_headers(struct transfer *t, const struct http_get *get, struct er
 	return ok ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+static bool set_origin(CURL *easy, const struct stream_origin *o)
+{
+	bool bad = false;
+
+#define SET(option, value) (bad |= curl_easy_setopt(easy, option, value) != CURLE_OK)
+	if (o->certificate) {
+		SET(CURLOPT_SSLCERT, o->certificate);
+		SET(CURLOPT_SSLKEY, o->key ? o->key : o->certificate);
+		SET(CURLOPT_KEYPASSWD, ""); /* or OpenSSL asks for it on the terminal */
+	}
+	if (o->ca) {
+		SET(CURLOPT_CAINFO, o->ca);
+		SET(CURLOPT_CAPATH, NULL);
+	}
+#undef SET
+	return !bad;
+}
+
 int transfer_init(struct transfer *t, struct http_engine *g, const struct http_get *get, struct err *e)
 {
 	char range[64];
@@ -139,8 +158,8 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 	SET(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	/* A login in the address goes before; neither follows a redirect to another origin. */
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
-	SET(CURLOPT_FOLLOWLOCATION, 1L);
-	SET(CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+	SET(CURLOPT_FOLLOWLOCATION, get->origin ? 0L : 1L);
+	SET(CURLOPT_MAXREDIRS, (long)HTTP_REDIRECTS_MAX);
 	SET(CURLOPT_HTTP_VERSION, (long)(g->shares ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -158,6 +177,7 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_WRITEDATA, t);
 #undef SET
+	bad |= get->origin && !set_origin(t->easy, get->origin);
 	return bad ? err_set(e, ERR_UNSUPPORTED, "libcurl refuses our options") : 0;
 }
 
@@ -185,7 +205,7 @@ int transfer_error(struct transfer *t, struct http_result *ret, struct err *e)
 	switch (t->code) {
 	case CURLE_TOO_MANY_REDIRECTS:
 		return err_set(e, ERR_NET, "the server redirects in a circle (more than %d redirects)",
-			       REDIRECTS_MAX);
+			       HTTP_REDIRECTS_MAX);
 	case CURLE_UNSUPPORTED_PROTOCOL: /* or none, as of HTTP/0.9 */
 		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
 		ret->may_retry = !redirects;
@@ -211,9 +231,9 @@ int transfer_error(struct transfer *t, struct http_result *ret, struct err *e)
 	}
 }
 
-void transfer_note_route(struct transfer *t, struct http_result *ret)
+void transfer_note_route(struct transfer *t, const struct http_get *get, struct http_result *ret)
 {
-	char *address = NULL;
+	char *address = NULL, *next = NULL;
 	long redirects = 0, version = 0;
 	struct err ignored;
 
@@ -225,4 +245,10 @@ void transfer_note_route(struct transfer *t, struct http_result *ret)
 	ret->requests = 1 + (unsigned)redirects;
 	if (redirects && ret->is_judged && address)
 		ret->moved_to = mem_strdup(address, &ignored);
+	/* When it was to follow, this would be the one redirect too many. */
+	if (get->origin && !ret->is_judged)
+		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
+	if (next)
+		ret->moved_to = mem_strdup(next, &ignored);
+	ret->is_redirect = next && ret->moved_to;
 }

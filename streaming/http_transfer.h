@@ -58,7 +58,7 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 void transfer_fini(struct transfer *t);
 /* Of one that ended by itself, what libcurl's verdict means: always -1. */
 int transfer_error(struct transfer *t, struct http_result *ret, struct err *e);
-void transfer_note_route(struct transfer *t, struct http_result *ret);
+void transfer_note_route(struct transfer *t, const struct http_get *get, struct http_result *ret);
 /* In the engine's thread: its time begins to count. */
 void transfer_count_afresh(struct transfer *t);
 
