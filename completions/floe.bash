@@ -53,8 +53,8 @@ _floe() {
 	case $verb in
 	run) options="--env --ephemeral --command --share --private --hide --net --engine --mirror --offline --on-loss --trust-once
 		--dry-run --help -q -v" ;;
-	sequence) options="-o --name --version --summary --command --launch --launch-seconds --engine --config --env --path
-		--rules --print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;
+	sequence) options="-o --name --version --summary --command --launch --profile --launch-seconds --engine --config --env
+		--path --rules --print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;
 	info | ps | doctor) options="--json --help" ;;
 	ls) options="-l -R --recursive --json --help" ;;
 	verify) options="--no-trust --help" ;;
@@ -65,7 +65,7 @@ _floe() {
 	repo) subverbs="add list remove sign" options="--name --mirror --valid --key --change-key --json --help" ;;
 	env) subverbs="list show diff set reset remove" options="--json --engine --files --settings --yes --help" names=1 ;;
 	registry) subverbs="list diff get set unset" options="--env --json --help" ;;
-	cache) subverbs="status fill pin unpin quota verify gc export" options="--json --keep --help" ;;
+	cache) subverbs="status fill pin unpin quota verify gc export profile" options="--json --keep --command --output --help" ;;
 	key) subverbs="new list trust revoke" options="--label --json --help" ;;
 	stop) options="--all --pid --signal --help" names=1 ;;
 	esac

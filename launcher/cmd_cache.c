@@ -20,7 +20,8 @@ static const char USAGE[] =
 	"       floe cache quota [SIZE|default]\n"
 	"       floe cache verify\n"
 	"       floe cache gc [--keep SIZE]\n"
-	"       floe cache export DIR [REF...]\n\n"
+	"       floe cache export DIR [REF...]\n"
+	"       floe cache profile REF [--command CMD] [-o FILE]\n\n"
 	"What is kept of packages on this machine, shared by all packages and versions. REF is a URL,\n"
 	"a name from a subscribed repository, or what the cache knows: a name, NAME@VERSION, or 8 or\n"
 	"more digits of a root digest.\n\n"
@@ -32,16 +33,21 @@ static const char USAGE[] =
 	"  verify  read everything and drop what is damaged; it is fetched again when needed\n"
 	"  gc      give unused space back\n"
 	"  export  make or extend a shared store: a directory that any number of machines read, named\n"
-	"          by FLOE_SHARED_STORE or by shared-store = DIR in ~/.config/floe/cache.conf\n\n"
+	"          by FLOE_SHARED_STORE or by shared-store = DIR in ~/.config/floe/cache.conf\n"
+	"  profile write what launches of the package's commands (or of one) on this machine touched\n"
+	"          first, for floe sequence --profile; REF may be a file, too\n\n"
 	"      --json       for programs\n"
 	"      --keep SIZE  first drop what was not used for longest, until at most SIZE is\n"
 	"                   kept: bytes, or a number with K, M, G or T; 0 drops everything but\n"
 	"                   what is pinned or in use\n"
+	"      --command CMD    of this command, or program inside the package, only\n"
+	"  -o, --output FILE    where to write the profile (default: standard output)\n"
 	"  -h, --help       this text\n";
 
 struct options {
 	bool as_json, has_keep;
 	uint64_t keep;
+	const char *command, *output;
 	char **words; /* the verb first */
 	size_t count;
 };
@@ -156,6 +162,8 @@ static int act_on(struct stream_cache *c, const char *dir, const struct options 
 		return cmd_cache_quota(c, opt->count > 1 ? opt->words[1] : NULL, e);
 	if (!strcmp(what, "export"))
 		return cmd_cache_export(c, opt->words[1], opt->words + 2, opt->count - 2, e);
+	if (!strcmp(what, "profile"))
+		return cmd_cache_profile(c, dir, opt->words[1], opt->command, opt->output, e);
 	return strcmp(what, "verify") ? collect(c, opt->keep, e) : verify(c, e);
 }
 
@@ -181,8 +189,9 @@ static int check_usage(const struct options *opt, struct err *e)
 		const char *name;
 		size_t least, most; /* words behind it */
 	} verbs[] = {
-		{ "status", 0, 0 },  { "verify", 0, 0 }, { "gc", 0, 0 },       { "quota", 0, 1 },
-		{ "fill", 1, 1000 }, { "pin", 1, 1000 }, { "unpin", 1, 1000 }, { "export", 1, 1000 },
+		{ "status", 0, 0 },   { "verify", 0, 0 },    { "gc", 0, 0 },
+		{ "quota", 0, 1 },    { "fill", 1, 1000 },   { "pin", 1, 1000 },
+		{ "unpin", 1, 1000 }, { "export", 1, 1000 }, { "profile", 1, 1 },
 	};
 	const char *what = opt->count ? opt->words[0] : "";
 	bool is_known = false;
@@ -194,28 +203,31 @@ static int check_usage(const struct options *opt, struct err *e)
 				       opt->count - 1 < verbs[i].least ? "few" : "many");
 	}
 	if (!is_known)
-		return err_set(
-			e, ERR_USAGE,
-			"give one of status, fill, pin, unpin, quota, verify, gc, export; see floe cache "
-			"--help");
+		return err_set(e, ERR_USAGE,
+			       "give one of status, fill, pin, unpin, quota, verify, gc, export, profile; "
+			       "see floe cache "
+			       "--help");
 	if (opt->as_json && strcmp(what, "status") != 0)
 		return err_set(e, ERR_USAGE, "--json goes with status");
 	if (opt->has_keep && strcmp(what, "gc") != 0)
 		return err_set(e, ERR_USAGE, "--keep goes with gc");
+	if ((opt->command || opt->output) && strcmp(what, "profile") != 0)
+		return err_set(e, ERR_USAGE, "--command and --output go with profile");
 	return 0;
 }
 
 int cmd_cache(int argc, char **argv)
 {
-	static const struct option options[] = { { "json", no_argument, NULL, 'j' },
-						 { "keep", required_argument, NULL, 'k' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },          { "keep", required_argument, NULL, 'k' },
+		{ "command", required_argument, NULL, 'c' }, { "output", required_argument, NULL, 'o' },
+		{ "help", no_argument, NULL, 'h' },          { 0 }
+	};
 	struct options opt = { .keep = UINT64_MAX };
 	struct err e;
 	int option, rc = 0;
 
-	while (rc == 0 && (option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while (rc == 0 && (option = getopt_long(argc, argv, "ho:", options, NULL)) != -1) {
 		switch (option) {
 		case 'j':
 			opt.as_json = true;
@@ -223,6 +235,12 @@ int cmd_cache(int argc, char **argv)
 		case 'k':
 			opt.has_keep = true;
 			rc = launch_size_parse(optarg, &opt.keep, &e);
+			break;
+		case 'c':
+			opt.command = optarg;
+			break;
+		case 'o':
+			opt.output = optarg;
 			break;
 		case 'h':
 			(void)fputs(USAGE, stdout);

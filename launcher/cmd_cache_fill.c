@@ -50,30 +50,49 @@ static int find(struct stream_cache *c, const char *ref, struct wanted *ret, str
 	return ret->source ? 0 : -1;
 }
 
-static int open_package(struct stream_cache *c, const char *ref, struct stream_package **ret, struct err *e)
+static int open_wanted(const struct wanted *w, const char *ref, struct stream_package_opt *opt,
+		       struct stream_package **ret, struct err *e)
 {
-	auto_free char *config_dir = path_config_dir(false, e);
-	struct wanted w = { 0 };
-	struct stream_package_opt opt = { .cache = c,
-					  .config_dir = config_dir,
-					  .fail_after_s = GIVE_UP_AFTER_S };
-
-	if (!config_dir || find(c, ref, &w, e) < 0)
+	opt->root = w->has_root ? &w->root : NULL;
+	opt->fail_after_s = GIVE_UP_AFTER_S;
+	if (stream_package_open(w->source, opt, ret, e) < 0)
 		return -1;
-	auto_free char *source = w.source;
-	opt.root = w.has_root ? &w.root : NULL;
-	if (!stream_source_is_url(source))
-		return err_set(e, ERR_USAGE, "%s: a package in a local file is not cached: it is all there",
-			       ref);
-	if (stream_package_open(source, &opt, ret, e) < 0)
-		return -1;
-	if (w.has_root && !pkg_digest_equal(&stream_package_header(*ret)->root, &w.root))
+	if (w->has_root && !pkg_digest_equal(&stream_package_header(*ret)->root, &w->root))
 		return err_set(
 			e, ERR_CHANGED,
 			"%s: the version that is meant is no longer at its source; give the URL to fetch "
 			"what is there "
 			"now",
 			ref);
+	return 0;
+}
+
+int cmd_cache_open_learnt(struct stream_cache *c, const char *dir, const char *ref,
+			  struct stream_package **ret, struct err *e)
+{
+	struct stream_package_opt opt = { .cache = c, .no_prefetch = true, .profile_dir = dir };
+	struct wanted w = { 0 };
+
+	if (find(c, ref, &w, e) < 0)
+		return -1;
+	auto_free char *source = w.source;
+	return open_wanted(&w, ref, &opt, ret, e);
+}
+
+static int open_package(struct stream_cache *c, const char *ref, struct stream_package **ret, struct err *e)
+{
+	auto_free char *config_dir = path_config_dir(false, e);
+	struct stream_package_opt opt = { .cache = c, .config_dir = config_dir };
+	struct wanted w = { 0 };
+
+	if (!config_dir || find(c, ref, &w, e) < 0)
+		return -1;
+	auto_free char *source = w.source;
+	if (!stream_source_is_url(source))
+		return err_set(e, ERR_USAGE, "%s: a package in a local file is not cached: it is all there",
+			       ref);
+	if (open_wanted(&w, ref, &opt, ret, e) < 0)
+		return -1;
 	return stream_cache_hold(c, &stream_package_header(*ret)->root, e);
 }
 

@@ -31,6 +31,7 @@ static const char usage[] =
 	"      --summary TEXT       one line on what it is\n"
 	"      --command NAME=PATH  a command that it offers; repeatable (default: found out)\n"
 	"      --launch COMMAND     run this once, to learn what starting it needs; repeatable\n"
+	"      --profile FILE       what launches elsewhere needed (floe cache profile); repeatable\n"
 	"      --launch-seconds N   at most so long (default: 30)\n"
 	"      --engine ENGINE      auto, overlay or fuse: what makes the session's union (default: auto)\n"
 	"      --config PATH[:LENS] a configuration file to keep as keys; repeatable\n"
@@ -59,6 +60,7 @@ enum option_id {
 	OPT_SUMMARY,
 	OPT_COMMAND,
 	OPT_LAUNCH,
+	OPT_PROFILE,
 	OPT_LAUNCH_SECONDS,
 	OPT_ENGINE,
 	OPT_CONFIG,
@@ -84,6 +86,7 @@ static const struct option options[] = {
 	{ "summary", required_argument, NULL, OPT_SUMMARY },
 	{ "command", required_argument, NULL, OPT_COMMAND },
 	{ "launch", required_argument, NULL, OPT_LAUNCH },
+	{ "profile", required_argument, NULL, OPT_PROFILE },
 	{ "launch-seconds", required_argument, NULL, OPT_LAUNCH_SECONDS },
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "config", required_argument, NULL, OPT_CONFIG },
@@ -125,8 +128,8 @@ static void listen_for_interrupts(void)
 
 /* Room for every repeatable option; filled in the order given. */
 struct lists {
-	char *commands[LIST_MAX], *launches[LIST_MAX], *configs[LIST_MAX], *envs[LIST_MAX];
-	char *paths[LIST_MAX];
+	char *commands[LIST_MAX], *launches[LIST_MAX], *profiles[LIST_MAX], *configs[LIST_MAX];
+	char *envs[LIST_MAX], *paths[LIST_MAX];
 };
 
 static int append(char **list, size_t *count, char *value, struct err *e)
@@ -158,6 +161,8 @@ static int take_list_option(int id, char *value, struct seq_request *q, struct l
 		return append(l->commands, &q->command_count, value, e);
 	case OPT_LAUNCH:
 		return append(l->launches, &q->launch_count, value, e);
+	case OPT_PROFILE:
+		return append(l->profiles, &q->profile_count, value, e);
 	case OPT_CONFIG:
 		return append(l->configs, &q->config_count, value, e);
 	case OPT_PATH:
@@ -260,6 +265,7 @@ int cmd_sequence(int argc, char **argv)
 	struct lists l;
 	struct seq_request q = { .commands = l.commands,
 				 .launches = l.launches,
+				 .profiles = l.profiles,
 				 .configs = l.configs,
 				 .envs = l.envs,
 				 .paths = l.paths,

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "package-format/touches.h"
 
 enum { TOUCH_LEN = 24 };
 
@@ -91,5 +92,27 @@ int seq_learn_touches(const char *path, struct seq_learned *one, struct seq_less
 		one->touch_count++;
 		one->touched_bytes += len;
 	}
+	return merge(l, e);
+}
+
+int seq_learn_profile(const char *path, struct pkg_index *index, struct seq_lesson *l, size_t *ret_count,
+		      struct err *e)
+{
+	auto_buf struct buf b = BUF_INIT(PKG_TOUCHES_TEXT_MAX);
+	auto_free struct pkg_touch *list = NULL;
+	struct pkg_touch *grown;
+	size_t count, lacking;
+
+	if (fd_read_file(AT_FDCWD, path, &b, e) < 0)
+		return -1;
+	if (pkg_touches_parse(index, (const char *)b.data, b.len, &list, &count, &lacking, e) < 0)
+		return err_wrap(e, "%s", path);
+	grown = mem_grow(l->touches, l->touch_count + count, sizeof(*grown), e);
+	if (!grown)
+		return -1;
+	l->touches = grown;
+	for (size_t i = 0; i < count; i++)
+		grown[l->touch_count++] = list[i];
+	*ret_count = count;
 	return merge(l, e);
 }

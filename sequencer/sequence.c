@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole run; see sequence.h.
  *
- * A package without a launch phase is written to its place at once. With one, it is first written into
- * the working directory, launched from there, and laid out anew to its place, so that an interrupted run
+ * A package without a launch phase or profile is written to its place at once. With one, it is first written
+ * into the working directory, launched from there, and laid out anew to its place, so that an interrupted run
  * leaves nothing behind. */
 #include "sequencer/sequence.h"
 
@@ -19,9 +19,11 @@
 #include "sequencer/detect.h"
 #include "sequencer/draft.h"
 #include "sequencer/known.h"
+#include "sequencer/learn_touches.h"
 #include "sequencer/pack.h"
 #include "sequencer/report.h"
 #include "sequencer/session.h"
+#include "streaming/package.h"
 
 struct run {
 	const struct seq_request *request;
@@ -321,15 +323,38 @@ static int learn(struct run *r, const char *package, struct err *e)
 	return 0;
 }
 
+static void close_package(struct stream_package **p)
+{
+	stream_package_close(*p);
+}
+
+static int take_profiles(struct run *r, const char *package, struct err *e)
+{
+	__attribute__((cleanup(close_package))) struct stream_package *p = NULL;
+	const struct seq_request *q = r->request;
+
+	if (q->profile_count && stream_package_open(package, &(struct stream_package_opt){ 0 }, &p, e) < 0)
+		return -1;
+	for (size_t i = 0; i < q->profile_count; i++) {
+		size_t count;
+
+		if (seq_learn_profile(q->profiles[i], stream_package_index(p), &r->lesson, &count, e) < 0)
+			return err_wrap(e, "--profile");
+		if (!count)
+			log_note("--profile %s: this package has nothing of what it names", q->profiles[i]);
+	}
+	return 0;
+}
+
 static int produce(struct run *r, struct err *e)
 {
 	struct pkg_writer_report packed;
 	auto_free char *first = NULL;
 
-	if (!r->request->launch_count)
+	if (!r->request->launch_count && !r->request->profile_count)
 		return pack(r, r->out_path, e);
 	first = path_join(r->workspace.dir, "first.floe", e);
-	if (!first || pack(r, first, e) < 0 || learn(r, first, e) < 0)
+	if (!first || pack(r, first, e) < 0 || learn(r, first, e) < 0 || take_profiles(r, first, e) < 0)
 		return -1;
 	packed = r->report.written;
 	if (pkg_writer_relayout(first, r->lesson.touches, r->lesson.touch_count, r->manifest, r->key,

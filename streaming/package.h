@@ -85,6 +85,10 @@ bool stream_package_is_offline(const struct stream_package *p);
  * touched earlier is prefetched, what is read from now on is what it touches. Only its first launch while the
  * package is open counts. Never blocks. */
 void stream_package_launch(struct stream_package *p, const char *command);
+/* The chunks that launches of a command touched first, in order, of those that this version has; the caller
+ * frees. ERR_NOTFOUND when nothing was learnt of it. Blocks on the local disk. */
+int stream_package_learnt(struct stream_package *p, const char *command, uint32_t **ret, size_t *ret_count,
+			  struct err *e) FLOE_MUST_USE;
 
 struct stream_chunk { /* immutable while referenced */
 	const uint8_t *data;

@@ -119,6 +119,34 @@ static bool is_lacking(struct stream_package *p, uint32_t idx)
 	return !is_coming && !stream_package_has(p, idx);
 }
 
+int stream_package_learnt(struct stream_package *p, const char *command, uint32_t **ret, size_t *ret_count,
+			  struct err *e)
+{
+	struct stream_profile profile = { 0 };
+	auto_free int64_t *places = NULL;
+	uint32_t *list = NULL;
+	struct pkg_digest key;
+	size_t used = 0;
+
+	if (!p->learning.dir)
+		return err_set(e, ERR_NOTFOUND, "nothing is learnt here");
+	learn_key(p, command, &key);
+	if (stream_profile_load(p->learning.dir, &key, &profile, e) < 0)
+		return -1;
+	places = mem_alloc(profile.count, sizeof(*places), e);
+	if (places && locate(p, &profile, places, e) == 0)
+		list = mem_alloc(profile.count, sizeof(*list), e);
+	for (size_t i = 0; list && i < profile.count; i++)
+		if (places[i] != NOWHERE)
+			list[used++] = (uint32_t)places[i];
+	stream_profile_fini(&profile);
+	if (!list)
+		return -1;
+	*ret = list;
+	*ret_count = used;
+	return 0;
+}
+
 static int load(struct stream_package *p, const struct pkg_digest *key, struct stream_profile *ret)
 {
 	const char *dir = p->learning.dir;

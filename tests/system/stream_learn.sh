@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # floe-test: class=normal users=root,user timeout=300
-# What a command touched comes by itself at its next cold start, and nothing that others did; a running package, and
-# programs that are no command.
+# What a command touched comes by itself at its next cold start, and nothing that others did; a running package,
+# programs that are no command, and the next build.
 . "$(dirname "$0")/setup.sh"
 
 # Each command reads every other file of its own, backwards, behind what the first request may bring. With an
@@ -97,6 +97,21 @@ few_requests() { # COMMAND
 	[ "$sent" -lt $((region + region / 4)) ] || { cat "$access_log"; fail "$sent bytes for $region"; }
 }
 
+export_profiles() {
+	evict
+	expect 0 -- "$floe" cache profile "$url/pair.floe"
+	cp "$out" "$scratch/of-both"
+	expect 0 -- "$floe" cache profile "$scratch/www/pair.floe" --command two -o "$scratch/of-two"
+	names "$scratch/of-both" a10 && names "$scratch/of-both" b48 || fail "not all that was touched is exported"
+	names "$scratch/of-two" b48 || fail "not what two touched"
+	! names "$scratch/of-two" a10 || fail "what only one touched is exported for two"
+	awk '{ sum += $2 } END { exit sum > '$((region * 6 / 5))' }' "$scratch/of-both" || fail "what nobody touched is exported"
+	expect 125 'nothing was learnt.*nobody' -- "$floe" cache profile "$url/pair.floe" --command nobody
+}
+names() { # FILE NAME
+	grep -qE "^[0-9]+ [0-9]+ opt/pair/share/$2\$" "$1"
+}
+
 engines=fuse
 if "$floe" run --dry-run --env learn-probe "$scratch/www/pair.floe" | grep -q '^engine  *overlay'; then engines='overlay fuse'; fi
 for engine in $engines; do
@@ -107,6 +122,7 @@ for engine in $engines; do
 	cold two b
 	second_cold one a
 	second_cold two b
+	export_profiles
 
 	note "$engine: before anything is read; then another command of the same package"
 	evict
@@ -121,3 +137,27 @@ for engine in $engines; do
 	[ "$(bytes)" -lt $((region + region / 4)) ] || { cat "$access_log"; fail "more than the default command's"; }
 	end_waiting
 done
+
+note "into the next build, in which everything lies elsewhere"
+head -c 3M /dev/urandom >"$tree/bin/0new"
+build() { # FILE [OPTION...]
+	expect 0 -- "$floe" sequence -q --from-dir "$tree" --prefix /opt/pair --name pair -o "$scratch/www/$1" \
+		--command one=/opt/pair/bin/one --command two=/opt/pair/bin/two "${@:2}"
+	expect 0 -- "$floe" info --json "$scratch/www/$1"
+	block=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["bytes"]["feature_block"])' <"$out")
+	note "$1: a primary feature block of $block bytes"
+}
+build plain.floe
+[ "$block" = 0 ] || fail "a feature block without a profile"
+build two.floe --profile "$scratch/of-two"
+[ "$block" -gt $((region * 2 / 5)) ] && [ "$block" -lt $((region * 3 / 5)) ] || fail "the block is not what two touched"
+build pair.floe --profile "$scratch/of-two" --profile "$scratch/of-both"
+[ "$block" -gt $((region * 4 / 5)) ] && [ "$block" -lt $((region * 6 / 5)) ] || fail "the block is not what both touched"
+expect 125 'profile: .*not what floe cache profile writes' -- "$floe" sequence -q --from-dir "$tree" --prefix /opt/pair \
+	-o "$scratch/bad.floe" --profile "$tree/bin/one"
+[ ! -e "$scratch/bad.floe" ] || fail "a package in spite of that"
+engine=${engines%% *}
+evict
+rm -rf "$home/.cache/floe/profiles"
+cold two b
+[ "$engine" = fuse ] || [ "$asked" -le 4 ] || { cat "$access_log"; fail "$asked requests for what the block has"; }
