@@ -43,6 +43,7 @@ int launch_size_parse(const char *text, uint64_t *ret, struct err *e)
 void launch_cache_settings_fini(struct launch_cache_settings *s)
 {
 	free(s->shared_store);
+	free(s->metered);
 	*s = (struct launch_cache_settings){ 0 };
 }
 
@@ -64,6 +65,13 @@ static int set_shared(struct launch_cache_settings *s, const char *dir, struct e
 	free(s->shared_store);
 	s->shared_store = *dir ? mem_strdup(dir, e) : NULL;
 	return *dir && !s->shared_store ? -1 : 0;
+}
+
+static int set_metered(struct launch_cache_settings *s, const char *names, struct err *e)
+{
+	free(s->metered);
+	s->metered = *names ? mem_strdup(names, e) : NULL;
+	return *names && !s->metered ? -1 : 0;
 }
 
 static int set_seconds(const char *text, unsigned *ret, struct err *e)
@@ -97,8 +105,11 @@ static int take_line(char *line, struct launch_cache_settings *s, struct err *e)
 		return set_seconds(value, &s->complete_after_s, e);
 	if (!strcmp(name, "complete-rate"))
 		return launch_size_parse(value, &s->complete_rate, e);
+	if (!strcmp(name, "metered"))
+		return set_metered(s, value, e);
 	return err_set(e, ERR_FORMAT,
-		       "\"%.80s\" is none of quota, shared-store, complete-after, complete-rate", name);
+		       "\"%.80s\" is none of quota, shared-store, complete-after, complete-rate, metered",
+		       name);
 }
 
 int launch_cache_settings_parse(char *text, const char *file, struct launch_cache_settings *ret,
@@ -148,6 +159,7 @@ int launch_cache_settings_read(struct launch_cache_settings *ret, struct err *e)
 		return err_wrap(e, "FLOE_SHARED_STORE");
 	*ret = s;
 	s.shared_store = NULL;
+	s.metered = NULL;
 	return 0;
 }
 

@@ -5,6 +5,8 @@
  *   shared-store = /path    a store that is asked before the network
  *   complete-after = 30     seconds without a read after which the rest of a running package is fetched;
  *                           0 = never
+ *   metered = usb0 wwan*    interfaces that are paid for by the byte, besides those that are known to be
+ *                           (metered.h): no such fetching over them
  *   complete-rate = 2M      at most so many bytes a second for that; 0 = as many as come
  *
  * with # before comments; the environment's FLOE_CACHE_QUOTA and FLOE_SHARED_STORE go before them (an empty
@@ -17,6 +19,7 @@
 struct launch_cache_settings {
 	uint64_t quota;     /* bytes; 0 = the default */
 	char *shared_store; /* owned; NULL = none */
+	char *metered;      /* owned; NULL = none */
 	unsigned complete_after_s;
 	uint64_t complete_rate; /* bytes a second; 0 = no limit */
 };

@@ -13,6 +13,7 @@
 #include "base/path.h"
 #include "base/wire.h"
 #include "launcher/cache_settings.h"
+#include "launcher/metered.h"
 #include "launcher/power.h"
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
@@ -97,8 +98,12 @@ static void open_cache(struct launch_server_package *p)
 
 static bool may_complete(void *arg)
 {
+	auto_cache_settings struct launch_cache_settings s = LAUNCH_CACHE_SETTINGS_INIT;
+	struct err ignored;
+
 	(void)arg;
-	return !launch_power_is_battery();
+	return launch_cache_settings_read(&s, &ignored) == 0 && !launch_power_is_battery() &&
+	       !launch_metered_is(s.metered);
 }
 
 /* Who reads ahead completes as well. Settings that cannot be read have been told of with the cache. */

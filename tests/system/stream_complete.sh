@@ -28,6 +28,15 @@ before=$(present)
 timeout 20 "$floe" stop --all >/dev/null 2>&1
 holder_leave
 
+if awk '$2 == "00000000" && $8 == "00000000" { found = 1 } END { exit !found }' /proc/net/route; then
+	note "wanted, but not over a metered network"
+	printf 'complete-after = 1\nmetered = no* *\n' >"$home/.config/floe/cache.conf"
+	run_for 6
+	[ "$(present)" -lt "$size" ] || fail "fetched over a metered network"
+	timeout 20 "$floe" stop --all >/dev/null 2>&1
+	holder_leave
+fi
+
 note "wanted"
 echo 'complete-after = 1' >"$home/.config/floe/cache.conf"
 run_for 60 &

@@ -83,6 +83,10 @@ static void test_lines(void **state)
 	assert_int_equal(parse("complete-after = 7\ncomplete-rate = 2M\n", &s, &e), 0);
 	assert_int_equal(s.complete_after_s, 7);
 	assert_int_equal(s.complete_rate, 2 << 20);
+	assert_int_equal(parse("metered = usb0 wwan*\n", &s, &e), 0);
+	assert_string_equal(s.metered, "usb0 wwan*");
+	assert_int_equal(parse("metered =", &s, &e), 0);
+	assert_null(s.metered);
 	assert_int_equal(parse("complete-after = -1", &s, &e), -1);
 	assert_int_equal(parse("complete-after = 1h", &s, &e), -1);
 	assert_int_equal(parse("complete-after = 99999999999", &s, &e), -1);
