@@ -41,7 +41,7 @@ static const struct stream_fetch_opt quick = { .connect_timeout_ms = 500,
 static pthread_mutex_t name_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t name_known = PTHREAD_COND_INITIALIZER;
 static bool is_name_known = true;
-static unsigned lookups;
+static atomic_uint lookups;
 
 /* libcurl's too. Never knows another name than localhost. */
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
