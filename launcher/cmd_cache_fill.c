@@ -55,6 +55,7 @@ static int open_wanted(const struct wanted *w, const char *ref, struct stream_pa
 {
 	opt->root = w->has_root ? &w->root : NULL;
 	opt->fail_after_s = GIVE_UP_AFTER_S;
+	opt->start_len = STREAM_FIRST_REQUEST; /* no launch waits */
 	if (stream_package_open(w->source, opt, ret, e) < 0)
 		return -1;
 	if (w->has_root && !pkg_digest_equal(&stream_package_header(*ret)->root, &w->root))

@@ -13,14 +13,21 @@
 #include "package-format/digest_map.h"
 
 #define CHUNK_PENDING UINT32_MAX /* in the pack buffer, whose chunk has no number yet */
-enum { WINDOW_LEN = 4 * 1024 * 1024, EXTENTS_MAX = 1 << 28 };
+enum {
+	WINDOW_LEN = 4 * 1024 * 1024,
+	EXTENTS_MAX = 1 << 28,
+	QUICK_LEVEL = 1,  /* to see whether a piece compresses */
+	DENSE_WEIGHT = 4, /* times its length, for one that does not */
+	DENSE_GAIN = 16,  /* less than a sixteenth is no gain */
+};
 
 struct reader {
 	struct pkg_pack *pack;
 	struct pkg_content_list *list;
 	uint8_t *window; /* WINDOW_LEN bytes of the file being read */
 	uint8_t *small;  /* PKG_CHUNK_MAX: pieces that wait for their chunk */
-	size_t small_len;
+	size_t small_len, small_weight;
+	struct buf trial;               /* a piece, quickly compressed */
 	size_t pending;                 /* no extent before this one is CHUNK_PENDING */
 	struct pkg_digest_map by_piece; /* digest of a small piece -> number of the first extent with it */
 	uint64_t done, total;
@@ -61,7 +68,18 @@ static int flush_small(struct reader *r, struct err *e)
 		if (x->chunk_idx == CHUNK_PENDING)
 			x->chunk_idx = idx;
 	}
-	r->small_len = 0;
+	r->small_len = r->small_weight = 0;
+	return 0;
+}
+
+/* What does not compress gains nothing by company: it fills a chunk sooner, so that an update that changes it
+ * brings less of what did not change. */
+static int weigh(struct reader *r, const uint8_t *data, size_t len, size_t *ret, struct err *e)
+{
+	r->trial.len = 0;
+	if (pkg_frame_compress(data, len, QUICK_LEVEL, &r->trial, e) < 0)
+		return -1;
+	*ret = r->trial.len < len - len / DENSE_GAIN ? len : DENSE_WEIGHT * len;
 	return 0;
 }
 
@@ -71,6 +89,7 @@ static int add_small(struct reader *r, uint64_t ino, uint64_t file_off, const ui
 	struct pkg_extent x = { .file_off = file_off, .len = (uint32_t)len, .chunk_idx = CHUNK_PENDING };
 	struct pkg_digest digest;
 	const uint32_t *first;
+	size_t weight;
 
 	pkg_digest_of(data, len, &digest);
 	first = pkg_digest_map_put(&r->by_piece, &digest, (uint32_t)r->list->count, e);
@@ -84,14 +103,16 @@ static int add_small(struct reader *r, uint64_t ino, uint64_t file_off, const ui
 		r->list->shared++;
 		return add_extent(r, ino, &x, e);
 	}
-	if (r->small_len + len > PKG_CHUNK_MAX && flush_small(r, e) < 0)
+	if (weigh(r, data, len, &weight, e) < 0 ||
+	    (r->small_len + len > PKG_CHUNK_MAX && flush_small(r, e) < 0))
 		return -1;
 	x.chunk_off = (uint32_t)r->small_len;
 	memcpy(r->small + r->small_len, data, len);
 	r->small_len += len;
+	r->small_weight += weight;
 	if (add_extent(r, ino, &x, e) < 0)
 		return -1;
-	return pkg_cut_pack_ends(r->small_len, &digest, len) ? flush_small(r, e) : 0;
+	return pkg_cut_pack_ends(r->small_weight, &digest, weight) ? flush_small(r, e) : 0;
 }
 
 static int add_piece(struct reader *r, uint64_t ino, uint64_t file_off, const uint8_t *data, size_t len,
@@ -219,12 +240,18 @@ int pkg_content_read(const struct pkg_plan *plan, struct pkg_pack *pack, const s
 {
 	auto_free uint8_t *window = mem_alloc(1, WINDOW_LEN, e);
 	auto_free uint8_t *small = window ? mem_alloc(1, PKG_CHUNK_MAX, e) : NULL;
-	struct reader r = { .pack = pack, .list = ret, .window = window, .small = small, .opt = opt };
+	struct reader r = { .pack = pack,
+			    .list = ret,
+			    .window = window,
+			    .small = small,
+			    .opt = opt,
+			    .trial = BUF_INIT(PKG_CHUNK_STORED_MAX) };
 	int rc;
 
 	if (!small)
 		return -1;
 	rc = read_all(&r, plan, e);
+	buf_fini(&r.trial);
 	pkg_digest_map_fini(&r.by_piece);
 	return rc;
 }

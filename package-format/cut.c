@@ -9,10 +9,10 @@
 
 enum {
 	WINDOW = 64,               /* bytes that a 64-bit Gear hash remembers */
-	BITS_BEFORE = 20,          /* of zeros that make a boundary before the average ... */
-	BITS_BEHIND = 16,          /* ... and behind it */
+	BITS = 18,                 /* of zeros that make a boundary ... */
+	BITS_EASY = 16,            /* ... and behind PKG_CUT_EASY */
 	PACK_AVERAGE = 192 * 1024, /* behind PACK_MIN */
-	PACK_MIN = 64 * 1024,
+	PACK_MIN = 96 * 1024,
 };
 
 static uint64_t gear[256];
@@ -34,7 +34,7 @@ static void gear_fill(void)
 size_t pkg_cut(const uint8_t *data, size_t len)
 {
 	size_t end = len < PKG_CHUNK_MAX ? len : PKG_CHUNK_MAX;
-	size_t middle = end < PKG_CUT_AVERAGE ? end : PKG_CUT_AVERAGE;
+	size_t middle = end < PKG_CUT_EASY ? end : PKG_CUT_EASY;
 	uint64_t hash = 0;
 	size_t i = PKG_CUT_MIN - WINDOW;
 
@@ -45,18 +45,18 @@ size_t pkg_cut(const uint8_t *data, size_t len)
 		hash = (hash << 1) + gear[data[i]];
 	for (; i < middle; i++) {
 		hash = (hash << 1) + gear[data[i]];
-		if (hash >> (64 - BITS_BEFORE) == 0)
+		if (hash >> (64 - BITS) == 0)
 			return i + 1;
 	}
 	for (; i < end; i++) {
 		hash = (hash << 1) + gear[data[i]];
-		if (hash >> (64 - BITS_BEHIND) == 0)
+		if (hash >> (64 - BITS_EASY) == 0)
 			return i + 1;
 	}
 	return end;
 }
 
-bool pkg_cut_pack_ends(size_t packed, const struct pkg_digest *last, size_t last_len)
+bool pkg_cut_pack_ends(size_t packed, const struct pkg_digest *last, size_t last_weight)
 {
 	struct le64 head;
 
@@ -64,6 +64,6 @@ bool pkg_cut_pack_ends(size_t packed, const struct pkg_digest *last, size_t last
 		return false;
 	for (size_t i = 0; i < sizeof(head.b); i++)
 		head.b[i] = last->b[i];
-	/* With probability last_len / PACK_AVERAGE, the digest being uniform. */
-	return le64_get(head) < UINT64_MAX / PACK_AVERAGE * last_len;
+	/* With probability last_weight / PACK_AVERAGE, the digest being uniform. */
+	return last_weight >= PACK_AVERAGE || le64_get(head) < UINT64_MAX / PACK_AVERAGE * last_weight;
 }

@@ -50,9 +50,23 @@ static void constant_content_is_cut_at_the_limit(void **state)
 	assert_int_equal(pkg_cut(data, PKG_CUT_MIN + 1), PKG_CUT_MIN + 1);
 }
 
+static void packs_end_by_digest_and_weight(void **state)
+{
+	const size_t enough = 128 * 1024;
+	struct pkg_digest low = { { 0 } }, high;
+
+	(void)state;
+	memset(&high, 0xff, sizeof(high));
+	assert_false(pkg_cut_pack_ends(50 * 1024, &low, 50 * 1024)); /* too short still */
+	assert_true(pkg_cut_pack_ends(enough, &low, 1));
+	assert_false(pkg_cut_pack_ends(enough, &high, PKG_CUT_MIN));
+	assert_true(pkg_cut_pack_ends(4 * PKG_CUT_MIN, &high, 4 * PKG_CUT_MIN));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(insertion_keeps_boundaries),
+					    cmocka_unit_test(packs_end_by_digest_and_weight),
 					    cmocka_unit_test(constant_content_is_cut_at_the_limit) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

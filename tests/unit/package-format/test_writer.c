@@ -286,6 +286,31 @@ static void five_thousand_small_files(void **state)
 	opened_close(&p);
 }
 
+static uint32_t chunks_of_small_files(struct fixture *f, bool is_dense, const char *package)
+{
+	struct pkg_writer_report report;
+	uint8_t data[8000];
+
+	for (int i = 0; i < 500; i++) {
+		char name[40];
+
+		(void)snprintf(name, sizeof(name), "tree/f%04d", i);
+		noise((uint64_t)i + 1, data, is_dense ? sizeof(data) : 8);
+		for (size_t at = 8; !is_dense && at < sizeof(data); at += 8)
+			memcpy(data + at, data, 8);
+		put_file(f, name, data, sizeof(data));
+	}
+	make_package(f, package, 1, &report);
+	return report.chunks;
+}
+
+static void what_does_not_compress_makes_smaller_chunks(void **state)
+{
+	const uint32_t dense = chunks_of_small_files(*state, true, "p.floe");
+
+	assert_true(dense > 2 * chunks_of_small_files(*state, false, "q.floe"));
+}
+
 static void equal_content_is_stored_once(void **state)
 {
 	struct fixture *f = *state;
@@ -424,6 +449,7 @@ int main(void)
 		TEST(listing_continues_behind_any_cookie),
 		TEST(whiteouts_and_devices),
 		TEST(five_thousand_small_files),
+		TEST(what_does_not_compress_makes_smaller_chunks),
 		TEST(equal_content_is_stored_once),
 		TEST(failure_leaves_nothing),
 		TEST(bad_entries),
