@@ -6,7 +6,10 @@
 
 #include "package-format/chunk.h"
 
-enum { ROOM_WAIT_MS = 10000 };
+enum {
+	ROOM_WAIT_MS = 10000,
+	CACHED_GAP_MAX = 32 * 1024, /* bytes that come a second time, to save a request */
+};
 
 int flight_chunk_info(struct stream_package *p, uint32_t idx, struct pkg_chunk_info *ret, struct err *e)
 {
@@ -86,7 +89,7 @@ static int mark_lacking(struct stream_package *p, const struct flight_plan *plan
 		if (flight_chunk_info(p, plan->first + i, &info, e) < 0)
 			return -1;
 		/* `end` follows the file, `last` the chunks that we take. */
-		if (i && (info.off < end || info.off - last > SCHEDULE_GAP_MAX ||
+		if (i && (info.off < end || info.off - last > CACHED_GAP_MAX ||
 			  info.off + info.stored_len - start > plan->bytes_max))
 			break;
 		end = info.off + info.stored_len;

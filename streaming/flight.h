@@ -22,7 +22,7 @@ struct flight_plan {
 	bool first_is_busy; /* made busy by the caller, for this flight */
 };
 
-/* Takes from plan->first on what is neither cached nor on its way, over gaps of at most SCHEDULE_GAP_MAX, up
+/* Takes from plan->first on what is neither cached nor on its way, over gaps of at most 32 KiB, up
  * to bytes_max. *ret is NULL when there is nothing to get. Blocks on the local disk only. */
 int flight_plan(struct stream_package *p, const struct flight_plan *plan, struct flight **ret,
 		struct err *e) FLOE_MUST_USE;

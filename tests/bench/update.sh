@@ -55,7 +55,9 @@ digests() { # DIR
 }
 
 by_floe() {
-	rm -rf "$HOME/.cache/floe"
+	timeout 20 "$floe" stop --all >/dev/null 2>&1
+	holder_leave || fail "the holder stays" # it would show what it has mounted from there
+	rm -rf "$HOME/.cache/floe" "$scratch/got"
 	cp "$scratch/old.floe" "$www/x.floe"
 	run "fill old" "$floe" cache fill "$url/x.floe"
 	cp "$scratch/new.floe" "$www/.x.floe"
@@ -64,7 +66,8 @@ by_floe() {
 	run "fill new" "$floe" cache fill "$url/x.floe"
 	"$floe" run -q --ephemeral "$url/x.floe" -- "$(declare -f digests); digests /opt/x" >"$scratch/got" 2>"$scratch/log" </dev/null ||
 		{ cat "$scratch/log"; fail "run new"; }
-	digests "$scratch/new" | cmp -s - "$scratch/got" || fail "floe brought something else"
+	digests "$scratch/new" >"$scratch/wanted"
+	diff "$scratch/wanted" "$scratch/got" >"$scratch/log" || { head "$scratch/log"; fail "floe brought something else"; }
 	sent
 }
 
