@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@
 
 #include "base/sync.h"
 
-enum { STACK = 48 * 1024, FD_MIN = 64, LINE = 512, OTHERS_WAIT_MS = 300 };
+enum { STACK = 48 * 1024, GUARD = 64 * 1024, FD_MIN = 64, LINE = 512, OTHERS_WAIT_MS = 300 };
 
 #define MAGIC "floecr1"
 static const int handled[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL };
@@ -31,7 +32,8 @@ static pid_t owner; /* children of ours have nothing to do with the area */
 
 static _Thread_local bool has_stack;
 static _Thread_local uint32_t own_thread;
-static _Thread_local char handler_stack[STACK] __attribute__((aligned(16)));
+static pthread_key_t stack_key; /* each thread's stack for the handler: mapped apart, so that it is not there
+				   until it is used */
 
 /* ---- making and taking -------------------------------------------------------------------- */
 
@@ -75,13 +77,30 @@ void crash_adopt(int fd)
 
 /* ---- noting --------------------------------------------------------------------------------- */
 
+static void leave_thread(void *map)
+{
+	const stack_t none = { .ss_flags = SS_DISABLE };
+
+	(void)sigaltstack(&none, NULL);
+	(void)munmap(map, STACK + GUARD);
+}
+
+/* The kernel may put it right below the thread's own stack, which must not run over into it. Without memory
+ * the thread goes without. */
 static void prepare_thread(void)
 {
-	const stack_t own = { .ss_sp = handler_stack, .ss_size = sizeof(handler_stack) };
+	stack_t own = { .ss_size = STACK };
 
 	has_stack = true;
 	own_thread = (uint32_t)syscall(SYS_gettid);
-	(void)sigaltstack(&own, NULL);
+	own.ss_sp = mmap(NULL, STACK + GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (own.ss_sp == MAP_FAILED)
+		return;
+	if (mprotect((char *)own.ss_sp + STACK, GUARD, PROT_NONE) < 0 ||
+	    pthread_setspecific(stack_key, own.ss_sp) != 0)
+		(void)munmap(own.ss_sp, STACK + GUARD);
+	else
+		(void)sigaltstack(&own, NULL);
 }
 
 void crash_note(uint32_t what, uint64_t node)
@@ -200,6 +219,8 @@ void crash_listen(void (*last)(void))
 	const struct rlimit none = { 0, 0 };
 	void *warm[1];
 
+	if (area && pthread_key_create(&stack_key, leave_thread) != 0)
+		area = NULL;
 	if (!area)
 		return;
 	last_act = last;

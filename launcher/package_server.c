@@ -19,7 +19,7 @@
 #include "launcher/server_protocol.h"
 #include "vfs/package_mount.h"
 
-enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000, MAPPED_FROM = 128 << 10 };
+enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000, MAPPED_FROM = 64 << 10 };
 
 struct options {
 	struct launch_server_source source;
@@ -226,11 +226,11 @@ static int parse(int argc, char **argv, struct options *ret)
 	return launch_server_source_complete(&ret->source) && optind == argc ? 0 : -1;
 }
 
-/* Chunks come and go in many threads: what malloc would keep of them, for each thread apart, goes back to the
- * system when it is freed. */
+/* Chunks come and go in many threads: what malloc would keep of them goes back to the system when it is
+ * freed. */
 static void keep_little_memory(void)
 {
-	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_ARENA_MAX, 1);
 	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
 	(void)mallopt(M_TRIM_THRESHOLD, MAPPED_FROM);
 }

@@ -98,8 +98,10 @@ static void *beginning_main(void *arg)
 		sync_wait(&b->changed, &b->lock);
 	is_used = b->order == USE;
 	sync_unlock(&b->lock);
-	if (!is_used)
+	if (!is_used) {
+		buf_fini(&b->bytes);
 		return NULL;
+	}
 	/* What a broken transfer owes is asked for again, and what is still lacking then, too. */
 	rc = begin_use(b, &e);
 	if (flight_intake_fini(&b->intake, &e) < 0 || rc < 0)

@@ -33,8 +33,11 @@ make_tree() { # DIR FILES MIB
 		    os.makedirs(f"{top}/lib")
 		for i in range(large):
 		    with open(f"{top}/lib/large-{i}", "wb") as f:
-		        for _ in range((total - total // 4) // large >> 20):
-		            f.write(chance.randbytes(65536) * 16)
+		        left = (total - total // 4) // large
+		        while left:
+		            block = (chance.randbytes(65536) * 16)[:left]
+		            f.write(block)
+		            left -= len(block)
 	PYTHON
 }
 
@@ -42,6 +45,7 @@ make_package() { # NAME FILES MIB
 	make_tree "$scratch/$1" "$2" "$3"
 	"$floe" sequence -q --level 3 --from-dir "$scratch/$1" --prefix /opt/box --name "$1" --command box=/opt/box/bin/box \
 		-o "$www/$1.floe" >"$scratch/log" 2>&1 || { tail "$scratch/log"; fail "pack $1"; }
+	content=$(find "$scratch/$1" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%d", sum }')
 	rm -rf "${scratch:?}/$1"
 	note "$1: $(stat -c %s "$www/$1.floe") bytes, of which index $("$floe" info --json "$www/$1.floe" | sed -n 's/.*"index": \([0-9]*\).*/\1/p' | head -n 1)"
 }
@@ -80,7 +84,7 @@ read_all() { # REF READERS: seconds
 	begin=$(date +%s%N)
 	"$floe" run -q --ephemeral --command box "$1" -- sh -c 'cd /opt/box && find . -type f -print0 | xargs -0 -P "$0" -n 500 cat | wc -c' \
 		"$2" >"$out" 2>"$scratch/log" || { cat "$scratch/log"; fail "read $1"; }
-	[ "$(cat "$out")" -ge $((mib << 20)) ] || fail "only $(cat "$out") bytes of $1"
+	[ "$(cat "$out")" = "$content" ] || fail "$(cat "$out") bytes of $1 instead of $content"
 	echo $((($(date +%s%N) - begin) / 100000000)) | sed 's/.$/.&/'
 }
 
