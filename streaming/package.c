@@ -307,6 +307,25 @@ static void leave(struct stream_package *p)
 	sync_unlock(&p->lock);
 }
 
+void package_load_near(struct stream_package *p, uint32_t idx)
+{
+	bool is_mine;
+
+	if (!stream_package_has(p, idx))
+		return;
+	sync_lock(&p->lock);
+	is_mine = !p->is_closing && !p->is_busy[idx] && !memory_has(&p->memory, idx);
+	if (is_mine) {
+		p->is_busy[idx] = 1;
+		p->users++;
+	}
+	sync_unlock(&p->lock);
+	if (!is_mine)
+		return;
+	obtain(p, idx);
+	leave(p);
+}
+
 int stream_package_chunk(struct stream_package *p, uint32_t chunk_idx, bool (*is_cancelled)(void *arg),
 			 void *arg, struct stream_chunk **ret, struct err *e)
 {

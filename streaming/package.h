@@ -5,9 +5,9 @@
  * index and the head of the primary feature block; the package is open as soon as the index is there and
  * right, while the rest arrives. What is beyond follows in one more request, sent at that moment, beside
  * the first. Each chunk is handed to whoever waits for it as it arrives. Chunks outside the block are
- * merged into few requests (gaps up to 128 KiB, at most 4 MiB each), one in flight per chunk however
- * many want it; foreground before prefetch. Everything is verified before it is seen and goes into
- * the cache. A cached chunk that is wrong is fetched again.
+ * merged into few requests (over gaps of what is here up to 32 KiB, at most 4 MiB each), one in flight per
+ * chunk however many want it; foreground before prefetch. Everything is verified before it is seen and goes
+ * into the cache. A cached chunk that is wrong is fetched again.
  *
  * Threads: any. */
 #ifndef FLOE_STREAM_PACKAGE_H
@@ -109,6 +109,19 @@ bool stream_package_has(struct stream_package *p, uint32_t chunk_idx);
 int stream_package_read(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, size_t len,
 			uint8_t *ret, size_t *ret_len, bool (*is_cancelled)(void *arg), void *arg,
 			struct err *e) FLOE_MUST_USE;
+
+enum { STREAM_PIECES = 2 };
+struct stream_piece {
+	struct stream_chunk *chunk; /* referenced */
+	const uint8_t *data;
+	size_t len;
+};
+/* The same without a copy, where the bytes lie in at most STREAM_PIECES places without a hole; else
+ * *ret_count is 0 and nothing was read. Give back with _unref. */
+int stream_package_borrow(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, size_t len,
+			  struct stream_piece ret[STREAM_PIECES], size_t *ret_count,
+			  bool (*is_cancelled)(void *arg), void *arg, struct err *e) FLOE_MUST_USE;
+void stream_pieces_unref(struct stream_package *p, const struct stream_piece *pieces, size_t count);
 
 struct stream_package_stats {
 	struct stream_counters net;

@@ -387,6 +387,7 @@ int stream_package_open(const char *source, const struct stream_package_opt *opt
 	sync_cond_init(&p->changed);
 	sync_cond_init(&p->learning.told);
 	schedule_init(p);
+	near_init(p);
 	rc = prepare(p, source, opt, e);
 	if (rc == 0 && opt->cache && !p->is_file)
 		known.is_known =
@@ -418,6 +419,7 @@ void stream_package_close(struct stream_package *p)
 	learn_stop(p);
 	schedule_stop(p);
 	beginning_close(p->beginning); /* the schedule's streamer waits for its end */
+	near_stop(p);
 	sync_lock(&p->lock);
 	while (p->users)
 		sync_wait(&p->changed, &p->lock);

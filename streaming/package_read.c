@@ -9,6 +9,7 @@ enum {
 	EXTENTS = 64,
 	WINDOW_MIN = 512 * 1024,
 	WINDOW_MAX = 4 * 1024 * 1024,
+	NEAR_WINDOW = 1024 * 1024,
 	DISORDER = 256 * 1024, /* reads of the kernel's own readahead overtake each other by so much */
 };
 
@@ -26,13 +27,30 @@ static struct read_cursor *cursor_of_locked(struct stream_package *p, uint64_t i
 	return c;
 }
 
-/* Whether to read ahead now, and what. */
-static bool choose_ahead(struct stream_package *p, uint64_t ino, uint64_t off, uint64_t end,
-			 uint64_t *ret_off, uint64_t *ret_len)
+/* What to read ahead now; len 0 = nothing. */
+struct ahead {
+	uint64_t off, len;
+};
+
+static struct ahead widen(struct read_cursor *c)
+{
+	struct ahead a;
+
+	c->window = c->window ? c->window * 2 : WINDOW_MIN;
+	if (c->window > WINDOW_MAX)
+		c->window = WINDOW_MAX;
+	a = (struct ahead){ c->ahead_off, c->next_off + c->window - c->ahead_off };
+	c->ahead_off += a.len;
+	return a;
+}
+
+/* Over the network, and from this machine. */
+static void choose_ahead(struct stream_package *p, uint64_t ino, uint64_t off, uint64_t end,
+			 struct ahead *ret_far, struct ahead *ret_near)
 {
 	struct read_cursor *c;
-	bool is_due = false;
 
+	*ret_far = *ret_near = (struct ahead){ 0 };
 	sync_lock(&p->lock);
 	c = cursor_of_locked(p, ino);
 	if (c->next_off && off + DISORDER >= c->next_off && off <= c->next_off + DISORDER) {
@@ -40,35 +58,22 @@ static bool choose_ahead(struct stream_package *p, uint64_t ino, uint64_t off, u
 			c->next_off = end;
 		if (c->ahead_off < end)
 			c->ahead_off = end;
-		is_due = c->ahead_off - c->next_off < c->window / 2 || !c->window;
+		if (c->near_off < end)
+			c->near_off = end;
+		if (!p->is_file && p->fetcher && (c->ahead_off - c->next_off < c->window / 2 || !c->window))
+			*ret_far = widen(c);
+		if (c->near_off - c->next_off < NEAR_WINDOW / 2) {
+			*ret_near = (struct ahead){ c->near_off, c->next_off + NEAR_WINDOW - c->near_off };
+			c->near_off += ret_near->len;
+		}
 	} else {
 		*c = (struct read_cursor){ .ino = ino, .next_off = end };
 	}
-	if (is_due) {
-		c->window = c->window ? c->window * 2 : WINDOW_MIN;
-		if (c->window > WINDOW_MAX)
-			c->window = WINDOW_MAX;
-		*ret_off = c->ahead_off;
-		*ret_len = c->next_off + c->window - c->ahead_off;
-		c->ahead_off += *ret_len;
-	}
 	sync_unlock(&p->lock);
-	return is_due;
 }
 
-static void read_ahead(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, uint64_t end)
+static void hint(struct stream_package *p, const struct pkg_extent *extents, size_t count)
 {
-	struct pkg_extent extents[EXTENTS];
-	uint64_t ahead_off, ahead_len;
-	struct err ignored;
-	size_t count;
-
-	if (p->is_file || !p->fetcher || !choose_ahead(p, inode->ino, off, end, &ahead_off, &ahead_len) ||
-	    ahead_off >= inode->size)
-		return;
-	if (pkg_index_extents(p->index, inode->ino, ahead_off, ahead_len, extents, EXTENTS, &count,
-			      &ignored) < 0)
-		return;
 	for (size_t i = 0; i < count;) {
 		uint32_t first = extents[i].chunk_idx, last = first;
 
@@ -78,30 +83,111 @@ static void read_ahead(struct stream_package *p, const struct pkg_inode *inode, 
 	}
 }
 
+static void load(struct stream_package *p, const struct pkg_extent *extents, size_t count)
+{
+	uint32_t chunks[EXTENTS];
+
+	for (size_t i = 0; i < count; i++)
+		chunks[i] = extents[i].chunk_idx;
+	near_want(p, chunks, count);
+}
+
+static void read_ahead(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, uint64_t end)
+{
+	struct pkg_extent extents[EXTENTS];
+	struct ahead far, near;
+	struct err ignored;
+	size_t count;
+
+	choose_ahead(p, inode->ino, off, end, &far, &near);
+	if (far.len && far.off < inode->size &&
+	    pkg_index_extents(p->index, inode->ino, far.off, far.len, extents, EXTENTS, &count, &ignored) ==
+		    0)
+		hint(p, extents, count);
+	if (near.len && near.off < inode->size &&
+	    pkg_index_extents(p->index, inode->ino, near.off, near.len, extents, EXTENTS, &count, &ignored) ==
+		    0)
+		load(p, extents, count);
+}
+
 /* ---- reading ---------------------------------------------------------------------------- */
 
-/* The part of one extent that lies in [off, off+len). */
-static int copy_extent(struct stream_package *p, const struct pkg_extent *x, uint64_t off, size_t len,
-		       uint8_t *ret, bool (*is_cancelled)(void *arg), void *arg, struct err *e)
+/* The part of one extent that lies in [off, off+len), which is not empty. */
+static int borrow_extent(struct stream_package *p, const struct pkg_extent *x, uint64_t off, size_t len,
+			 struct stream_piece *ret, bool (*is_cancelled)(void *arg), void *arg, struct err *e)
 {
 	uint64_t start = x->file_off > off ? x->file_off : off;
 	uint64_t stop = x->file_off + x->len < off + len ? x->file_off + x->len : off + len;
+	uint64_t at = x->chunk_off + (start - x->file_off);
 	struct stream_chunk *c;
-	uint64_t at;
 
-	if (start >= stop)
-		return 0;
 	if (stream_package_chunk(p, x->chunk_idx, is_cancelled, arg, &c, e) < 0)
 		return -1;
-	at = x->chunk_off + (start - x->file_off);
 	if (at > c->len || stop - start > c->len - at) {
 		stream_chunk_unref(p, c);
 		return err_set(e, ERR_FORMAT, "%s: an extent reaches beyond chunk %u", p->shown,
 			       x->chunk_idx);
 	}
-	memcpy(ret + (start - off), c->data + at, stop - start);
-	stream_chunk_unref(p, c);
+	*ret = (struct stream_piece){ c, c->data + at, stop - start };
 	return 0;
+}
+
+static int copy_extent(struct stream_package *p, const struct pkg_extent *x, uint64_t off, size_t len,
+		       uint8_t *ret, bool (*is_cancelled)(void *arg), void *arg, struct err *e)
+{
+	struct stream_piece piece;
+
+	if (x->file_off >= off + len || x->file_off + x->len <= off)
+		return 0;
+	if (borrow_extent(p, x, off, len, &piece, is_cancelled, arg, e) < 0)
+		return -1;
+	memcpy(ret + (x->file_off > off ? x->file_off - off : 0), piece.data, piece.len);
+	stream_chunk_unref(p, piece.chunk);
+	return 0;
+}
+
+/* Whether the extents, in order, leave no hole in [off, off+len). */
+static bool is_whole(const struct pkg_extent *extents, size_t count, uint64_t off, size_t len)
+{
+	uint64_t end = off;
+
+	for (size_t i = 0; i < count && extents[i].file_off <= end; i++)
+		end = extents[i].file_off + extents[i].len;
+	return end >= off + len;
+}
+
+int stream_package_borrow(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, size_t len,
+			  struct stream_piece ret[STREAM_PIECES], size_t *ret_count,
+			  bool (*is_cancelled)(void *arg), void *arg, struct err *e)
+{
+	struct pkg_extent extents[STREAM_PIECES + 1];
+	struct stream_piece pieces[STREAM_PIECES];
+	size_t count;
+
+	*ret_count = 0;
+	if (off >= inode->size)
+		return 0;
+	if (len > inode->size - off)
+		len = inode->size - off;
+	if (pkg_index_extents(p->index, inode->ino, off, len, extents, STREAM_PIECES + 1, &count, e) < 0)
+		return -1;
+	if (count > STREAM_PIECES || !is_whole(extents, count, off, len))
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		if (borrow_extent(p, &extents[i], off, len, &pieces[i], is_cancelled, arg, e) < 0) {
+			stream_pieces_unref(p, pieces, i);
+			return -1;
+		}
+	memcpy(ret, pieces, count * sizeof(*pieces));
+	*ret_count = count;
+	read_ahead(p, inode, off, off + len);
+	return 0;
+}
+
+void stream_pieces_unref(struct stream_package *p, const struct stream_piece *pieces, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		stream_chunk_unref(p, pieces[i].chunk);
 }
 
 int stream_package_read(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, size_t len,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of struct stream_package, shared by package.c (chunks for readers), package_open.c (what is
- * believed), beginning.c (the first transfer), package_read.c (byte ranges of inodes) and schedule.c
- * (requests, and the threads that carry them out).
+ * believed), beginning.c (the first transfer), package_read.c (byte ranges of inodes), near.c (loading ahead
+ * from this machine) and schedule.c (requests, and the threads that carry them out).
  *
  * A chunk is idle or being obtained by exactly one thread or request (`is_busy`). Whoever wants a busy chunk
  * waits in `waiters` and is handed the chunk, or the error, by the one who obtains it. */
@@ -11,6 +11,7 @@
 #include "base/sync.h"
 #include "streaming/learn.h"
 #include "streaming/memory.h"
+#include "streaming/near.h"
 #include "streaming/pace.h"
 #include "streaming/package.h"
 #include "streaming/schedule.h"
@@ -28,6 +29,7 @@ struct waiter {
 /* A file that is read from front to back. */
 struct read_cursor {
 	uint64_t ino, next_off, ahead_off;
+	uint64_t near_off; /* what lies before is loaded already, or will be */
 	size_t window;
 };
 
@@ -63,6 +65,7 @@ struct stream_package {
 	uint64_t last_use_ms; /* when the last reader left; 0 = none yet */
 	struct pace pace;
 	struct learning learning;
+	struct near near;
 	uint64_t good_answers; /* grows whenever the network works */
 	enum origin_state origin;
 	unsigned repins;
@@ -74,6 +77,8 @@ struct stream_package {
 
 /* Ends the obtaining of a chunk: gives `m` (borrowed; NULL with *why on failure) to whoever waits. */
 void package_settle(struct stream_package *p, uint32_t idx, struct memory_chunk *m, const struct err *why);
+/* Obtains a chunk that this machine has, unless somebody does or it is in memory. Blocks on the disk. */
+void package_load_near(struct stream_package *p, uint32_t idx);
 /* A failure to fetch that may not last: no answer, or one that a server or something on the way gives for a
  * while. */
 bool package_may_return(const struct err *e);

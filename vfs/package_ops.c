@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 
 #include "base/mem.h"
 #include "vfs/fuse_refuse.h"
@@ -153,13 +154,56 @@ static bool is_read_over(void *arg)
 	       vfs_fuse_is_dying(req);
 }
 
+/* From where the bytes lie. False when that cannot be: nothing was answered. */
+static bool reply_borrowed(fuse_req_t req, const struct pkg_inode *inode, size_t size, uint64_t off)
+{
+	struct vfs_package_mount *m = mount_of(req);
+	struct stream_piece pieces[STREAM_PIECES];
+	struct iovec iov[STREAM_PIECES];
+	size_t count, len = 0;
+	struct err why;
+
+	if (stream_package_borrow(m->package, inode, off, size, pieces, &count, is_read_over, req, &why) <
+	    0) {
+		(void)fuse_reply_err(req, read_errno(&why));
+		return true;
+	}
+	if (!count)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		iov[i] = (struct iovec){ (void *)(uintptr_t)pieces[i].data, pieces[i].len };
+		len += pieces[i].len;
+	}
+	atomic_fetch_add_explicit(&m->bytes_read, len, memory_order_relaxed);
+	(void)fuse_reply_iov(req, iov, (int)count);
+	stream_pieces_unref(m->package, pieces, count);
+	return true;
+}
+
+static void reply_copied(fuse_req_t req, const struct pkg_inode *inode, size_t size, uint64_t off)
+{
+	struct vfs_package_mount *m = mount_of(req);
+	auto_free uint8_t *data = malloc(size ? size : 1);
+	struct err why;
+	size_t got;
+
+	if (!data) {
+		(void)fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	if (stream_package_read(m->package, inode, off, size, data, &got, is_read_over, req, &why) < 0) {
+		(void)fuse_reply_err(req, read_errno(&why));
+		return;
+	}
+	atomic_fetch_add_explicit(&m->bytes_read, got, memory_order_relaxed);
+	(void)fuse_reply_buf(req, (const char *)data, got);
+}
+
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct vfs_package_mount *m = mount_of(req);
-	auto_free uint8_t *data = NULL;
 	struct pkg_inode inode;
 	struct err why;
-	size_t got;
 
 	(void)fi;
 	if (off < 0) {
@@ -168,21 +212,12 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 	}
 	if (size > REPLY_MAX)
 		size = REPLY_MAX;
-	data = malloc(size ? size : 1);
-	if (!data) {
-		(void)fuse_reply_err(req, ENOMEM);
-		return;
-	}
 	if (m->touches)
 		package_touches_add(m->touches, ino, (uint64_t)off, (uint32_t)size);
-	if (pkg_index_stat(m->index, ino, &inode, &why) < 0 ||
-	    stream_package_read(m->package, &inode, (uint64_t)off, size, data, &got, is_read_over, req,
-				&why) < 0) {
+	if (pkg_index_stat(m->index, ino, &inode, &why) < 0)
 		(void)fuse_reply_err(req, read_errno(&why));
-		return;
-	}
-	atomic_fetch_add_explicit(&m->bytes_read, got, memory_order_relaxed);
-	(void)fuse_reply_buf(req, (const char *)data, got);
+	else if (!reply_borrowed(req, &inode, size, (uint64_t)off))
+		reply_copied(req, &inode, size, (uint64_t)off);
 }
 
 /* ---- directories --------------------------------------------------------------------------- */
