@@ -2,16 +2,76 @@
 /* Chunks in memory; see memory.h. */
 #include "streaming/memory.h"
 
-struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e)
-{
-	struct memory_chunk *m = mem_alloc(1, sizeof(*m) + len, e);
+enum { CLASS_MIN = 64 * 1024 };
 
-	if (!m)
-		return NULL;
+/* A power of two for the larger ones, so that they fit each other's places. */
+static size_t room_for(size_t len)
+{
+	size_t room = CLASS_MIN;
+
+	if (len < CLASS_MIN)
+		return len;
+	while (room < len)
+		room *= 2;
+	return room;
+}
+
+static void fill_in(struct memory_chunk *m, uint32_t idx, size_t len)
+{
 	m->seen = (struct stream_chunk){ m->bytes, len };
 	m->idx = idx;
 	m->refs = 1;
+}
+
+struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e)
+{
+	size_t cap = room_for(len);
+	struct memory_chunk *m = mem_alloc(1, sizeof(*m) + cap, e);
+
+	if (!m)
+		return NULL;
+	m->cap = cap;
+	fill_in(m, idx, len);
 	return m;
+}
+
+struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len)
+{
+	size_t cap = room_for(len);
+
+	for (struct memory_chunk **at = &s->spare; *at; at = &(*at)->same_hash) {
+		struct memory_chunk *m = *at;
+
+		if (m->cap != cap)
+			continue;
+		*at = m->same_hash;
+		fill_in(m, idx, len);
+		return m;
+	}
+	return NULL;
+}
+
+/* The newest stay: their pages are in the processor's caches. */
+static void discard(struct memory_store *s, struct memory_chunk *m)
+{
+	struct memory_chunk **at = &s->spare;
+	size_t kept = 0;
+
+	if (m->cap < CLASS_MIN) {
+		free(m);
+		return;
+	}
+	m->same_hash = s->spare;
+	s->spare = m;
+	while (*at && kept + (*at)->cap <= MEMORY_SPARE_MAX) {
+		kept += (*at)->cap;
+		at = &(*at)->same_hash;
+	}
+	while (*at) {
+		m = *at;
+		*at = m->same_hash;
+		free(m);
+	}
 }
 
 static struct memory_chunk *look(const struct memory_store *s, uint32_t idx)
@@ -45,10 +105,10 @@ static void forget(struct memory_store *s, struct memory_chunk *m)
 		at = &(*at)->same_hash;
 	*at = m->same_hash;
 	list_out(s, m);
-	s->len -= m->seen.len;
+	s->len -= m->cap;
 	m->is_listed = false;
 	if (!m->refs)
-		free(m);
+		discard(s, m);
 }
 
 struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx)
@@ -78,7 +138,7 @@ void memory_add(struct memory_store *s, struct memory_chunk *m)
 	s->buckets[m->idx % MEMORY_BUCKETS] = m;
 	m->is_listed = true;
 	list_in(s, m);
-	s->len += m->seen.len;
+	s->len += m->cap;
 	for (struct memory_chunk *old = s->oldest; old && s->len > s->max; old = next) {
 		next = old->newer;
 		if (!old->refs)
@@ -91,7 +151,7 @@ void memory_unref(struct memory_store *s, struct memory_chunk *m)
 	if (!m || --m->refs)
 		return;
 	if (!m->is_listed)
-		free(m);
+		discard(s, m);
 	else if (s->len > s->max)
 		forget(s, m);
 }
@@ -100,4 +160,10 @@ void memory_fini(struct memory_store *s)
 {
 	while (s->oldest)
 		forget(s, s->oldest);
+	while (s->spare) {
+		struct memory_chunk *m = s->spare;
+
+		s->spare = m->same_hash;
+		free(m);
+	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decompressed chunks kept in memory: least recently used ones go first, referenced ones stay.
+/* Decompressed chunks kept in memory: least recently used ones go first, referenced ones stay. The memory of
+ * some that went is kept for the next: new pages cost the kernel as much as filling them.
  *
  * The package's mutex guards a store; every function here is called under it and never blocks. The bytes of a
  * referenced chunk may be read without it. */
@@ -11,11 +12,12 @@
 
 #include "streaming/package.h"
 
-enum { MEMORY_BUCKETS = 1024 };
+enum { MEMORY_BUCKETS = 1024, MEMORY_SPARE_MAX = 1024 * 1024 /* bytes */ };
 
 struct memory_chunk {
 	struct stream_chunk seen; /* first: what users hold */
 	uint32_t idx, refs;
+	size_t cap;                         /* bytes there is room for */
 	bool is_listed;                     /* the store finds it */
 	struct memory_chunk *same_hash;     /* in its bucket */
 	struct memory_chunk *newer, *older; /* by use */
@@ -25,11 +27,14 @@ struct memory_chunk {
 struct memory_store {
 	struct memory_chunk *buckets[MEMORY_BUCKETS];
 	struct memory_chunk *newest, *oldest;
-	size_t len, max; /* bytes of listed chunks */
+	size_t len, max;            /* room of listed chunks, in bytes */
+	struct memory_chunk *spare; /* newest first, by same_hash */
 };
 
 /* An unlisted chunk with one reference, to be filled by its maker. */
 struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e) FLOE_MUST_USE;
+/* The same from what is spare; NULL when nothing fits. */
+struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len);
 /* A reference, or NULL. */
 struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx);
 bool memory_has(const struct memory_store *s, uint32_t idx);

@@ -96,8 +96,10 @@ static int load_nearby(struct stream_package *p, uint32_t idx, struct memory_chu
 					       : -1;
 	if (!p->is_file && !p->opt.cache)
 		return err_set(e, ERR_NOTFOUND, "no cache");
-	m = memory_chunk_new(idx, info.content_len, e);
-	if (!m)
+	sync_lock(&p->lock);
+	m = memory_chunk_reuse(&p->memory, idx, info.content_len);
+	sync_unlock(&p->lock);
+	if (!m && !(m = memory_chunk_new(idx, info.content_len, e)))
 		return -1;
 	rc = p->is_file ? load_from_file(p, idx, &info, m, e)
 			: stream_cache_get(p->opt.cache, &info.digest, m->bytes, info.content_len, e);
