@@ -15,12 +15,13 @@ report() {
 		[ -z "${4:-}" ] || reason=$(grep -v '^[[:space:]]*$' "$4" 2>/dev/null | tail -n 1)
 		[ "${MUST_WORK:-0}" != 1 ] || status=FAIL
 	fi
-	printf '%-4s  %-*s %6.1f s  %s\n' "$status" "$report_width" "$2" "$3" "$reason"
 	printf '%s %s\n' "$status" "$2" >>"$report_results"
 	if [ "$status" = FAIL ] && [ -n "${4:-}" ]; then
-		tail -n "${report_tail:-40}" "$4" 2>/dev/null | sed 's/^/      | /'
-		echo "      whole log: $4"
+		reason=$(tail -n "${report_tail:-40}" "$4" 2>/dev/null | sed 's/^/      | /')
+		reason=$'\n'$reason$'\n'"      whole log: $4"
 	fi
+	# At once: others may report at the same time.
+	printf '%-4s  %-*s %6.1f s  %s\n' "$status" "$report_width" "$2" "$3" "$reason"
 }
 
 report_now() {

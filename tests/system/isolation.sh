@@ -8,9 +8,9 @@
 make_box
 
 # Trees with something to change: below home and in a directory of everyone; as root in the system's as well.
-trees=("$home/iso" "/var/tmp/floe-iso-$$")
+trees=("$home/iso" "/var/tmp/floe-iso-$FLOE_WHO-$$")
 if [ "$(id -u)" -eq 0 ]; then
-	trees+=("/usr/local/floe-iso-$$" "/etc/floe-iso-$$" "/opt/floe-iso-$$" "/var/lib/floe-iso-$$")
+	trees+=("/usr/local/floe-iso-$FLOE_WHO-$$" "/etc/floe-iso-$FLOE_WHO-$$" "/opt/floe-iso-$FLOE_WHO-$$" "/var/lib/floe-iso-$FLOE_WHO-$$")
 fi
 at_end+=('rm -rf "${trees[@]}"')
 for tree in "${trees[@]}"; do
