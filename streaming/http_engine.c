@@ -39,7 +39,7 @@ static void detach(struct http_engine *g, struct transfer *t, CURLcode code)
 		at = &(*at)->next;
 	if (*at)
 		*at = t->next;
-	(void)curl_multi_remove_handle(g->multi, t->easy);
+	(void)curl->multi_remove_handle(g->multi, t->easy);
 	sync_lock(&g->lock);
 	t->code = code;
 	t->is_detached = true;
@@ -58,7 +58,7 @@ static void end_lost(struct http_engine *g, const char *address)
 		char *own = NULL;
 
 		next = t->next;
-		(void)curl_easy_getinfo(t->easy, CURLINFO_LOCAL_IP, &own);
+		(void)curl->easy_getinfo(t->easy, CURLINFO_LOCAL_IP, &own);
 		if (address && (!own || strcmp(own, address) != 0))
 			continue;
 		(void)snprintf(t->reason, sizeof(t->reason), "%s",
@@ -83,7 +83,7 @@ static void keep_from_old_connections(const struct http_engine *g, struct transf
 	uint64_t age_s = (sync_now_ms() - g->changed_ms) / 1000;
 
 	if (g->changed_ms)
-		(void)curl_easy_setopt(t->easy, CURLOPT_MAXLIFETIME_CONN, (long)(age_s ? age_s : 1));
+		(void)curl->easy_setopt(t->easy, CURLOPT_MAXLIFETIME_CONN, (long)(age_s ? age_s : 1));
 }
 
 /* Attaches what arrived, resumes and aborts as asked. False when it is time to end. */
@@ -104,7 +104,7 @@ static bool take_orders(struct http_engine *g)
 		g->active = t;
 		transfer_count_afresh(t);
 		keep_from_old_connections(g, t);
-		if (curl_multi_add_handle(g->multi, t->easy) != CURLM_OK)
+		if (curl->multi_add_handle(g->multi, t->easy) != CURLM_OK)
 			detach(g, t, CURLE_FAILED_INIT);
 	}
 	for (struct transfer *t = g->active; t; t = next) {
@@ -121,7 +121,7 @@ static bool take_orders(struct http_engine *g)
 			detach(g, t, CURLE_ABORTED_BY_CALLBACK);
 		if (!abort && resume) {
 			transfer_count_afresh(t);
-			(void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
+			(void)curl->easy_pause(t->easy, CURLPAUSE_CONT);
 		}
 	}
 	return !is_closing;
@@ -159,14 +159,14 @@ static void engine_perform(struct http_engine *g)
 	int running, left;
 	CURLMsg *msg;
 
-	(void)curl_multi_perform(g->multi, &running);
-	while ((msg = curl_multi_info_read(g->multi, &left))) {
+	(void)curl->multi_perform(g->multi, &running);
+	while ((msg = curl->multi_info_read(g->multi, &left))) {
 		struct transfer *t = NULL;
 		CURLcode code = msg->data.result;
 
 		if (msg->msg != CURLMSG_DONE)
 			continue;
-		(void)curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		(void)curl->easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&t);
 		detach(g, t, code);
 	}
 }
@@ -184,7 +184,7 @@ static void *engine_main(void *arg)
 		if (!take_orders(g))
 			break;
 		engine_perform(g);
-		(void)curl_multi_poll(g->multi, &change, g->change.fd >= 0, watch(g), NULL);
+		(void)curl->multi_poll(g->multi, &change, g->change.fd >= 0, watch(g), NULL);
 	}
 	net_change_fini(&g->change);
 	return NULL;
@@ -200,7 +200,7 @@ static void abort_and_wait(struct transfer *t)
 	sync_lock(&g->lock);
 	t->wants_abort = true;
 	sync_unlock(&g->lock);
-	(void)curl_multi_wakeup(g->multi);
+	(void)curl->multi_wakeup(g->multi);
 	sync_lock(&g->lock);
 	while (!t->is_detached)
 		sync_wait(&t->changed, &g->lock);
@@ -232,7 +232,7 @@ static void ring_release(struct transfer *t, size_t len)
 		t->wants_resume = wake = true;
 	sync_unlock(&g->lock);
 	if (wake)
-		(void)curl_multi_wakeup(g->multi);
+		(void)curl->multi_wakeup(g->multi);
 }
 
 /* Hands the body to the sink. On return the transfer may still be attached. */
@@ -281,6 +281,34 @@ static int pump(struct transfer *t, const struct http_get *get, struct http_resu
 	return transfer_error(t, ret, e);
 }
 
+/* The first request starts the thread. */
+static int begin_locked(struct http_engine *g, struct err *e) SYNC_REQUIRES(g->lock)
+{
+	if (g->multi)
+		return 0;
+	if (curl_library_load(e) < 0)
+		return -1;
+	g->multi = curl->multi_init();
+	if (!g->multi)
+		return err_set(e, ERR_NOMEM, "out of memory");
+	(void)curl->multi_setopt(g->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNECTIONS_MAX);
+	if (pthread_create(&g->thread, NULL, engine_main, g) == 0)
+		return 0;
+	(void)curl->multi_cleanup(g->multi);
+	g->multi = NULL;
+	return err_set(e, ERR_NOMEM, "cannot start a thread");
+}
+
+static int begin(struct http_engine *g, struct err *e)
+{
+	int rc;
+
+	sync_lock(&g->lock);
+	rc = begin_locked(g, e);
+	sync_unlock(&g->lock);
+	return rc;
+}
+
 int http_engine_get(struct http_engine *g, const struct http_get *get, struct http_result *ret, struct err *e)
 {
 	struct transfer t = { 0 };
@@ -289,6 +317,8 @@ int http_engine_get(struct http_engine *g, const struct http_get *get, struct ht
 
 	*ret = (struct http_result){ 0 };
 	assert(!g->shares || get->len <= HTTP_SHARED_MAX);
+	if (begin(g, e) < 0)
+		return -1;
 	sync_cond_init(&t.changed);
 	if (transfer_init(&t, g, get, e) < 0) {
 		transfer_fini(&t);
@@ -305,7 +335,7 @@ int http_engine_get(struct http_engine *g, const struct http_get *get, struct ht
 		transfer_fini(&t);
 		return err_set(e, ERR_INTERRUPTED, "cancelled");
 	}
-	(void)curl_multi_wakeup(g->multi);
+	(void)curl->multi_wakeup(g->multi);
 	rc = pump(&t, get, ret, e);
 	abort_and_wait(&t);
 	transfer_note_route(&t, get, ret);
@@ -315,39 +345,14 @@ int http_engine_get(struct http_engine *g, const struct http_get *get, struct ht
 
 /* ---- lifecycle -------------------------------------------------------------------------- */
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-static CURLcode curl_ready;
-
-static void init_curl(void)
-{
-	curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 int http_engine_open(bool shares, struct http_engine **ret, struct err *e)
 {
-	struct http_engine *g;
+	struct http_engine *g = mem_alloc(1, sizeof(*g), e);
 
-	(void)pthread_once(&curl_once, init_curl);
-	if (curl_ready != CURLE_OK)
-		return err_set(e, ERR_UNSUPPORTED, "libcurl cannot start: %s",
-			       curl_easy_strerror(curl_ready));
-	g = mem_alloc(1, sizeof(*g), e);
 	if (!g)
 		return -1;
 	g->shares = shares;
-	g->multi = curl_multi_init();
-	if (!g->multi) {
-		free(g);
-		return err_set(e, ERR_NOMEM, "out of memory");
-	}
-	(void)curl_multi_setopt(g->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)CONNECTIONS_MAX);
 	sync_mutex_init(&g->lock);
-	if (pthread_create(&g->thread, NULL, engine_main, g) != 0) {
-		(void)curl_multi_cleanup(g->multi);
-		sync_mutex_fini(&g->lock);
-		free(g);
-		return err_set(e, ERR_NOMEM, "cannot start a thread");
-	}
 	*ret = g;
 	return 0;
 }
@@ -356,8 +361,9 @@ void http_engine_cancel(struct http_engine *g)
 {
 	sync_lock(&g->lock);
 	g->is_cancelled = true;
+	if (g->multi)
+		(void)curl->multi_wakeup(g->multi);
 	sync_unlock(&g->lock);
-	(void)curl_multi_wakeup(g->multi);
 }
 
 void http_engine_close(struct http_engine *g)
@@ -367,9 +373,11 @@ void http_engine_close(struct http_engine *g)
 	sync_lock(&g->lock);
 	g->is_closing = true;
 	sync_unlock(&g->lock);
-	(void)curl_multi_wakeup(g->multi);
-	(void)pthread_join(g->thread, NULL);
-	(void)curl_multi_cleanup(g->multi);
+	if (g->multi) {
+		(void)curl->multi_wakeup(g->multi);
+		(void)pthread_join(g->thread, NULL);
+		(void)curl->multi_cleanup(g->multi);
+	}
 	sync_mutex_fini(&g->lock);
 	free(g);
 }

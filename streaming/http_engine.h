@@ -2,7 +2,7 @@
 /* One thread that owns libcurl's multi handle and only moves bytes: it fills a bounded ring for each request,
  * and pauses the transfer while the ring is full. Judging answers, retrying and using bytes happen in
  * the thread that asked. Connections are kept alive for the engine's next requests. <curl/curl.h> is
- * included only in http_transfer.h.
+ * included only in curl_library.h.
  *
  * An engine is for one protocol. Over HTTP/2 requests share a connection, which nobody may hold up: of a
  * paused stream libcurl keeps up to 32 MiB in memory (7.88), or stalls the streams beside it (8.0). So only

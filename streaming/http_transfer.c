@@ -92,7 +92,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 
 static bool add_header(struct curl_slist **list, const char *line)
 {
-	struct curl_slist *grown = curl_slist_append(*list, line);
+	struct curl_slist *grown = curl->slist_append(*list, line);
 
 	if (!grown)
 		return false;
@@ -119,7 +119,7 @@ static bool set_origin(CURL *easy, const struct stream_origin *o)
 {
 	bool bad = false;
 
-#define SET(option, value) (bad |= curl_easy_setopt(easy, option, value) != CURLE_OK)
+#define SET(option, value) (bad |= curl->easy_setopt(easy, option, value) != CURLE_OK)
 	if (o->certificate) {
 		SET(CURLOPT_SSLCERT, o->certificate);
 		SET(CURLOPT_SSLKEY, o->key ? o->key : o->certificate);
@@ -143,14 +143,14 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 	t->stall_ms = get->stall_timeout_ms;
 	t->cap = get->len < RING_MIN ? RING_MIN : get->len > RING_MAX ? RING_MAX : get->len;
 	t->ring = mem_alloc(t->cap, 1, e);
-	t->easy = curl_easy_init();
+	t->easy = curl->easy_init();
 	if (!t->ring || !t->easy)
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (set_headers(t, get, e) < 0)
 		return -1;
 	(void)snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)get->off,
 		       (unsigned long long)(get->off + get->len - 1));
-#define SET(option, value) (bad |= curl_easy_setopt(t->easy, option, value) != CURLE_OK)
+#define SET(option, value) (bad |= curl->easy_setopt(t->easy, option, value) != CURLE_OK)
 	SET(CURLOPT_URL, get->url);
 	SET(CURLOPT_RANGE, range);
 	SET(CURLOPT_HTTPHEADER, t->headers);
@@ -184,8 +184,8 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 void transfer_fini(struct transfer *t)
 {
 	if (t->easy)
-		curl_easy_cleanup(t->easy);
-	curl_slist_free_all(t->headers);
+		curl->easy_cleanup(t->easy);
+	curl->slist_free_all(t->headers);
 	free(t->ring);
 	sync_cond_fini(&t->changed);
 }
@@ -193,7 +193,7 @@ void transfer_fini(struct transfer *t)
 /* Maps curl's verdict; called when the transfer ended by itself. */
 int transfer_error(struct transfer *t, struct http_result *ret, struct err *e)
 {
-	const char *why = t->reason[0] ? t->reason : curl_easy_strerror(t->code);
+	const char *why = t->reason[0] ? t->reason : curl->easy_strerror(t->code);
 	bool is_cancelled;
 	long redirects = 0;
 
@@ -207,7 +207,7 @@ int transfer_error(struct transfer *t, struct http_result *ret, struct err *e)
 		return err_set(e, ERR_NET, "the server redirects in a circle (more than %d redirects)",
 			       HTTP_REDIRECTS_MAX);
 	case CURLE_UNSUPPORTED_PROTOCOL: /* or none, as of HTTP/0.9 */
-		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+		(void)curl->easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
 		ret->may_retry = !redirects;
 		if (!redirects)
 			return err_set(e, ERR_NET, "the server's answer is not HTTP");
@@ -237,9 +237,9 @@ void transfer_note_route(struct transfer *t, const struct http_get *get, struct 
 	long redirects = 0, version = 0;
 	struct err ignored;
 
-	(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &address);
-	(void)curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+	(void)curl->easy_getinfo(t->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+	(void)curl->easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &address);
+	(void)curl->easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
 	ret->is_http1 =
 		ret->is_judged && (version == CURL_HTTP_VERSION_1_0 || version == CURL_HTTP_VERSION_1_1);
 	ret->requests = 1 + (unsigned)redirects;
@@ -247,7 +247,7 @@ void transfer_note_route(struct transfer *t, const struct http_get *get, struct 
 		ret->moved_to = mem_strdup(address, &ignored);
 	/* When it was to follow, this would be the one redirect too many. */
 	if (get->origin && !ret->is_judged)
-		(void)curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
+		(void)curl->easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
 	if (next)
 		ret->moved_to = mem_strdup(next, &ignored);
 	ret->is_redirect = next && ret->moved_to;

@@ -9,7 +9,7 @@
 #ifndef FLOE_STREAM_HTTP_TRANSFER_H
 #define FLOE_STREAM_HTTP_TRANSFER_H
 
-#include <curl/curl.h>
+#include "streaming/curl_library.h"
 
 #include "base/sync.h"
 #include "streaming/http_engine.h"
@@ -39,7 +39,7 @@ struct transfer {
 };
 
 struct http_engine {
-	CURLM *multi;
+	CURLM *multi; /* NULL until the first request; set under the lock */
 	pthread_t thread;
 	struct transfer *active;  /* the thread's own */
 	bool shares;              /* connections, between transfers; constant */

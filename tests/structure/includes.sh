@@ -17,7 +17,7 @@ below() {
 }
 
 # header <TAB> pattern of the files that may include it; tests may include what they test with.
-third_party='curl/	^streaming/http_transfer\.h$
+third_party='curl/	^streaming/curl_library\.h$
 fuse	^vfs/(cow_ops(_[a-z]+)?|fuse_refuse|fuse_session|fuse_waiter|package_ops)\.[ch]$
 sqlite3.h	^(package-format/index[a-z_]*|streaming/cache[a-z_]*|registry-shim/hive[a-z_]*)\.[ch]$
 zstd	^package-format/chunk\.c$
