@@ -111,9 +111,9 @@ static int dress(struct cow_union *u, struct cow_temp *t, struct cow_layer *l, c
 /* ---- putting into place ---------------------------------------------------------------------------------
  */
 
-static void set_times(int dir, const struct stat *st)
+static void set_time(int dir, const struct timespec *mtime)
 {
-	const struct timespec times[2] = { st->st_atim, st->st_mtim };
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, *mtime };
 	char path[FD_PATH_LEN];
 
 	fd_path(dir, path);
@@ -121,20 +121,40 @@ static void set_times(int dir, const struct stat *st)
 }
 
 /* The directory does not look touched by it. */
-static int place(struct cow_union *u, struct cow_temp *t, int dir, const char *name, uint64_t ino)
+static int place(struct cow_union *u, struct cow_temp *t, const struct cow_dir *dir, const char *name,
+		 uint64_t ino)
 {
 	struct stat st;
 	int sys;
 
-	if (fstatat(dir, "", &st, AT_EMPTY_PATH) < 0)
+	if (fstatat(dir->upper, "", &st, AT_EMPTY_PATH) < 0)
 		return errno;
 	/* The number before the place: whoever finds it there finds the number with it. Only a hint. */
 	if (cow_upper_note_ino(u->upper, cow_temp_dir_fd(u->upper), t->name, ino) == 0)
-		(void)!cow_upper_set_impure(u->upper, dir);
-	sys = cow_temp_place(u->upper, t, dir, name);
+		(void)!cow_upper_set_impure(u->upper, dir->upper);
+	cow_nodes_time_begin(u->nodes, dir->node, &st.st_mtim);
+	sys = cow_temp_place(u->upper, t, dir->upper, name);
 	if (!sys)
-		set_times(dir, &st);
+		set_time(dir->upper, &st.st_mtim);
+	cow_nodes_time_end(u->nodes, dir->node);
 	return sys;
+}
+
+static void set_back(void *arg, uint64_t node, const struct timespec *mtime)
+{
+	struct cow_union *u = arg;
+	struct cow_dir *d;
+
+	if (cow_dir_ref(u, node, &d) != 0)
+		return;
+	if (d->upper >= 0)
+		set_time(d->upper, mtime);
+	cow_dir_unref(u, d);
+}
+
+void cow_copy_up_take_over(struct cow_union *u)
+{
+	cow_nodes_time_pending(u->nodes, set_back, u);
 }
 
 /* ---- directories ------------------------------------------------------------------------------------------
@@ -155,7 +175,7 @@ static int make_directory(struct cow_union *u, const struct cow_node *n, const s
 		return sys;
 	sys = dress(u, &t, l, &from->handle, "", &found.st);
 	if (!sys)
-		sys = place(u, &t, parent->upper, n->name, n->shown_ino);
+		sys = place(u, &t, parent, n->name, n->shown_ino);
 	cow_temp_drop(u->upper, &t);
 	return sys;
 }
@@ -454,7 +474,7 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 		if (!sys && is_indexed) /* now, for it is found by its other names already */
 			sys = follow(u, n, &t);
 		if (!sys)
-			sys = place(u, &t, parent->upper, n->name, n->shown_ino);
+			sys = place(u, &t, parent, n->name, n->shown_ino);
 		if (!sys && !is_indexed)
 			sys = S_ISREG(n->type) ? follow(u, n, &t) : follow_name(u, n, parent->upper, n->name);
 		cow_temp_drop(u->upper, &t);

@@ -10,6 +10,8 @@
 
 /* Directory `node` and all above it exist in the upper afterwards. */
 int cow_copy_up_dir(struct cow_union *u, uint64_t node) FLOE_MUST_USE;
+/* Before the first request: what a predecessor that died did not come to. */
+void cow_copy_up_take_over(struct cow_union *u);
 enum cow_copy_content { COW_COPY_ALL, COW_COPY_NONE /* it is about to be cut to nothing */ };
 /* Any other object. A deleted lower file becomes an orphan of the upper. Does nothing when it is there
  * already. */

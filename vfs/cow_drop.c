@@ -6,9 +6,11 @@
 #include "vfs/cow_change.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "vfs/cow_copy_up.h"
 #include "vfs/cow_file.h"
@@ -45,6 +47,23 @@ void cow_name_gone(struct cow_union *u, uint64_t id, uint64_t parent, const char
 		if (was_upper)
 			cow_orphan_remove(u->upper, id); /* it has other names */
 	}
+}
+
+void cow_name_replaced(struct cow_union *u, const struct cow_rename *r, uint64_t moved)
+{
+	struct cow_node target;
+	struct stat st;
+	char text[24];
+
+	if (!u->upper || cow_nodes_child(u->nodes, r->new_parent, r->new_name, &target) != 0 ||
+	    target.id == moved || S_ISDIR(target.type))
+		return;
+	cow_orphan_text(target.id, text);
+	if (target.identity.layer != COW_UPPER)
+		(void)!cow_nodes_set_flags(u->nodes, target.id, COW_NODE_LOST, 0);
+	else if (fstatat(cow_orphans_dir(u->upper), text, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		 st.st_ino == target.identity.ino && st.st_dev == target.identity.dev)
+		(void)!cow_nodes_set_flags(u->nodes, target.id, COW_NODE_ORPHAN, 0);
 }
 
 /* What is open of a node is dropped when it ends (cow_union.c), and closed without the table's lock: the last

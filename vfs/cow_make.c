@@ -421,6 +421,8 @@ static int link_object(struct cow_union *u, const struct cow_node *n, const stru
 		sys = is_there ? 0 : cow_orphan_name(u->upper, n->id, dir->upper, name);
 		return sys ? sys : cow_nodes_set_flags(u->nodes, n->id, 0, COW_NODE_ORPHAN);
 	}
+	if (is_there && !n->parent) /* or even as far as the flag */
+		return 0;
 	sys = cow_place_of(u, n, &from);
 	if (sys)
 		return sys;

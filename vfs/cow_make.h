@@ -22,5 +22,9 @@ int cow_note_lost(struct cow_union *u, uint64_t id, uint64_t parent, const char 
 /* A name of `id` has gone from the disk: the table follows, and what nobody needs goes. `was_upper`: the
  * object is in the upper, as orphan `id`. */
 void cow_name_gone(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, bool was_upper);
+/* A predecessor carried this rename out, and the table does not say so yet: what was replaced may be open
+ * still. Its content is among the orphans, or where a lower has it. `moved`: the node. */
+struct cow_rename;
+void cow_name_replaced(struct cow_union *u, const struct cow_rename *r, uint64_t moved);
 
 #endif

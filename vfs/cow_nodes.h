@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/err.h"
 
@@ -125,6 +126,15 @@ void cow_nodes_rename_pending(struct cow_nodes *t, void (*fn)(void *arg, const s
  * caller's matter. 0 = none. */
 void cow_nodes_note(struct cow_nodes *t, uint64_t unique, uint64_t note);
 uint64_t cow_nodes_noted(struct cow_nodes *t, uint64_t unique);
+
+/* Around a step that touches directory `dir` and sets its time back, so that a successor can do that. Of
+ * steps beside each other in one directory the first one's time counts: *mtime may change. With too many at
+ * once, one is not noted. */
+void cow_nodes_time_begin(struct cow_nodes *t, uint64_t dir, struct timespec *mtime);
+void cow_nodes_time_end(struct cow_nodes *t, uint64_t dir);
+/* After a takeover: those that were begun and not ended, one call each; then they are forgotten. */
+void cow_nodes_time_pending(struct cow_nodes *t,
+			    void (*fn)(void *arg, uint64_t dir, const struct timespec *mtime), void *arg);
 
 struct cow_nodes_stats {
 	uint64_t nodes, names, bytes; /* bytes of memory in use, chains included */

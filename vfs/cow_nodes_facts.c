@@ -133,3 +133,61 @@ uint64_t cow_nodes_noted(struct cow_nodes *t, uint64_t unique)
 		       ? __atomic_load_n(&n->note, __ATOMIC_ACQUIRE)
 		       : 0;
 }
+
+/* ---- times of directories ------------------------------------------------------------------------- */
+
+/* 0: a free one; NULL: there is none. */
+static struct cow_time_record *time_of_locked(struct cow_nodes *t, uint64_t dir) SYNC_REQUIRES(t->lock)
+{
+	struct cow_time_record *all = cow_memory_times(&t->memory);
+
+	for (size_t i = 0; i < COW_TIMES; i++)
+		if (all[i].dir == dir)
+			return &all[i];
+	return NULL;
+}
+
+void cow_nodes_time_begin(struct cow_nodes *t, uint64_t dir, struct timespec *mtime)
+{
+	struct cow_time_record *r;
+
+	sync_lock(&t->lock);
+	r = time_of_locked(t, dir);
+	if (r) {
+		mtime->tv_sec = (time_t)r->sec;
+		mtime->tv_nsec = (long)r->nsec;
+		r->users++;
+	} else if ((r = time_of_locked(t, 0))) {
+		cow_memory_set(&r->sec, (uint64_t)mtime->tv_sec);
+		cow_memory_set(&r->nsec, (uint64_t)mtime->tv_nsec);
+		cow_memory_set(&r->users, 1);
+		cow_memory_set(&r->dir, dir); /* with it the rest counts */
+	}
+	sync_unlock(&t->lock);
+}
+
+void cow_nodes_time_end(struct cow_nodes *t, uint64_t dir)
+{
+	struct cow_time_record *r;
+
+	sync_lock(&t->lock);
+	r = time_of_locked(t, dir);
+	if (r && --r->users == 0)
+		cow_memory_set(&r->dir, 0);
+	sync_unlock(&t->lock);
+}
+
+void cow_nodes_time_pending(struct cow_nodes *t,
+			    void (*fn)(void *arg, uint64_t dir, const struct timespec *mtime), void *arg)
+{
+	struct cow_time_record *all = cow_memory_times(&t->memory);
+
+	for (size_t i = 0; i < COW_TIMES; i++) {
+		const struct timespec mtime = { (time_t)all[i].sec, (long)all[i].nsec };
+
+		if (!all[i].dir)
+			continue;
+		fn(arg, all[i].dir, &mtime);
+		cow_memory_set(&all[i].dir, 0);
+	}
+}

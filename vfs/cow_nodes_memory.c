@@ -28,7 +28,8 @@ struct table_header { /* at 0 */
 	uint64_t version;
 	uint64_t segments;
 	struct cow_request_note notes[COW_NOTES]; /* cow_nodes_note */
-	uint64_t step_count;                      /* > 0: a step that is to be carried out (again) */
+	struct cow_time_record times[COW_TIMES];
+	uint64_t step_count; /* > 0: a step that is to be carried out (again) */
 	struct {
 		uint64_t off, value;
 	} step[COW_STEP_MAX];
@@ -410,6 +411,11 @@ int cow_memory_open(int fd, bool keep, struct cow_memory *ret, bool *ret_made, s
 struct cow_request_note *cow_memory_note(const struct cow_memory *m, uint64_t number)
 {
 	return &header_of(m)->notes[number % COW_NOTES];
+}
+
+struct cow_time_record *cow_memory_times(const struct cow_memory *m)
+{
+	return header_of(m)->times;
 }
 
 void cow_memory_close(struct cow_memory *m)

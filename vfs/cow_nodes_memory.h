@@ -93,6 +93,12 @@ struct cow_request_note {
 	uint64_t unique, note;
 };
 struct cow_request_note *cow_memory_note(const struct cow_memory *m, uint64_t number);
+/* cow_nodes_time_begin; under the table's lock. */
+enum { COW_TIMES = 16 };
+struct cow_time_record {
+	uint64_t dir, sec, nsec, users; /* dir: 0 = free */
+};
+struct cow_time_record *cow_memory_times(const struct cow_memory *m);
 /* 0: no memory. */
 uint64_t cow_memory_take_node(struct cow_memory *m) FLOE_MUST_USE;
 void cow_memory_give_node(struct cow_memory *m, uint64_t id);

@@ -272,8 +272,10 @@ static int finish_again(struct cow_union *u, const struct renaming *r)
 				    r->is_exchange };
 	struct cow_node n;
 
-	if (cow_nodes_child(u->nodes, noted.old_parent, noted.old_name, &n) == 0)
+	if (cow_nodes_child(u->nodes, noted.old_parent, noted.old_name, &n) == 0) {
+		cow_name_replaced(u, &noted, n.id);
 		cow_nodes_rename_end(u->nodes, &noted, true);
+	}
 	forget_listings(u, r);
 	return 0;
 }

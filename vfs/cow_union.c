@@ -13,9 +13,11 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "vfs/cow_copy_up.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_hold.h"
 #include "vfs/cow_list.h"
+#include "vfs/cow_make.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_ops.h"
 #include "vfs/cow_told.h"
@@ -74,25 +76,10 @@ static int look_at(struct cow_union *u, uint64_t parent, const char *name, const
 	cow_dir_unref(u, dir);
 	if (sys && sys != ENOENT)
 		return sys;
-	*ret = !sys && (thing.st.st_mode & S_IFMT) == node->type && thing.st.st_ino == node->shown_ino;
+	/* By its number in the upper: what is shown is not known of every object that was copied up. */
+	*ret = !sys && (thing.st.st_mode & S_IFMT) == node->type &&
+	       (cow_identity_is(&thing.identity, &node->identity) || thing.st.st_ino == node->shown_ino);
 	return 0;
-}
-
-/* What the rename replaced may be open still: its content is among the orphans, or where a lower has it. */
-static void keep_replaced(struct cow_union *u, const struct cow_rename *rename, uint64_t moved)
-{
-	struct cow_node target;
-	struct stat st;
-	char text[24];
-
-	if (cow_nodes_child(u->nodes, rename->new_parent, rename->new_name, &target) != 0 ||
-	    target.id == moved || S_ISDIR(target.type) || !u->upper)
-		return;
-	cow_orphan_text(target.id, text);
-	if (target.identity.layer != COW_UPPER)
-		(void)!cow_nodes_set_flags(u->nodes, target.id, COW_NODE_LOST, 0);
-	else if (fstatat(cow_orphans_dir(u->upper), text, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		(void)!cow_nodes_set_flags(u->nodes, target.id, COW_NODE_ORPHAN, 0);
 }
 
 static void end_rename(void *arg, const struct cow_rename *rename)
@@ -110,7 +97,7 @@ static void end_rename(void *arg, const struct cow_rename *rename)
 	if (is_done && rename->exchange)
 		atomic_fetch_add(&r->u->exchanges_kept, 1);
 	else if (is_done)
-		keep_replaced(r->u, rename, node.id);
+		cow_name_replaced(r->u, rename, node.id);
 	cow_nodes_rename_end(r->u->nodes, rename, is_done);
 	cow_cache_forget(r->u->dirs, rename->old_parent);
 	cow_cache_forget(r->u->dirs, rename->new_parent);
@@ -263,8 +250,10 @@ static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, 
 	cow_nodes_on_end(u->nodes, end_node, u);
 	if (takeover)
 		end_renames(u);
-	if (takeover && u->upper)
+	if (takeover && u->upper) {
 		tidy_orphans(u);
+		cow_copy_up_take_over(u);
+	}
 	return 0;
 }
 

@@ -11,6 +11,7 @@ static int set_up(void **state)
 	struct fixture *f = fixture_make(layers);
 
 	make_file(f, "host/taken", "other");
+	assert_int_equal(symlink("nowhere", below(f, "host/link")), 0);
 	fixture_open(f);
 	*state = f;
 	return 0;
@@ -50,6 +51,12 @@ static void test_naming_a_second_time(void **state)
 	assert_int_equal(cow_link(&f->u, made.id, COW_ROOT, "name", &again, &named), 0);
 	assert_int_equal(named.id, made.id);
 	assert_int_equal(named.st.st_nlink, 1);
+	/* As far as the flag, but not the name. */
+	assert_int_equal(cow_make_unnamed(&f->u, &maker, COW_ROOT, 0644, &made), 0);
+	assert_int_equal(rename(orphan_of(f, made.id), below(f, "upper/flag")), 0);
+	assert_int_equal(cow_nodes_set_flags(f->u.nodes, made.id, 0, COW_NODE_ORPHAN), 0);
+	assert_int_equal(cow_link(&f->u, made.id, COW_ROOT, "flag", &again, &named), 0);
+	assert_int_equal(named.id, made.id);
 }
 
 static void test_naming_over_another(void **state)
@@ -66,11 +73,69 @@ static void test_naming_over_another(void **state)
 	assert_int_equal(look_up(f, "here"), other.id);
 }
 
+/* The predecessor came as far as the disk. What it replaced is open. */
+static void test_renaming_a_second_time(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t moved = look_up(f, "link");
+	const struct cow_rename noted = { COW_ROOT, COW_ROOT, "link", "target", false };
+	struct cow_entry target, now;
+	struct cow_upper_move m = { .old_name = "link", .new_name = "target", .whiteout = true };
+
+	assert_int_equal(cow_make_file(&f->u, &maker, COW_ROOT, "target", 0644, &target), 0);
+	assert_int_equal(cow_copy_up(&f->u, moved, COW_COPY_ALL), 0);
+	assert_int_equal(cow_nodes_rename_begin(f->u.nodes, &noted), 0);
+	m.old_dir = m.new_dir = cow_upper_root(f->u.upper);
+	m.orphan_id = target.id;
+	assert_int_equal(cow_upper_move(f->u.upper, &m), 0);
+	cow_cache_forget(f->u.files, target.id);
+	assert_int_equal(cow_rename(&f->u, COW_ROOT, "link", COW_ROOT, "target", 0, &again), 0);
+	assert_int_equal(look_up(f, "target"), moved);
+	assert_int_equal(cow_tree_getattr(&f->u, target.id, &now), 0);
+	assert_int_equal(now.st.st_nlink, 0);
+	assert_int_equal(now.st.st_ino, target.st.st_ino);
+}
+
+/* The predecessor died between placing a copy and setting the directory's time back. */
+static void test_time_of_a_directory(void **state)
+{
+	const struct timespec old = { 1385162, 123456789 };
+	struct fixture *f = *state;
+	struct timespec other;
+	struct cow_entry dir, now;
+
+	assert_int_equal(cow_make_dir(&f->u, &maker, COW_ROOT, "dir", 0755, &dir), 0);
+	assert_int_equal(
+		cow_setattr(&f->u, dir.id, &(struct cow_attrs){ .has_mtime = true, .mtime = old }, &now), 0);
+	/* Two at once; one of them ends. */
+	other = old;
+	cow_nodes_time_begin(f->u.nodes, dir.id, &other);
+	make_file(f, "upper/dir/copy", "x");
+	other = (struct timespec){ 5, 6 };
+	cow_nodes_time_begin(f->u.nodes, dir.id, &other);
+	assert_int_equal(other.tv_sec, old.tv_sec);
+	assert_int_equal(other.tv_nsec, old.tv_nsec);
+	cow_nodes_time_end(f->u.nodes, dir.id);
+	assert_int_equal(cow_tree_getattr(&f->u, dir.id, &now), 0);
+	assert_true(now.st.st_mtim.tv_sec != old.tv_sec);
+	cow_copy_up_take_over(&f->u);
+	assert_int_equal(cow_tree_getattr(&f->u, dir.id, &now), 0);
+	assert_int_equal(now.st.st_mtim.tv_sec, old.tv_sec);
+	assert_int_equal(now.st.st_mtim.tv_nsec, old.tv_nsec);
+	/* Once. */
+	make_file(f, "upper/dir/other", "x");
+	cow_copy_up_take_over(&f->u);
+	assert_int_equal(cow_tree_getattr(&f->u, dir.id, &now), 0);
+	assert_true(now.st.st_mtim.tv_sec != old.tv_sec);
+}
+
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_naming_a_second_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_naming_over_another, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_renaming_a_second_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_time_of_a_directory, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
