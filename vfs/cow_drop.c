@@ -222,12 +222,20 @@ static int drop_directory(struct cow_union *u, const struct cow_dir *dir, const 
 	return cow_upper_whiteout(u->upper, dir->upper, name, 0);
 }
 
+bool cow_is_full_dir(struct cow_union *u, uint64_t parent, const char *name)
+{
+	struct cow_node n;
+
+	return cow_nodes_child(u->nodes, parent, name, &n) == 0 && S_ISDIR(n.type) &&
+	       cow_list_is_empty(u, n.id) == ENOTEMPTY;
+}
+
 int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const struct cow_attempt *a)
 {
 	struct cow_entry entry = { .id = 0 };
 	struct cow_dir *dir;
 	struct cow_spot s;
-	int sys = cow_change_begin(u, parent, &dir);
+	int sys = cow_is_full_dir(u, parent, name) ? ENOTEMPTY : cow_change_begin(u, parent, &dir);
 
 	if (sys)
 		return sys;

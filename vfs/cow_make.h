@@ -17,6 +17,8 @@ int cow_count_links(struct cow_union *u, const struct cow_attempt *a, const stru
 		    int by) FLOE_MUST_USE;
 /* A file that was copied up under another name gets this name in the upper, too. */
 int cow_make_upper_name(struct cow_union *u, const struct cow_dir *dir, const char *name) FLOE_MUST_USE;
+/* To say so before anything is copied up for what cannot be. */
+bool cow_is_full_dir(struct cow_union *u, uint64_t parent, const char *name);
 /* Of a lower file whose name is about to go: where it can still be found. */
 int cow_note_lost(struct cow_union *u, uint64_t id, uint64_t parent, const char *name) FLOE_MUST_USE;
 /* A name of `id` has gone from the disk: the table follows, and what nobody needs goes. `was_upper`: the

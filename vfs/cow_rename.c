@@ -327,6 +327,9 @@ int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, u
 
 	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return EINVAL;
+	/* Once more: what was moved is there, perhaps, and full. */
+	if (!flags && !a->again && cow_is_full_dir(u, new_parent, new_name))
+		return ENOTEMPTY;
 	for (int i = 0; i < TRIES && sys == EAGAIN; i++) {
 		struct renaming r = { .from.name = old_name,
 				      .to.name = new_name,
