@@ -2,7 +2,7 @@
 /* Chunks in memory; see memory.h. */
 #include "streaming/memory.h"
 
-enum { CLASS_MIN = 64 * 1024 };
+enum { CLASS_MIN = 64 * 1024, PAGE = 4096, LINE = 64 };
 
 /* A power of two for the larger ones, so that they fit each other's places. */
 static size_t room_for(size_t len)
@@ -26,10 +26,12 @@ static void fill_in(struct memory_chunk *m, uint32_t idx, size_t len)
 struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e)
 {
 	size_t cap = room_for(len);
-	struct memory_chunk *m = mem_alloc(1, sizeof(*m) + cap, e);
+	size_t align = cap < CLASS_MIN ? LINE : PAGE;
+	struct memory_chunk *m = mem_alloc(1, sizeof(*m) + align + cap, e);
 
 	if (!m)
 		return NULL;
+	m->bytes = (uint8_t *)(((uintptr_t)(m + 1) + align - 1) / align * align);
 	m->cap = cap;
 	fill_in(m, idx, len);
 	return m;

@@ -75,8 +75,10 @@ static int load_from_file(struct stream_package *p, uint32_t idx, const struct p
 			  struct memory_chunk *m, struct err *e)
 {
 	struct stored_sink s = { BUF_INIT(PKG_CHUNK_STORED_MAX) };
-	int rc = p->fetcher->ops->read(p->fetcher, info->off, info->stored_len, take_stored, &s, e);
+	int rc = buf_reserve(&s.bytes, info->stored_len, e);
 
+	if (rc == 0)
+		rc = p->fetcher->ops->read(p->fetcher, info->off, info->stored_len, take_stored, &s, e);
 	if (rc == 0)
 		rc = pkg_chunk_inflate(s.bytes.data, s.bytes.len, info->content_len, &info->digest, m->bytes,
 				       e);
