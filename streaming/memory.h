@@ -21,7 +21,7 @@ struct memory_chunk {
 	bool is_listed;                     /* the store finds it */
 	struct memory_chunk *same_hash;     /* in its bucket */
 	struct memory_chunk *newer, *older; /* by use */
-	uint8_t *bytes; /* aligned: the kernel copies twice as fast from page to page */
+	uint8_t *bytes;                     /* aligned: the kernel copies twice as fast from page to page */
 };
 
 struct memory_store {
