@@ -48,10 +48,11 @@ make_package() { # APP
 least() { sort -n | head -n 1; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 
+# But what was found out about this kernel, once, by whatever was run first.
 nothing_left() {
 	timeout 20 "$floe" stop --all >/dev/null 2>&1
 	holder_leave || fail "the holder stays"
-	rm -rf "$HOME/.cache/floe"
+	[ ! -d "$HOME/.cache/floe" ] || find "$HOME/.cache/floe" -mindepth 1 -maxdepth 1 ! -name engine -exec rm -rf {} +
 }
 
 # start REF COMMAND [ARGUMENT...]: ms to ready.
