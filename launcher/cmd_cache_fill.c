@@ -2,6 +2,7 @@
 /* floe cache fill, pin, unpin and export: packages that are to be here, or elsewhere, as a whole. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -73,11 +74,12 @@ int cmd_cache_open_learnt(struct stream_cache *c, const char *dir, const char *r
 {
 	struct stream_package_opt opt = { .cache = c, .no_prefetch = true, .profile_dir = dir };
 	struct wanted w = { 0 };
+	int rc = find(c, ref, &w, e);
 
-	if (find(c, ref, &w, e) < 0)
-		return -1;
-	auto_free char *source = w.source;
-	return open_wanted(&w, ref, &opt, ret, e);
+	if (rc == 0)
+		rc = open_wanted(&w, ref, &opt, ret, e);
+	free(w.source);
+	return rc;
 }
 
 static int open_package(struct stream_cache *c, const char *ref, struct stream_package **ret, struct err *e)
