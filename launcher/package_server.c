@@ -19,7 +19,7 @@
 #include "launcher/server_protocol.h"
 #include "vfs/package_mount.h"
 
-enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000, MAPPED_FROM = 64 << 10 };
+enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000, MAPPED_FROM = 32 << 10 };
 
 struct options {
 	struct launch_server_source source;

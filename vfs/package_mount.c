@@ -11,7 +11,11 @@
 #include "base/mem.h"
 #include "vfs/package_state.h"
 
-enum { OPCODE_STATX = 52 /* newer than some kernel headers */ };
+enum {
+	OPCODE_STATX = 52, /* newer than some kernel headers */
+	THREADS = 48,
+	REQUEST_MAX = 4096, /* names and numbers: nobody writes */
+};
 
 /* Root of the initial user namespace: every number means what it says. Elsewhere most map to nobody,
  * and the kernel refuses writes above files of nobody. */
@@ -31,7 +35,8 @@ int vfs_package_mount_open(struct stream_package *p, int fuse_fd, const struct v
 	struct vfs_fuse_session_opt session = {
 		.ops = &package_ops,
 		.owner = m,
-		.threads = opt->threads,
+		.threads = opt->threads ? opt->threads : THREADS,
+		.request_max = REQUEST_MAX,
 		.takeover_init = opt->takeover_init,
 		.takeover_init_len = opt->takeover_init_len,
 		.on_serving = opt->on_serving,

@@ -85,8 +85,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	 * AUTO_INVAL_DATA (nothing ever changes), SPLICE_* (no gain). */
 	conn->want = conn->capable & want;
 	conn->max_readahead = UINT32_MAX; /* the kernel takes the smaller of its own and this */
-	/* Half the threads: readahead that waits for the network must leave room for readers and for
-	 * INTERRUPT. */
+	/* Two thirds of the threads: readahead that waits for the network must leave room for readers and
+	 * for INTERRUPT. */
 	conn->max_background = 32;
 	conn->congestion_threshold = 24;
 }

@@ -45,7 +45,7 @@ make_package() { # NAME FILES MIB
 	make_tree "$scratch/$1" "$2" "$3"
 	"$floe" sequence -q --level 3 --from-dir "$scratch/$1" --prefix /opt/box --name "$1" --command box=/opt/box/bin/box \
 		-o "$www/$1.floe" >"$scratch/log" 2>&1 || { tail "$scratch/log"; fail "pack $1"; }
-	content=$(find "$scratch/$1" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%d", sum }')
+	content=$(find "$scratch/$1" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f", sum }')
 	rm -rf "${scratch:?}/$1"
 	note "$1: $(stat -c %s "$www/$1.floe") bytes, of which index $("$floe" info --json "$www/$1.floe" | sed -n 's/.*"index": \([0-9]*\).*/\1/p' | head -n 1)"
 }
@@ -100,7 +100,7 @@ measure() { # WHAT REF
 		seconds=$(read_all "$2" "$readers") || { echo "$seconds"; exit 1; }
 		memory "$1, readers: $readers" "$seconds"
 		kill "$keeper" 2>/dev/null
-		wait "$keeper" 2>/dev/null
+		wait "$keeper" 2>/dev/null || true
 	done
 }
 

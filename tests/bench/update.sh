@@ -34,7 +34,7 @@ two_versions() {
 
 sent() { # bytes of bodies since the last call
 	sleep 0.2 # nginx writes its log behind the answer
-	awk '{ sum += $4 } END { printf "%d\n", sum }' "$access_log"
+	awk '{ sum += $4 } END { printf "%.0f\n", sum }' "$access_log"
 	: >"$access_log"
 }
 
