@@ -93,7 +93,7 @@ second_cold() { # COMMAND SET
 few_requests() { # COMMAND
 	asked=$(requests) sent=$(bytes)
 	note "$engine: $1, known: $asked requests, $sent bytes"
-	[ "$asked" -le 6 ] || { cat "$access_log"; fail "$asked requests for what is known"; }
+	[ "$asked" -le 10 ] || { cat "$access_log"; fail "$asked requests for what is known"; }
 	[ "$sent" -lt $((region + region / 4)) ] || { cat "$access_log"; fail "$sent bytes for $region"; }
 }
 
@@ -104,7 +104,8 @@ export_profiles() {
 	expect 0 -- "$floe" cache profile "$scratch/www/pair.floe" --command two -o "$scratch/of-two"
 	names "$scratch/of-both" a10 && names "$scratch/of-both" b48 || fail "not all that was touched is exported"
 	names "$scratch/of-two" b48 || fail "not what two touched"
-	! names "$scratch/of-two" a10 || fail "what only one touched is exported for two"
+	# Chunks are exported, which may hold the end of one file and the beginning of another: not of one in the middle.
+	! names "$scratch/of-two" a28 || fail "what only one touched is exported for two"
 	awk '{ sum += $2 } END { exit sum > '$((region * 6 / 5))' }' "$scratch/of-both" || fail "what nobody touched is exported"
 	expect 125 'nothing was learnt.*nobody' -- "$floe" cache profile "$url/pair.floe" --command nobody
 }
@@ -118,7 +119,7 @@ for engine in $engines; do
 	evict
 	rm -rf "$home/.cache/floe/profiles"
 	cold one a
-	[ "$asked" -gt 12 ] || fail "$asked requests for what is not known: nothing to be better than"
+	[ "$asked" -gt 15 ] || fail "$asked requests for what is not known: nothing to be better than"
 	cold two b
 	second_cold one a
 	second_cold two b
