@@ -17,8 +17,9 @@
  *   server: type=serving    init=BYTES          INIT has been answered, or taken over
  *   server: type=stall      is-stalled text     the network went or came back
  *   holder: type=launch     [command]           any time, also first of all: a command (none: the default
- * one) or a program's path is being launched: what it touches is learnt holder: type=stats any time after
- * "serving" server: type=stats      operations lookups reads readdirs getattrs others bytes-read bytes-pushed
+ *                                               one) or a program's path; what it touches is learnt
+ *   holder: type=stats                          any time after "serving"
+ *   server: type=stats      operations lookups reads readdirs getattrs others bytes-read bytes-pushed
  *                           requests bytes-fetched chunks-fetched chunks-cached chunks-wrong
  *                           file-length content-bytes
  *   holder: type=touches                        with --record
