@@ -111,6 +111,8 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 			struct err *e) FLOE_MUST_USE;
 void holder_package_message(struct holder *h, struct holder_package *p);
 void holder_package_server_died(struct holder *h, struct holder_package *p);
+/* "progress" or "stall" from one of its servers: whoever waits for it or runs it is told. Else nothing. */
+void holder_package_news(struct holder *h, struct holder_package *p, const struct wire_in *m);
 void holder_package_drop(struct holder *h, struct holder_package *p);
 /* Drops packages that nothing stands on: failed ones, replaced ones, those whose environments have gone. */
 void holder_packages_sweep(struct holder *h);

@@ -308,11 +308,24 @@ static int on_serving(struct holder *h, struct holder_package *p, const struct w
 	return 0;
 }
 
+void holder_package_news(struct holder *h, struct holder_package *p, const struct wire_in *m)
+{
+	auto_free char *text = NULL;
+	bool is_stall = wire_is(m, "type", "stall");
+	struct err ignored;
+
+	if (!is_stall && !wire_is(m, "type", "progress"))
+		return;
+	text = wire_str(m, "text", &ignored);
+	holder_clients_tell(h, p, text ? text : "");
+	if (is_stall)
+		holder_clients_stall(h, p, wire_u64_or(m, "is-stalled", 0) ? text ? text : "" : NULL);
+}
+
 void holder_package_message(struct holder *h, struct holder_package *p)
 {
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
-	auto_free char *text = NULL;
-	struct err e = { 0 }, ignored;
+	struct err e = { 0 };
 	int n = holder_mount_hear(&p->mount, &m, &e);
 
 	if (n == 0)
@@ -322,13 +335,8 @@ void holder_package_message(struct holder *h, struct holder_package *p)
 			n = on_opened(p, &m, &e);
 		else if (wire_is(&m, "type", "serving"))
 			n = on_serving(h, p, &m, &e);
-		else if (wire_is(&m, "type", "progress") || wire_is(&m, "type", "stall")) {
-			text = wire_str(&m, "text", &ignored);
-			holder_clients_tell(h, p, text ? text : "");
-			if (wire_is(&m, "type", "stall"))
-				holder_clients_stall(
-					h, p, wire_u64_or(&m, "is-stalled", 0) ? text ? text : "" : NULL);
-		}
+		else
+			holder_package_news(h, p, &m);
 		if (n >= 0)
 			return;
 	}

@@ -209,8 +209,7 @@ static int start_serving(struct holder *h, struct holder_environment *env, struc
 void holder_union_message(struct holder *h, struct holder_environment *env)
 {
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
-	auto_free char *text = NULL;
-	struct err e, ignored;
+	struct err e;
 	int n = holder_mount_hear(&env->served, &m, &e);
 
 	if (n == 0)
@@ -219,12 +218,8 @@ void holder_union_message(struct holder *h, struct holder_environment *env)
 		n = holder_mount_served(&env->served, &m, &e);
 		if (n == 0 && env->step == UNION_SERVING)
 			n = next_step(h, env, &e);
-	} else if (n > 0 && (wire_is(&m, "type", "progress") || wire_is(&m, "type", "stall"))) {
-		text = wire_str(&m, "text", &ignored);
-		holder_clients_tell(h, env->package, text ? text : "");
-		if (wire_is(&m, "type", "stall"))
-			holder_clients_stall(h, env->package,
-					     wire_u64_or(&m, "is-stalled", 0) ? text ? text : "" : NULL);
+	} else if (n > 0) {
+		holder_package_news(h, env->package, &m);
 	}
 	if (n < 0) {
 		(void)err_wrap(&e, "environment %s", env->name);

@@ -219,21 +219,11 @@ static void await_work(struct stream_package *p)
 	sync_unlock(&p->lock);
 }
 
-static bool is_closing(struct stream_package *p)
-{
-	bool is;
-
-	sync_lock(&p->lock);
-	is = p->is_closing;
-	sync_unlock(&p->lock);
-	return is;
-}
-
 static void *learner_main(void *arg)
 {
 	struct stream_package *p = arg;
 
-	while (!is_closing(p))
+	while (!package_is_closing(p))
 		if (!replay_next(p) && !save_next(p))
 			await_work(p);
 	return NULL;

@@ -217,6 +217,16 @@ static int await(struct stream_package *p, struct waiter *w, struct patience *pa
 	return -1;
 }
 
+bool package_is_closing(struct stream_package *p)
+{
+	bool yes;
+
+	sync_lock(&p->lock);
+	yes = p->is_closing;
+	sync_unlock(&p->lock);
+	return yes;
+}
+
 bool package_may_return(const struct err *e)
 {
 	return e->code == ERR_NET || e->code == ERR_NOTFOUND || e->code == ERR_UNSUPPORTED;

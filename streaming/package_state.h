@@ -79,6 +79,7 @@ struct stream_package {
 void package_settle(struct stream_package *p, uint32_t idx, struct memory_chunk *m, const struct err *why);
 /* Obtains a chunk that this machine has, unless somebody does or it is in memory. Blocks on the disk. */
 void package_load_near(struct stream_package *p, uint32_t idx);
+bool package_is_closing(struct stream_package *p);
 /* A failure to fetch that may not last: no answer, or one that a server or something on the way gives for a
  * while. */
 bool package_may_return(const struct err *e);

@@ -24,16 +24,6 @@ void schedule_init(struct stream_package *p)
 	p->schedule.wanted_last = &p->schedule.wanted;
 }
 
-static bool is_closing(struct stream_package *p)
-{
-	bool yes;
-
-	sync_lock(&p->lock);
-	yes = p->is_closing;
-	sync_unlock(&p->lock);
-	return yes;
-}
-
 /* ---- workers ---------------------------------------------------------------------------- */
 
 static void run_hint(struct stream_package *p, struct schedule_hint hint)
@@ -42,7 +32,7 @@ static void run_hint(struct stream_package *p, struct schedule_hint hint)
 	struct flight *f;
 	struct err e;
 
-	while (hint.first < end && !is_closing(p)) {
+	while (hint.first < end && !package_is_closing(p)) {
 		struct flight_plan plan = { .first = hint.first,
 					    .count_max = end - hint.first < SPAN_CHUNKS_MAX ? end - hint.first
 											    : SPAN_CHUNKS_MAX,
@@ -296,7 +286,7 @@ static struct flight *next_stretch(struct stream_package *p, uint32_t *at, uint3
 	struct flight *f = NULL;
 	struct err ignored;
 
-	while (!f && *at < end && !is_closing(p)) {
+	while (!f && *at < end && !package_is_closing(p)) {
 		struct flight_plan plan = { .first = *at, .bytes_max = UINT64_MAX };
 		struct pkg_chunk_info info;
 		bool is_here;

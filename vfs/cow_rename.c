@@ -285,11 +285,9 @@ static int refuse(struct cow_union *u, struct renaming *r, unsigned flags)
 {
 	int sys = look(u, r->to.dir->node, &r->to);
 
-	if (sys || r->is_exchange || r->attempt->again || !r->to.is_there)
+	if (sys || r->attempt->again || !r->to.is_there)
 		return sys;
-	if (flags & RENAME_NOREPLACE)
-		return EEXIST;
-	return is_dir(&r->to) && r->to.node.id ? cow_list_is_empty(u, r->to.node.id) : 0;
+	return flags & RENAME_NOREPLACE ? EEXIST : 0;
 }
 
 static int run(struct cow_union *u, struct renaming *r, unsigned flags)
