@@ -89,16 +89,12 @@ field() { # FILE NAME: a number of floe info's
 }
 
 serve() {
-	local tls_port try
+	local tls_port
 
-	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
-		-subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null || fail "openssl makes no certificate"
+	make_certificate
 	cat /etc/ssl/certs/ca-certificates.crt "$scratch/cert.pem" >"$scratch/bundle.pem"
 	mount --bind "$scratch/bundle.pem" /etc/ssl/certs/ca-certificates.crt || fail "mount"
-	for try in 1 2 3 4 5; do
-		tls_port=$((41000 + RANDOM % 20000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$tls_port") 2>/dev/null || break
-	done
+	tls_port=$(free_port)
 	serve_dir "$packages" "sendfile on; listen 127.0.0.1:$tls_port ssl http2; ssl_protocols TLSv1.3; ssl_certificate $scratch/cert.pem; ssl_certificate_key $scratch/key.pem;"
 	link_to "$port"
 	http_link=$link_control http=http://localhost:$link_port

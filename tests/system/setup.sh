@@ -8,6 +8,8 @@
 #   make_box                   $box, a small package whose command `box` runs its arguments
 #   in_box ENV COMMAND...      runs a command inside the environment ENV of $box
 #   serve_dir DIR              nginx on loopback: $url, $access_log (method, path, status, bytes, range, protocol)
+#   free_port                  prints a port of loopback on which nobody listens
+#   make_certificate           for localhost, vouched for by itself: $scratch/cert.pem, $scratch/key.pem; or skips
 #   link_to PORT [OPTION...]   floe-test-link before a server on that port of loopback: $link_port
 #   link_ask COMMAND...        tells the link: rtt, rate, fault, cut, mend, stats (floe-test-link --help)
 #   manifest PATH...           every entry below, with type, owner, mode, times, size, link target and content
@@ -130,6 +132,22 @@ in_box() { # ENV COMMAND...
 
 	shift
 	"$floe" run --env "$env" --command box "$box" -- "$@"
+}
+
+free_port() {
+	local port
+
+	for _ in 1 2 3 4 5; do
+		port=$((41000 + RANDOM % 20000))
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	echo "$port"
+}
+
+make_certificate() {
+	command -v openssl >/dev/null || skip "openssl is not installed"
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
+		-subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null || fail "openssl makes no certificate"
 }
 
 serve_dir() { # DIR [NGINX SERVER LINES]

@@ -28,15 +28,6 @@ sign ann one
 sign stranger two
 cd / || fail "cd"
 pki=$scratch/pki
-free_port() {
-	local port
-
-	for _ in 1 2 3 4 5; do
-		port=$((41000 + RANDOM % 20000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-	done
-	echo "$port"
-}
 first_port=$(free_port)
 second_port=$(free_port)
 other_log=$scratch/other.log

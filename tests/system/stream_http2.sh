@@ -6,20 +6,9 @@
 # byte and no reader.
 . "$(dirname "$0")/setup.sh"
 
-command -v openssl >/dev/null || skip "openssl is not installed"
 mkdir "$scratch/www"
 head -c 100M /dev/urandom >"$scratch/www/file"
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
-	-subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null || fail "openssl makes no certificate"
-free_port() {
-	local port
-
-	for _ in 1 2 3 4 5; do
-		port=$((41000 + RANDOM % 20000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-	done
-	echo "$port"
-}
+make_certificate
 tls_port=$(free_port)
 far_port=$(free_port)
 trust() { # PORT

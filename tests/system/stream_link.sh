@@ -5,16 +5,11 @@
 # fault is what it says.
 . "$(dirname "$0")/setup.sh"
 command -v curl >/dev/null || skip "curl is not installed"
-command -v openssl >/dev/null || skip "openssl is not installed"
 
 mkdir "$scratch/www"
 head -c 1000000 /dev/urandom >"$scratch/www/file"
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
-	-subj /CN=localhost 2>/dev/null || fail "openssl makes no certificate"
-for try in 1 2 3 4 5; do
-	tls_port=$((41000 + RANDOM % 20000))
-	(exec 3<>"/dev/tcp/127.0.0.1/$tls_port") 2>/dev/null || break
-done
+make_certificate
+tls_port=$(free_port)
 serve_dir "$scratch/www" "listen 127.0.0.1:$tls_port ssl; ssl_protocols TLSv1.3; ssl_certificate $scratch/cert.pem; ssl_certificate_key $scratch/key.pem;"
 link_to "$port"
 plain=http://127.0.0.1:$link_port/file plain_control=$link_control

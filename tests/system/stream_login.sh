@@ -12,10 +12,7 @@ password=pw$RANDOM$RANDOM$RANDOM
 echo "$password" >"$scratch/password" # for grep -f: this test's own commands must not show it
 echo "ann:{PLAIN}$password" >"$scratch/users"
 chmod 711 "$scratch"
-for try in 1 2 3 4 5; do
-	other_port=$((41000 + RANDOM % 20000))
-	(exec 3<>"/dev/tcp/127.0.0.1/$other_port") 2>/dev/null || break
-done
+other_port=$(free_port)
 # The second server answers 418 to whoever shows it a login.
 serve_dir "$scratch/www" "auth_basic floe; auth_basic_user_file $scratch/users;
 	location /away.floe { return 302 http://localhost:$other_port/box.floe; }

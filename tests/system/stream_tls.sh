@@ -5,16 +5,11 @@
 # works. (HTTP/2: stream_http2.sh)
 . "$(dirname "$0")/setup.sh"
 
-command -v openssl >/dev/null || skip "openssl is not installed"
 make_box 1
 mkdir "$scratch/www"
 mv "$box" "$scratch/www/box.floe"
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -days 2 \
-	-subj /CN=localhost -addext subjectAltName=DNS:localhost 2>/dev/null || fail "openssl makes no certificate"
-for try in 1 2 3 4 5; do
-	tls_port=$((41000 + RANDOM % 20000))
-	(exec 3<>"/dev/tcp/127.0.0.1/$tls_port") 2>/dev/null || break
-done
+make_certificate
+tls_port=$(free_port)
 serve_dir "$scratch/www" "listen 127.0.0.1:$tls_port ssl http2; ssl_certificate $scratch/cert.pem; ssl_certificate_key $scratch/key.pem;"
 secure=https://localhost:$tls_port/box.floe
 
