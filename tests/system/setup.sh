@@ -138,7 +138,7 @@ free_port() {
 	local port
 
 	for _ in 1 2 3 4 5; do
-		port=$((41000 + RANDOM % 20000))
+		port=$((10000 + RANDOM % 10000)) # below what the kernel gives to those who connect
 		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
 	done
 	echo "$port"
