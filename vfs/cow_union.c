@@ -2,7 +2,6 @@
 /* The copy-on-write union's life; see cow_union.h. Requests are in cow_ops*.c. */
 #include "vfs/cow_union.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -13,13 +12,12 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "vfs/cow_copy_up.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_hold.h"
 #include "vfs/cow_list.h"
-#include "vfs/cow_make.h"
 #include "vfs/cow_notice.h"
 #include "vfs/cow_ops.h"
+#include "vfs/cow_takeover.h"
 #include "vfs/cow_told.h"
 #include "vfs/cow_watch.h"
 
@@ -52,126 +50,6 @@ static struct budget budget_of(const struct cow_union_opt *opt)
 		b.threads = spare / FDS_PER_THREAD < THREADS_MAX ? (unsigned)(spare / FDS_PER_THREAD)
 								 : THREADS_MAX;
 	return b;
-}
-
-/* ---- renames that a predecessor did not finish ----------------------------------------------- */
-
-struct recovery {
-	struct cow_union *u;
-	bool is_last; /* pass: what cannot be found out did not happen */
-	unsigned ended, left;
-};
-
-/* Is the object of `node` at that place? ESTALE: the place is not there (now). */
-static int look_at(struct cow_union *u, uint64_t parent, const char *name, const struct cow_node *node,
-		   bool *ret)
-{
-	struct cow_thing thing;
-	struct cow_dir *dir;
-	int sys = cow_dir_ref(u, parent, &dir);
-
-	if (sys)
-		return sys;
-	sys = cow_tree_find(u, dir, name, &thing);
-	cow_dir_unref(u, dir);
-	if (sys && sys != ENOENT)
-		return sys;
-	/* By its number in the upper: what is shown is not known of every object that was copied up. */
-	*ret = !sys && (thing.st.st_mode & S_IFMT) == node->type &&
-	       (cow_identity_is(&thing.identity, &node->identity) || thing.st.st_ino == node->shown_ino);
-	return 0;
-}
-
-static void end_rename(void *arg, const struct cow_rename *rename)
-{
-	struct recovery *r = arg;
-	struct cow_node node = { .id = 0 };
-	bool is_done = false;
-
-	if ((cow_nodes_child(r->u->nodes, rename->old_parent, rename->old_name, &node) ||
-	     look_at(r->u, rename->new_parent, rename->new_name, &node, &is_done)) &&
-	    !r->is_last) {
-		r->left++;
-		return;
-	}
-	if (is_done && rename->exchange)
-		atomic_fetch_add(&r->u->exchanges_kept, 1);
-	else if (is_done)
-		cow_name_replaced(r->u, rename, node.id);
-	cow_nodes_rename_end(r->u->nodes, rename, is_done);
-	cow_cache_forget(r->u->dirs, rename->old_parent);
-	cow_cache_forget(r->u->dirs, rename->new_parent);
-	if (S_ISDIR(node.type))
-		cow_cache_forget(r->u->dirs, node.id);
-	r->ended++;
-}
-
-/* One may lie in a directory that another one moved: as long as something is found out, there is another
- * pass. */
-static void end_renames(struct cow_union *u)
-{
-	struct recovery r = { .u = u };
-
-	do {
-		r.ended = r.left = 0;
-		cow_nodes_rename_pending(u->nodes, end_rename, &r);
-	} while (r.ended && r.left);
-	if (r.left) {
-		r.is_last = true;
-		cow_nodes_rename_pending(u->nodes, end_rename, &r);
-	}
-}
-
-/* ---- orphans of a predecessor ------------------------------------------------------------------ */
-
-/* A file that still has its name is no orphan: the step that would have taken the name did not happen. */
-static bool is_in_place(struct cow_union *u, const struct cow_node *n, const struct stat *orphan)
-{
-	struct cow_thing thing;
-	struct cow_dir *dir;
-	int sys = cow_dir_ref(u, n->parent, &dir);
-
-	if (sys)
-		return false;
-	sys = cow_tree_find(u, dir, n->name, &thing);
-	cow_dir_unref(u, dir);
-	return !sys && thing.identity.layer == COW_UPPER && thing.identity.dev == orphan->st_dev &&
-	       thing.identity.ino == orphan->st_ino;
-}
-
-static void tidy_orphan(struct cow_union *u, const char *text)
-{
-	struct cow_node n;
-	struct stat st;
-	char *end;
-	uint64_t id = strtoull(text, &end, 10);
-
-	if (*end || fstatat(cow_orphans_dir(u->upper), text, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
-	if (cow_nodes_get(u->nodes, id, &n) != 0) {
-		cow_orphan_remove(u->upper, id);
-	} else if (n.parent == 0) {
-		(void)!cow_nodes_set_flags(u->nodes, id, COW_NODE_ORPHAN, 0);
-	} else if (is_in_place(u, &n, &st)) {
-		cow_orphan_remove(u->upper, id);
-		(void)!cow_nodes_set_flags(u->nodes, id, 0, COW_NODE_ORPHAN);
-	}
-}
-
-static void tidy_orphans(struct cow_union *u)
-{
-	int fd = openat(cow_orphans_dir(u->upper), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *de;
-
-	if (!d) {
-		fd_close(fd);
-		return;
-	}
-	while ((de = readdir(d)))
-		if (de->d_name[0] != '.')
-			tidy_orphan(u, de->d_name);
-	(void)closedir(d);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -249,11 +127,7 @@ static int open_parts(struct cow_union *u, int fuse_fd, const struct budget *b, 
 		return -1;
 	cow_nodes_on_end(u->nodes, end_node, u);
 	if (takeover)
-		end_renames(u);
-	if (takeover && u->upper) {
-		tidy_orphans(u);
-		cow_copy_up_take_over(u);
-	}
+		cow_take_over(u);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making objects when the request comes a second time, from a server that died at any point. No mount. */
 #include "tests/unit/vfs/cow_fixture.h"
+#include "vfs/cow_takeover.h"
 
 static const struct cow_maker maker = { .umask = 022 };
 static const struct cow_attempt once = { .again = false }, again = { .again = true };
@@ -31,6 +32,13 @@ static const char *orphan_of(const struct fixture *f, uint64_t id)
 	cow_orphan_text(id, text);
 	(void)snprintf(path, sizeof(path), "work/orphans/%s", text);
 	return below(f, path);
+}
+
+static void check_gone(struct fixture *f, const char *name)
+{
+	struct cow_entry entry;
+
+	assert_int_equal(cow_tree_lookup(&f->u, COW_ROOT, name, &entry), ENOENT);
 }
 
 static void test_naming_a_second_time(void **state)
@@ -96,6 +104,47 @@ static void test_renaming_a_second_time(void **state)
 	assert_int_equal(now.st.st_ino, target.st.st_ino);
 }
 
+/* Without RENAME_WHITEOUT it takes two steps; the predecessor died between them. */
+static void test_renaming_by_two_names(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t moved = look_up(f, "link");
+	const struct cow_rename noted = { COW_ROOT, COW_ROOT, "link", "target", false };
+	struct cow_entry target;
+
+	assert_int_equal(cow_make_file(&f->u, &maker, COW_ROOT, "target", 0644, &target), 0);
+	assert_int_equal(cow_copy_up(&f->u, moved, COW_COPY_ALL), 0);
+	assert_int_equal(cow_nodes_rename_begin(f->u.nodes, &noted), 0);
+	assert_int_equal(rename(below(f, "upper/target"), orphan_of(f, target.id)), 0);
+	assert_int_equal(linkat(AT_FDCWD, below(f, "upper/link"), AT_FDCWD, below(f, "upper/target"), 0), 0);
+	cow_take_over(&f->u);
+	assert_int_equal(cow_rename(&f->u, COW_ROOT, "link", COW_ROOT, "target", 0, &again), 0);
+	assert_int_equal(look_up(f, "target"), moved);
+	check_gone(f, "link");
+}
+
+static void test_replacing_a_directory_by_exchange(void **state)
+{
+	struct fixture *f = *state;
+	const struct cow_rename noted = { COW_ROOT, COW_ROOT, "old", "new", false };
+	struct cow_entry old, new;
+
+	make_dir(f, "host/old"); /* hence the whiteout */
+	old.id = look_up(f, "old");
+	assert_int_equal(cow_make_dir(&f->u, &maker, COW_ROOT, "new", 0755, &new), 0);
+	assert_int_equal(cow_copy_up_dir(&f->u, old.id), 0);
+	make_file(f, "upper/old/inside", "x");
+	assert_int_equal(cow_nodes_rename_begin(f->u.nodes, &noted), 0);
+	assert_int_equal(
+		renameat2(AT_FDCWD, below(f, "upper/old"), AT_FDCWD, below(f, "upper/new"), RENAME_EXCHANGE),
+		0);
+	cow_take_over(&f->u);
+	assert_int_equal(cow_rename(&f->u, COW_ROOT, "old", COW_ROOT, "new", 0, &again), 0);
+	assert_int_equal(look_up(f, "new"), old.id);
+	assert_int_equal(access(below(f, "upper/new/inside"), F_OK), 0);
+	check_gone(f, "old");
+}
+
 /* The predecessor died between placing a copy and setting the directory's time back. */
 static void test_time_of_a_directory(void **state)
 {
@@ -135,6 +184,8 @@ static int run(void)
 		cmocka_unit_test_setup_teardown(test_naming_a_second_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_naming_over_another, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_renaming_a_second_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_renaming_by_two_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_replacing_a_directory_by_exchange, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_time_of_a_directory, set_up, tear_down),
 	};
 
