@@ -6,7 +6,12 @@
 
 #include "vfs/cow_change.h"
 
-enum { COW_EXCHANGE_BEGUN = 1, COW_EXCHANGE_DONE = 2 }; /* notes of requests */
+struct cow_rename;
+
+/* Carried out twice an exchange is none, and looks like one that has yet to be: its request has a note, of
+ * which places and how far it is. */
+enum cow_exchange { COW_EXCHANGE_BEGUN = 1, COW_EXCHANGE_DONE, COW_EXCHANGE_FAILED };
+uint64_t cow_exchange_note(const struct cow_rename *r, enum cow_exchange how_far);
 
 /* The directory, present in the upper. EROFS; ENOENT when it has been deleted. */
 int cow_change_begin(struct cow_union *u, uint64_t parent, struct cow_dir **ret) FLOE_MUST_USE;
@@ -26,7 +31,6 @@ int cow_note_lost(struct cow_union *u, uint64_t id, uint64_t parent, const char 
 void cow_name_gone(struct cow_union *u, uint64_t id, uint64_t parent, const char *name, bool was_upper);
 /* A predecessor carried this rename out, and the table does not say so yet: what was replaced may be open
  * still. Its content is among the orphans, or where a lower has it. `moved`: the node. */
-struct cow_rename;
 void cow_name_replaced(struct cow_union *u, const struct cow_rename *r, uint64_t moved);
 
 #endif

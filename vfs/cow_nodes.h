@@ -126,6 +126,8 @@ void cow_nodes_rename_pending(struct cow_nodes *t, void (*fn)(void *arg, const s
  * caller's matter. 0 = none. */
 void cow_nodes_note(struct cow_nodes *t, uint64_t unique, uint64_t note);
 uint64_t cow_nodes_noted(struct cow_nodes *t, uint64_t unique);
+/* Every note that is `from` becomes `to`. */
+void cow_nodes_change_notes(struct cow_nodes *t, uint64_t from, uint64_t to);
 
 /* Around a step that touches directory `dir` and sets its time back, so that a successor can do that. Of
  * steps beside each other in one directory the first one's time counts: *mtime may change. With too many at

@@ -134,6 +134,16 @@ uint64_t cow_nodes_noted(struct cow_nodes *t, uint64_t unique)
 		       : 0;
 }
 
+void cow_nodes_change_notes(struct cow_nodes *t, uint64_t from, uint64_t to)
+{
+	for (uint64_t i = 0; i < COW_NOTES; i++) {
+		struct cow_request_note *n = cow_memory_note(&t->memory, i);
+
+		if (__atomic_load_n(&n->note, __ATOMIC_ACQUIRE) == from)
+			cow_memory_set(&n->note, to);
+	}
+}
+
 /* ---- times of directories ------------------------------------------------------------------------- */
 
 /* 0: a free one; NULL: there is none. */

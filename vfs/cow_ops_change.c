@@ -136,14 +136,6 @@ void cow_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		cow_ops_reply_change(req, parent, cow_rmdir(cow_ops_union(req), parent, name, &attempt));
 }
 
-static bool is_exchanged(struct cow_union *u, uint64_t unique)
-{
-	const uint64_t note = cow_nodes_noted(u->nodes, unique);
-
-	return note == COW_EXCHANGE_DONE ||
-	       (note == COW_EXCHANGE_BEGUN && atomic_load(&u->exchanges_kept) > 0);
-}
-
 void cow_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		   const char *new_name, unsigned flags)
 {
@@ -153,11 +145,6 @@ void cow_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino
 
 	if (is_too_long(req, name) || is_too_long(req, new_name))
 		return;
-	/* An exchange that is carried out twice is none, and looks like one that has yet to be. */
-	if ((flags & RENAME_EXCHANGE) && attempt.again && is_exchanged(u, attempt.unique)) {
-		cow_ops_reply_err(req, 0);
-		return;
-	}
 	sys = cow_rename(u, parent, name, new_parent, new_name, flags, &attempt);
 	if (sys && new_parent != parent)
 		cow_notice_attributes(u->notices, new_parent);

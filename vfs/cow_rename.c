@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/hash.h"
 #include "vfs/cow_copy_up.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_list.h"
@@ -172,6 +173,21 @@ static void after_target_went(struct cow_union *u, const struct renaming *r)
 	cow_name_gone(u, to->node.id, to->dir->node, to->name, to->spot.place.layer == COW_UPPER);
 }
 
+uint64_t cow_exchange_note(const struct cow_rename *r, enum cow_exchange how_far)
+{
+	const uint64_t parents[] = { r->old_parent, r->new_parent };
+	uint64_t hash = hash_bytes(HASH_SEED, parents, sizeof(parents));
+
+	hash = hash_text(hash_text(hash, r->old_name) ^ '/', r->new_name); /* no name has a '/' */
+	return hash << 2 | how_far;
+}
+
+static bool is_exchanged(struct cow_union *u, const struct cow_rename *r, const struct cow_attempt *a)
+{
+	return r->exchange && a->again &&
+	       cow_nodes_noted(u->nodes, a->unique) == cow_exchange_note(r, COW_EXCHANGE_DONE);
+}
+
 static int move(struct cow_union *u, const struct renaming *r)
 {
 	struct cow_rename noted = { r->from.dir->node, r->to.dir->node, r->from.name, r->to.name,
@@ -195,7 +211,7 @@ static int move(struct cow_union *u, const struct renaming *r)
 	if (sys)
 		return sys;
 	if (r->is_exchange)
-		cow_nodes_note(u->nodes, r->attempt->unique, COW_EXCHANGE_BEGUN);
+		cow_nodes_note(u->nodes, r->attempt->unique, cow_exchange_note(&noted, COW_EXCHANGE_BEGUN));
 	if (!r->is_exchange && r->to.is_there && !is_dir(&r->to))
 		is_counted = cow_count_links(u, r->attempt, &r->to.spot.place, -1) == 0;
 	sys = cow_upper_move(u->upper, &m);
@@ -205,8 +221,9 @@ static int move(struct cow_union *u, const struct renaming *r)
 		(void)!cow_count_links(u, r->attempt, &r->to.spot.place, 1);
 	if (sys && is_dir(&r->to)) /* it may have become opaque, and lost its whiteouts */
 		cow_cache_forget(u->dirs, r->to.node.id);
-	if (!sys && r->is_exchange)
-		cow_nodes_note(u->nodes, r->attempt->unique, COW_EXCHANGE_DONE);
+	if (r->is_exchange)
+		cow_nodes_note(u->nodes, r->attempt->unique,
+			       cow_exchange_note(&noted, sys ? COW_EXCHANGE_FAILED : COW_EXCHANGE_DONE));
 	cow_nodes_rename_end(u->nodes, &noted, sys == 0);
 	return sys;
 }
@@ -321,10 +338,14 @@ int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, u
 	       const char *new_name, unsigned flags, const struct cow_attempt *a)
 {
 	enum { TRIES = 20 };
+	const struct cow_rename asked = { old_parent, new_parent, old_name, new_name,
+					  flags & RENAME_EXCHANGE };
 	int sys = EAGAIN;
 
 	if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE))
 		return EINVAL;
+	if (is_exchanged(u, &asked, a))
+		return 0;
 	/* Once more: what was moved is there, perhaps, and full. */
 	if (!flags && !a->again && cow_is_full_dir(u, new_parent, new_name))
 		return ENOTEMPTY;

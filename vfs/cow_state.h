@@ -44,7 +44,6 @@ struct cow_union {
 	struct vfs_fuse_session *session;
 	struct sync_mutex stripes[COW_STRIPES];
 	atomic_uint_fast64_t copy_ups, bytes_copied_up;
-	atomic_uint exchanges_kept; /* that a predecessor had carried out without saying so */
 	atomic_bool is_stopping;
 };
 

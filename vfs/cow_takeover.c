@@ -82,7 +82,8 @@ static void end_rename(void *arg, const struct cow_rename *rename)
 		return;
 	}
 	if (is_done && rename->exchange) {
-		atomic_fetch_add(&r->u->exchanges_kept, 1);
+		cow_nodes_change_notes(r->u->nodes, cow_exchange_note(rename, COW_EXCHANGE_BEGUN),
+				       cow_exchange_note(rename, COW_EXCHANGE_DONE));
 	} else if (is_done && r->u->upper) {
 		end_old_name(r->u, rename, &node);
 		cow_name_replaced(r->u, rename, node.id);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making objects when the request comes a second time, from a server that died at any point. No mount. */
 #include "tests/unit/vfs/cow_fixture.h"
+#include "vfs/cow_make.h"
 #include "vfs/cow_takeover.h"
 
 static const struct cow_maker maker = { .umask = 022 };
@@ -104,6 +105,50 @@ static void test_renaming_a_second_time(void **state)
 	assert_int_equal(now.st.st_ino, target.st.st_ino);
 }
 
+static uint64_t upper_ino(const struct fixture *f, const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(below(f, path), &st), 0);
+	return st.st_ino;
+}
+
+/* Of two exchanges under way the predecessor had carried out one; its successor died as soon as it knew. */
+static void test_exchanging_a_second_time(void **state)
+{
+	static const struct cow_attempt at[] = { { .unique = 10, .again = true },
+						 { .unique = 12, .again = true } };
+	const struct cow_rename pair[] = { { COW_ROOT, COW_ROOT, "a0", "b0", true },
+					   { COW_ROOT, COW_ROOT, "a1", "b1", true } };
+	struct fixture *f = *state;
+	struct cow_entry made;
+	uint64_t a[2], b[2];
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(cow_make_file(&f->u, &maker, COW_ROOT, pair[i].old_name, 0644, &made), 0);
+		assert_int_equal(cow_make_file(&f->u, &maker, COW_ROOT, pair[i].new_name, 0644, &made), 0);
+		assert_int_equal(cow_nodes_rename_begin(f->u.nodes, &pair[i]), 0);
+		cow_nodes_note(f->u.nodes, at[i].unique, cow_exchange_note(&pair[i], COW_EXCHANGE_BEGUN));
+	}
+	a[0] = upper_ino(f, "upper/a0");
+	b[0] = upper_ino(f, "upper/b0");
+	a[1] = upper_ino(f, "upper/a1");
+	b[1] = upper_ino(f, "upper/b1");
+	assert_int_equal(
+		renameat2(AT_FDCWD, below(f, "upper/a0"), AT_FDCWD, below(f, "upper/b0"), RENAME_EXCHANGE),
+		0);
+	cow_take_over(&f->u);
+	cow_take_over(&f->u);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(cow_rename(&f->u, COW_ROOT, pair[i].old_name, COW_ROOT, pair[i].new_name,
+					    RENAME_EXCHANGE, &at[i]),
+				 0);
+	assert_int_equal(upper_ino(f, "upper/a0"), b[0]);
+	assert_int_equal(upper_ino(f, "upper/b0"), a[0]);
+	assert_int_equal(upper_ino(f, "upper/a1"), b[1]);
+	assert_int_equal(upper_ino(f, "upper/b1"), a[1]);
+}
+
 /* Without RENAME_WHITEOUT it takes two steps; the predecessor died between them. */
 static void test_renaming_by_two_names(void **state)
 {
@@ -184,6 +229,7 @@ static int run(void)
 		cmocka_unit_test_setup_teardown(test_naming_a_second_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_naming_over_another, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_renaming_a_second_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exchanging_a_second_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_renaming_by_two_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_replacing_a_directory_by_exchange, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_time_of_a_directory, set_up, tear_down),
