@@ -9,7 +9,9 @@
  *   shim_paths_table.c  RUN/paths, and path -> file in view/
  *   shim_track.c        descriptors opened for writing on declared files, until they are closed
  *   shim_broker.c       requests to the broker
- *   shim_open.c  shim_path.c  shim_move.c  shim_descriptor.c   the wrapped functions */
+ *   shim_open.c  shim_path.c  shim_move.c  shim_descriptor.c  shim_exec.c   the wrapped functions
+ *
+ * tests/unit/registry-shim/test_shim_exports.c holds this against everything that libc exports. */
 #ifndef FLOE_REG_SHIM_H
 #define FLOE_REG_SHIM_H
 
@@ -41,6 +43,8 @@ void *shim_next(void *_Atomic *slot, const char *name);
 enum { SHIM_FILES_MAX = 256, SHIM_PATH_MAX = 4096, SHIM_NAME_MAX = 192 };
 
 bool shim_has_files(void);
+/* From now on no path is declared any more: they name other files. */
+void shim_forget_files(void);
 /* Number of the declared file that a path means (relative to dirfd), or -1. */
 int shim_find(int dirfd, const char *path);
 /* Its path as declared, its absolute path in view/, and its name there. Static storage. */
@@ -65,15 +69,21 @@ static inline const char *shim_path(int dirfd, const char *path)
 
 extern atomic_int shim_tracked_count;
 
+/* False in a vfork child, whose memory is its parent's. */
+bool shim_is_ours(void);
+
 /* Remembers a descriptor just opened on a file; nothing when `flags` do not write. Returns fd. */
 int shim_track_open(int fd, int file, int flags);
 void shim_track_stream(FILE *stream, int file);
 void shim_track_dup(int from, int to);
 void shim_track_closing_slow(int fd);
+void shim_track_sync_slow(int fd);
 void shim_track_closing_range_slow(unsigned first, unsigned last);
 void shim_track_exec_slow(void);
 void shim_track_exit_slow(void);
 void shim_track_stream_closing_slow(FILE *stream);
+/* Writes out what streams on declared files hold back. */
+void shim_track_flush_slow(void);
 
 /* Before a descriptor is closed, by whatever call: saves the file when this was its last writer here. */
 static inline void shim_track_closing(int fd)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wrapped: functions that close, copy or abandon descriptors; see shim.h. */
-#include <alloca.h>
+/* Wrapped: functions that close, copy, flush or abandon descriptors; see shim.h. */
 #include <stdarg.h>
-#include <stdint.h>
 
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
@@ -12,11 +10,26 @@ static bool is_tracking(void)
 	return atomic_load_explicit(&shim_tracked_count, memory_order_relaxed) != 0;
 }
 
-SHIM_WRAP(int, close, (int fd))
-{
-	shim_track_closing(fd);
-	return SHIM_NEXT(close)(fd);
-}
+#define WRAP_CLOSE(name)                                                                                     \
+	SHIM_WRAP(int, name, (int fd))                                                                       \
+	{                                                                                                    \
+		shim_track_closing(fd);                                                                      \
+		return SHIM_NEXT(name)(fd);                                                                  \
+	}
+WRAP_CLOSE(close)
+WRAP_CLOSE(__close)
+
+/* Whoever asks for his data to be on the disk gets it into the hive. */
+#define WRAP_SYNC(name)                                                                                      \
+	SHIM_WRAP(int, name, (int fd))                                                                       \
+	{                                                                                                    \
+		int r = SHIM_NEXT(name)(fd);                                                                 \
+		if (r == 0 && is_tracking())                                                                 \
+			shim_track_sync_slow(fd);                                                            \
+		return r;                                                                                    \
+	}
+WRAP_SYNC(fsync)
+WRAP_SYNC(fdatasync)
 
 SHIM_WRAP(int, close_range, (unsigned first, unsigned last, int flags))
 {
@@ -42,17 +55,19 @@ SHIM_WRAP(int, dup, (int fd))
 }
 
 /* The target is closed on the way. */
-SHIM_WRAP(int, dup2, (int from, int to))
-{
-	int r;
-
-	if (from != to)
-		shim_track_closing(to);
-	r = SHIM_NEXT(dup2)(from, to);
-	if (r >= 0 && is_tracking())
-		shim_track_dup(from, to);
-	return r;
-}
+#define WRAP_DUP2(name)                                                                                      \
+	SHIM_WRAP(int, name, (int from, int to))                                                             \
+	{                                                                                                    \
+		int r;                                                                                       \
+		if (from != to)                                                                              \
+			shim_track_closing(to);                                                              \
+		r = SHIM_NEXT(name)(from, to);                                                               \
+		if (r >= 0 && is_tracking())                                                                 \
+			shim_track_dup(from, to);                                                            \
+		return r;                                                                                    \
+	}
+WRAP_DUP2(dup2)
+WRAP_DUP2(__dup2)
 
 SHIM_WRAP(int, dup3, (int from, int to, int flags))
 {
@@ -82,6 +97,7 @@ SHIM_WRAP(int, dup3, (int from, int to, int flags))
 		return r;                                                                                    \
 	}
 WRAP_FCNTL(fcntl)
+WRAP_FCNTL(__fcntl)
 WRAP_FCNTL(fcntl64)
 
 /* ---- the end of the program ----------------------------------------------------------------- */
@@ -96,53 +112,3 @@ WRAP_FCNTL(fcntl64)
 	}
 WRAP_EXIT(_exit)
 WRAP_EXIT(_Exit)
-
-#define WRAP_EXEC(name, params, ...)                                                                         \
-	SHIM_WRAP(int, name, params)                                                                         \
-	{                                                                                                    \
-		if (is_tracking())                                                                           \
-			shim_track_exec_slow();                                                              \
-		return SHIM_NEXT(name)(__VA_ARGS__);                                                         \
-	}
-WRAP_EXEC(execve, (const char *path, char *const argv[], char *const env[]), path, argv, env)
-WRAP_EXEC(execv, (const char *path, char *const argv[]), path, argv)
-WRAP_EXEC(execvp, (const char *path, char *const argv[]), path, argv)
-WRAP_EXEC(execvpe, (const char *path, char *const argv[], char *const env[]), path, argv, env)
-WRAP_EXEC(fexecve, (int fd, char *const argv[], char *const env[]), fd, argv, env)
-
-/* The variants with a list of arguments, gathered on the stack. `last` runs with the list still open. */
-#define GATHER(argv, first, last)                                                                            \
-	va_list ap;                                                                                          \
-	size_t n = 1;                                                                                        \
-	char **argv;                                                                                         \
-	va_start(ap, first);                                                                                 \
-	while (first && va_arg(ap, char *))                                                                  \
-		n++;                                                                                         \
-	va_end(ap);                                                                                          \
-	argv = alloca((n + 1) * sizeof(*argv));                                                              \
-	argv[0] = (char *)(uintptr_t)first;                                                                  \
-	va_start(ap, first);                                                                                 \
-	for (size_t i = 1; first && i <= n; i++)                                                             \
-		argv[i] = va_arg(ap, char *);                                                                \
-	last;                                                                                                \
-	va_end(ap)
-
-SHIM_WRAP(int, execl, (const char *path, const char *first, ...))
-{
-	GATHER(argv, first, );
-	return shim_execv(path, argv);
-}
-
-SHIM_WRAP(int, execlp, (const char *path, const char *first, ...))
-{
-	GATHER(argv, first, );
-	return shim_execvp(path, argv);
-}
-
-SHIM_WRAP(int, execle, (const char *path, const char *first, ...))
-{
-	char **env;
-
-	GATHER(argv, first, env = va_arg(ap, char **));
-	return shim_execve(path, argv, env);
-}

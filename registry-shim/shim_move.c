@@ -248,23 +248,31 @@ SHIM_WRAP(int, linkat, (int from_dir, const char *from, int to_dir, const char *
 	return is_declared(&m) ? link_declared(&m) : SHIM_NEXT(linkat)(from_dir, from, to_dir, to, flags);
 }
 
-/* A setting cannot be a symbolic link: refused as by a file system without them. */
-static int symlink_declared(int file)
+/* ---- making something else ------------------------------------------------------------------- */
+
+/* A setting is a regular file: refused as by a file system that knows nothing else. */
+static int refuse(int file)
 {
 	errno = sys_exists(AT_FDCWD, shim_view_path(file)) ? EEXIST : EPERM;
 	return -1;
 }
 
-SHIM_WRAP(int, symlink, (const char *target, const char *path))
-{
-	int file = shim_find(AT_FDCWD, path);
-
-	return file < 0 ? SHIM_NEXT(symlink)(target, path) : symlink_declared(file);
-}
-
-SHIM_WRAP(int, symlinkat, (const char *target, int dirfd, const char *path))
-{
-	int file = shim_find(dirfd, path);
-
-	return file < 0 ? SHIM_NEXT(symlinkat)(target, dirfd, path) : symlink_declared(file);
-}
+#define WRAP_MAKE(name, dirfd, params, ...)                                                                  \
+	SHIM_WRAP(int, name, params)                                                                         \
+	{                                                                                                    \
+		int file = shim_find(dirfd, path);                                                           \
+		return file < 0 ? SHIM_NEXT(name)(__VA_ARGS__) : refuse(file);                               \
+	}
+WRAP_MAKE(symlink, AT_FDCWD, (const char *target, const char *path), target, path)
+WRAP_MAKE(symlinkat, dirfd, (const char *target, int dirfd, const char *path), target, dirfd, path)
+WRAP_MAKE(mkdir, AT_FDCWD, (const char *path, mode_t mode), path, mode)
+WRAP_MAKE(mkdirat, dirfd, (int dirfd, const char *path, mode_t mode), dirfd, path, mode)
+WRAP_MAKE(mkfifo, AT_FDCWD, (const char *path, mode_t mode), path, mode)
+WRAP_MAKE(mkfifoat, dirfd, (int dirfd, const char *path, mode_t mode), dirfd, path, mode)
+WRAP_MAKE(mknod, AT_FDCWD, (const char *path, mode_t mode, dev_t device), path, mode, device)
+WRAP_MAKE(mknodat, dirfd, (int dirfd, const char *path, mode_t mode, dev_t device), dirfd, path, mode, device)
+/* How programs built for glibc before 2.33 spell them. */
+WRAP_MAKE(__xmknod, AT_FDCWD, (int version, const char *path, mode_t mode, dev_t *device), version, path,
+	  mode, device)
+WRAP_MAKE(__xmknodat, dirfd, (int version, int dirfd, const char *path, mode_t mode, dev_t *device), version,
+	  dirfd, path, mode, device)

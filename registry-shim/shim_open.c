@@ -93,6 +93,7 @@ WRAP_CREAT(creat64)
 	}
 WRAP_FOPEN(fopen)
 WRAP_FOPEN(fopen64)
+WRAP_FOPEN(_IO_fopen)
 
 static void stream_closing(FILE *f)
 {
@@ -113,17 +114,22 @@ static void stream_closing(FILE *f)
 WRAP_FREOPEN(freopen)
 WRAP_FREOPEN(freopen64)
 
-SHIM_WRAP(FILE *, fdopen, (int fd, const char *mode))
-{
-	FILE *f = SHIM_NEXT(fdopen)(fd, mode);
+#define WRAP_FDOPEN(name)                                                                                    \
+	SHIM_WRAP(FILE *, name, (int fd, const char *mode))                                                  \
+	{                                                                                                    \
+		FILE *f = SHIM_NEXT(name)(fd, mode);                                                         \
+		if (f && atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))                    \
+			shim_track_stream(f, -1);                                                            \
+		return f;                                                                                    \
+	}
+WRAP_FDOPEN(fdopen)
+WRAP_FDOPEN(_IO_fdopen)
 
-	if (f && atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
-		shim_track_stream(f, -1);
-	return f;
-}
-
-SHIM_WRAP(int, fclose, (FILE * f))
-{
-	stream_closing(f);
-	return SHIM_NEXT(fclose)(f);
-}
+#define WRAP_FCLOSE(name)                                                                                    \
+	SHIM_WRAP(int, name, (FILE * f))                                                                     \
+	{                                                                                                    \
+		stream_closing(f);                                                                           \
+		return SHIM_NEXT(name)(f);                                                                   \
+	}
+WRAP_FCLOSE(fclose)
+WRAP_FCLOSE(_IO_fclose)

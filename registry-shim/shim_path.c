@@ -53,6 +53,7 @@ WRAP_FXSTATAT(__fxstatat)
 WRAP_FXSTATAT(__fxstatat64)
 WRAP_AT(int, statx, (int dirfd, const char *path, int flags, unsigned mask, struct statx *st), dirfd, path,
 	flags, mask, st)
+WRAP(int, __statfs, (const char *path, void *st), path, st)
 WRAP(int, statfs, (const char *path, void *st), path, st)
 WRAP(int, statfs64, (const char *path, void *st), path, st)
 WRAP(int, statvfs, (const char *path, void *st), path, st)
@@ -95,9 +96,24 @@ WRAP(ssize_t, llistxattr, (const char *path, char *ret, size_t len), path, ret, 
 WRAP(int, removexattr, (const char *path, const char *name), path, name)
 WRAP(int, lremovexattr, (const char *path, const char *name), path, name)
 
+WRAP(long, pathconf, (const char *path, int name), path, name)
+WRAP_AT(int, name_to_handle_at, (int dirfd, const char *path, void *handle, int *mount_id, int flags), dirfd,
+	path, handle, mount_id, flags)
+WRAP_AT(int, fanotify_mark, (int fd, unsigned flags, uint64_t mask, int dirfd, const char *path), fd, flags,
+	mask, dirfd, path)
 SHIM_WRAP(int, inotify_add_watch, (int fd, const char *path, uint32_t mask))
 {
 	return SHIM_NEXT(inotify_add_watch)(fd, shim_path(AT_FDCWD, path), mask);
+}
+
+/* What is declared lies outside the new root. */
+SHIM_WRAP(int, chroot, (const char *path))
+{
+	int r = SHIM_NEXT(chroot)(path);
+
+	if (r == 0 && shim_is_ours())
+		shim_forget_files();
+	return r;
 }
 
 /* ---- truncate: a change of content ---------------------------------------------------------- */

@@ -24,7 +24,7 @@ static struct {
 		size_t path_len, base_len;
 		char view[RUN_MAX + SHIM_NAME_MAX];
 	} files[SHIM_FILES_MAX];
-	int count;
+	atomic_int count;
 	uint64_t base_lens; /* bit min(length, 63) of every declared last part */
 	char view[RUN_MAX], socket[RUN_MAX];
 } table;
@@ -252,6 +252,11 @@ static __attribute__((noinline)) int find_slow(int dirfd, const char *path, size
 bool shim_has_files(void)
 {
 	return is_loaded() && table.count > 0;
+}
+
+void shim_forget_files(void)
+{
+	atomic_store(&table.count, 0);
 }
 
 int shim_find(int dirfd, const char *path)

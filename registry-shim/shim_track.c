@@ -30,8 +30,7 @@ static int file_of(uint32_t slot)
 	return (int)(slot & ((1u << FILE_BITS) - 1)) - 1;
 }
 
-/* False in a vfork child, which shares the table with its parent. */
-static bool is_ours(void)
+bool shim_is_ours(void)
 {
 	atomic_int *page = atomic_load(&owner);
 	int pid = (int)syscall(SYS_getpid), held;
@@ -70,7 +69,7 @@ int shim_track_open(int fd, int file, int flags)
 	uint32_t serial;
 
 	if (fd < 0 || fd >= SLOTS || (flags & O_PATH) ||
-	    ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC)) || !is_ours())
+	    ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC)) || !shim_is_ours())
 		return fd;
 	serial = atomic_fetch_add(&next_serial, 1);
 	set_slot(fd, serial << FILE_BITS | (uint32_t)(file + 1));
@@ -82,7 +81,7 @@ void shim_track_stream(FILE *stream, int file)
 	int fd = fileno(stream), saved = errno, flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
 
 	errno = saved;
-	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || !is_ours())
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || !shim_is_ours())
 		return;
 	if (file >= 0)
 		(void)shim_track_open(fd, file, flags);
@@ -97,7 +96,7 @@ void shim_track_stream(FILE *stream, int file)
 void shim_track_dup(int from, int to)
 {
 	if (from >= 0 && from < SLOTS && to >= 0 && to < SLOTS && from != to && atomic_load(&slots[from]) &&
-	    is_ours())
+	    shim_is_ours())
 		set_slot(to, atomic_load(&slots[from]));
 }
 
@@ -120,11 +119,19 @@ void shim_track_closing_slow(int fd)
 {
 	uint32_t slot = fd >= 0 && fd < SLOTS ? atomic_load(&slots[fd]) : 0;
 
-	if (!slot || !is_ours())
+	if (!slot || !shim_is_ours())
 		return;
 	if (is_last(fd, slot))
 		commit(file_of(slot), fd);
 	set_slot(fd, 0);
+}
+
+void shim_track_sync_slow(int fd)
+{
+	uint32_t slot = fd >= 0 && fd < SLOTS ? atomic_load(&slots[fd]) : 0;
+
+	if (slot && shim_is_ours())
+		commit(file_of(slot), fd);
 }
 
 void shim_track_closing_range_slow(unsigned first, unsigned last)
@@ -137,7 +144,7 @@ void shim_track_stream_closing_slow(FILE *stream)
 {
 	int fd;
 
-	if (!is_ours())
+	if (!shim_is_ours())
 		return;
 	for (int i = 0; i < STREAMS; i++)
 		if (atomic_load(&streams[i]) == stream)
@@ -155,7 +162,7 @@ void shim_track_exec_slow(void)
 {
 	int saved = errno;
 
-	if (!is_ours())
+	if (!shim_is_ours())
 		return;
 	for (int fd = 0; fd < SLOTS; fd++) {
 		uint32_t slot = atomic_load(&slots[fd]);
@@ -169,8 +176,18 @@ void shim_track_exec_slow(void)
 
 void shim_track_exit_slow(void)
 {
-	if (is_ours())
+	if (shim_is_ours())
 		shim_track_closing_range_slow(0, SLOTS - 1);
+}
+
+/* quick_exit() runs no destructors, and comes to _exit() past our wrapper. */
+extern int __cxa_at_quick_exit(void (*f)(void *), void *object);
+
+static void end_quickly(void *unused)
+{
+	(void)unused;
+	if (atomic_load(&shim_tracked_count))
+		shim_track_exit_slow();
 }
 
 /* Output redirected into a declared file by whoever started us. */
@@ -180,7 +197,8 @@ __attribute__((constructor)) static void start(void)
 
 	if (!shim_has_files())
 		return;
-	(void)is_ours(); /* now, while we cannot be a vfork child */
+	(void)shim_is_ours(); /* now, while we cannot be a vfork child */
+	(void)__cxa_at_quick_exit(end_quickly, NULL);
 	for (int fd = 0; fd <= 2; fd++) {
 		struct stat st;
 		int flags = (int)syscall(SYS_fcntl, fd, F_GETFL), file;
@@ -195,11 +213,10 @@ __attribute__((constructor)) static void start(void)
 	errno = saved;
 }
 
-/* Streams are flushed by libc only after this, so ours are flushed here. One that another thread holds is
- * left to it. */
-__attribute__((destructor)) static void end(void)
+/* One that another thread holds is left to it. */
+void shim_track_flush_slow(void)
 {
-	if (!atomic_load(&shim_tracked_count) || !is_ours())
+	if (!shim_is_ours())
 		return;
 	for (int i = 0; i < STREAMS; i++) {
 		FILE *f = atomic_load(&streams[i]);
@@ -217,5 +234,13 @@ __attribute__((destructor)) static void end(void)
 			funlockfile(*f);
 		}
 	}
+}
+
+/* Streams are flushed by libc only after this, so ours are flushed here. */
+__attribute__((destructor)) static void end(void)
+{
+	if (!atomic_load(&shim_tracked_count))
+		return;
+	shim_track_flush_slow();
 	shim_track_exit_slow();
 }

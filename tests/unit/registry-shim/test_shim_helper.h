@@ -4,38 +4,7 @@
 #ifndef FLOE_TEST_SHIM_HELPER_H
 #define FLOE_TEST_SHIM_HELPER_H
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static char helper_text[64];
-
-static void helper_check(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	_exit(1);
-}
-#define CHECK(x) helper_check((x), #x)
-
-static void helper_write(int fd)
-{
-	CHECK(write(fd, helper_text, strlen(helper_text)) == (ssize_t)strlen(helper_text));
-}
+#include "tests/unit/registry-shim/test_shim_kit.h"
 
 static void save_open(const char *f)
 {
