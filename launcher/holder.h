@@ -31,6 +31,8 @@ struct holder_package {
 	char *wanted;          /* the root digest that it must have; NULL = any */
 	char start_length[24]; /* for the server; "" = not known */
 	bool trust_once, offline;
+	bool is_asking;   /* its server asks the source whether it still has this package: launches wait */
+	bool is_outdated; /* another one serves further launches */
 	uint64_t fail_after_s;
 	/* NAME=VALUE for its servers: source and mirrors, and how the network is reached. NULL at the end. */
 	char *variables[HOLDER_VARIABLES_MAX + 1];
@@ -106,7 +108,8 @@ struct holder {
 };
 
 /* ---- holder_package.c */
-/* The mounted (or just being mounted) package for a launch request. */
+/* The mounted (or just being mounted) package for a launch request. Of a URL, when nothing of it runs: once
+ * its source was asked whether it still has this one. */
 int holder_package_want(struct holder *h, const struct wire_in *request, struct holder_package **ret,
 			struct err *e) FLOE_MUST_USE;
 void holder_package_message(struct holder *h, struct holder_package *p);
@@ -122,8 +125,9 @@ size_t holder_package_args(const struct holder_package *p, const char *argv[HOLD
 			   char seconds[HOLDER_SECONDS_MAX]);
 /* Tells a server of the package's that a command is being launched; one that has gone misses it. */
 void holder_package_tell_launch(int server_sock, const char *command);
-/* Asks its server a question and waits for the answer, at most a second. */
-int holder_package_ask(struct holder_package *p, const char *type, struct wire_in *ret,
+/* Asks its server a question and waits for the answer, at most a second. What it says meanwhile is heeded,
+ * but for those who wait for a verdict: holder_clients_advance. */
+int holder_package_ask(struct holder *h, struct holder_package *p, const char *type, struct wire_in *ret,
 		       struct err *e) FLOE_MUST_USE;
 
 /* ---- holder_environment.c */

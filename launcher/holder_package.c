@@ -157,7 +157,7 @@ static struct holder_package *find(struct holder *h, const char *source, const c
 {
 	for (struct holder_package *p = h->packages; p; p = p->next)
 		if (!strcmp(p->source, source) && !strcmp(p->identity, identity) && has_root(p, wanted) &&
-		    p->state != HOLDER_FAILED)
+		    p->state != HOLDER_FAILED && !p->is_outdated)
 			return p;
 	return NULL;
 }
@@ -179,6 +179,30 @@ void holder_packages_sweep(struct holder *h)
 		if (p->state != HOLDER_STARTING && !is_wanted(h, p))
 			holder_package_drop(h, p);
 	}
+}
+
+static bool is_in_use(const struct holder *h, const struct holder_package *p)
+{
+	for (const struct holder_client *c = h->clients; c; c = c->next)
+		if (c->package == p || (c->environment && c->environment->package == p))
+			return true;
+	return false;
+}
+
+/* Nothing runs of it, and a URL may have another package by now. What was opened a moment ago, or by its
+ * digest, is what is wanted; what was opened without the network is not once that may be used. */
+static void look_afresh(struct holder_package *p, const struct wire_in *request)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	bool offline = wire_u64_or(request, "offline", 0) != 0;
+	struct err ignored;
+
+	p->is_outdated = p->offline && !offline;
+	if (p->is_outdated || p->state != HOLDER_READY || offline || p->wanted || *p->source == '/' ||
+	    p->mount.server.sock < 0)
+		return;
+	p->is_asking = wire_put_str(&m, "type", "ask", &ignored) == 0 &&
+		       wire_send(p->mount.server.sock, &m, &ignored) == 0;
 }
 
 /* NULL when the field is not there. */
@@ -232,9 +256,11 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	if (!shown)
 		return -1;
 	p = find(h, source, identity, wanted);
-	if (!p)
+	if (p && !is_in_use(h, p))
+		look_afresh(p, request);
+	if (!p || p->is_outdated)
 		holder_packages_sweep(h);
-	if (p) {
+	if (p && !p->is_outdated) {
 		if (p->trust_once && !trust_once)
 			return err_set(e, ERR_TRUST,
 				       "%s runs now because of --trust-once: say it again, or trust its key "
@@ -322,6 +348,20 @@ void holder_package_news(struct holder *h, struct holder_package *p, const struc
 		holder_clients_stall(h, p, wire_u64_or(m, "is-stalled", 0) ? text ? text : "" : NULL);
 }
 
+static void take_verdict(struct holder_package *p, const struct wire_in *m)
+{
+	p->is_asking = false;
+	p->is_outdated = wire_u64_or(m, "is-replaced", 0) != 0;
+}
+
+static void hear_aside(struct holder *h, struct holder_package *p, const struct wire_in *m)
+{
+	if (wire_is(m, "type", "verdict"))
+		take_verdict(p, m);
+	else
+		holder_package_news(h, p, m);
+}
+
 void holder_package_message(struct holder *h, struct holder_package *p)
 {
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
@@ -336,7 +376,9 @@ void holder_package_message(struct holder *h, struct holder_package *p)
 		else if (wire_is(&m, "type", "serving"))
 			n = on_serving(h, p, &m, &e);
 		else
-			holder_package_news(h, p, &m);
+			hear_aside(h, p, &m);
+		if (wire_is(&m, "type", "verdict"))
+			holder_clients_advance(h); /* the package may be gone afterwards */
 		if (n >= 0)
 			return;
 	}
@@ -348,6 +390,7 @@ void holder_package_server_died(struct holder *h, struct holder_package *p)
 	struct err e;
 	int rc;
 
+	p->is_asking = false;
 	if (p->state == HOLDER_FAILED) {
 		launch_server_release(&p->mount.server);
 		return;
@@ -358,9 +401,12 @@ void holder_package_server_died(struct holder *h, struct holder_package *p)
 		rc = holder_mount_outlives(&p->mount, p->shown, &e);
 	if (rc < 0 || start_server(p, &e) < 0)
 		give_up(h, p, &e);
+	else
+		holder_clients_advance(h);
 }
 
-int holder_package_ask(struct holder_package *p, const char *type, struct wire_in *ret, struct err *e)
+int holder_package_ask(struct holder *h, struct holder_package *p, const char *type, struct wire_in *ret,
+		       struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	struct pollfd ready = { .fd = p->mount.server.sock, .events = POLLIN };
@@ -381,6 +427,7 @@ int holder_package_ask(struct holder_package *p, const char *type, struct wire_i
 			return n < 0 ? -1 : err_set(e, ERR_IO, "the package server has gone");
 		if (wire_is(ret, "type", type))
 			return 0;
-		wire_in_fini(ret); /* a notice that crossed the question */
+		hear_aside(h, p, ret);
+		wire_in_fini(ret);
 	} while (true);
 }

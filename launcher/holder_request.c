@@ -111,17 +111,32 @@ static void launched(struct holder *h, struct holder_client *c)
 		send_stall(c, c->environment->package->stalled);
 }
 
+/* False: there is none, and the client knows. */
+static bool want_package(struct holder *h, struct holder_client *c)
+{
+	struct err e;
+
+	c->package = NULL;
+	if (holder_package_want(h, &c->request, &c->package, &e) == 0)
+		return true;
+	c->package = NULL;
+	answer_error(c, &e);
+	return false;
+}
+
 static void advance(struct holder *h, struct holder_client *c)
 {
 	struct err e;
 
+	if (c->package->is_outdated && !want_package(h, c))
+		return;
 	if (c->package->state == HOLDER_FAILED) {
 		e = c->package->err;
 		c->package = NULL;
 		answer_error(c, &e);
 		return;
 	}
-	if (c->package->state == HOLDER_STARTING)
+	if (c->package->state == HOLDER_STARTING || c->package->is_asking)
 		return;
 	if (!c->environment && holder_environment_want(h, &c->request, c->package, &c->environment, &e) < 0) {
 		c->environment = NULL;
@@ -153,11 +168,8 @@ static void on_launch(struct holder *h, struct holder_client *c)
 		answer_error(c, &e);
 		return;
 	}
-	if (holder_package_want(h, &c->request, &c->package, &e) < 0) {
-		c->package = NULL;
-		answer_error(c, &e);
+	if (!want_package(h, c))
 		return;
-	}
 	c->kind = CLIENT_WAITING;
 	advance(h, c);
 }
@@ -178,7 +190,7 @@ static int row_of_launch(const struct holder_client *c, struct wire_out *m, stru
 	return wire_put_u64(m, "started-s", (uint64_t)c->started_s, e);
 }
 
-static int row_of_package(struct holder_package *p, struct wire_out *m, struct err *e)
+static int row_of_package(struct holder *h, struct holder_package *p, struct wire_out *m, struct err *e)
 {
 	auto_wire_in struct wire_in stats = WIRE_IN_INIT;
 	struct wire_field f;
@@ -193,7 +205,7 @@ static int row_of_package(struct holder_package *p, struct wire_out *m, struct e
 	    wire_put_str(m, "source", p->shown, e) < 0 ||
 	    wire_put_u64(m, "restarts", p->mount.restarts, e) < 0)
 		return -1;
-	if (holder_package_ask(p, "stats", &stats, &ignored) < 0)
+	if (holder_package_ask(h, p, "stats", &stats, &ignored) < 0)
 		return 0;
 	while (wire_next(&stats, &pos, &f)) {
 		char name[65];
@@ -236,7 +248,7 @@ static int send_rows(struct holder *h, struct holder_client *to, struct err *e)
 		if (c->kind == CLIENT_LAUNCH && send_row(to, &m, row_of_launch(c, &m, e), e) < 0)
 			return -1;
 	for (struct holder_package *p = h->packages; p; p = p->next)
-		if (p->state != HOLDER_FAILED && send_row(to, &m, row_of_package(p, &m, e), e) < 0)
+		if (p->state != HOLDER_FAILED && send_row(to, &m, row_of_package(h, p, &m, e), e) < 0)
 			return -1;
 	for (struct holder_environment *env = h->environments; env; env = env->next)
 		if (send_row(to, &m, row_of_environment(env, &m, e), e) < 0)
@@ -253,6 +265,7 @@ static void on_list(struct holder *h, struct holder_client *c)
 		return;
 	}
 	answer_simple(c, "end", "holder", (uint64_t)getpid());
+	holder_clients_advance(h); /* a server may have said what they wait for */
 }
 
 /* ---- stop, drop, leave ----------------------------------------------------------------------- */

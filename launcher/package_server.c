@@ -99,6 +99,30 @@ static void launched(void *arg, const char *command)
 	launch_server_package_launch(&s->open, command);
 }
 
+static void say_verdict(void *arg, enum stream_package_verdict verdict)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct err ignored;
+
+	(void)arg;
+	if (wire_put_str(&m, "type", "verdict", &ignored) == 0 &&
+	    wire_put_u64(&m, "is-replaced", verdict == STREAM_PACKAGE_REPLACED, &ignored) == 0)
+		launch_server_send(&m);
+}
+
+static void ask(void *arg)
+{
+	struct server *s = arg;
+	struct err ignored;
+	bool is_asked;
+
+	sync_lock(&s->lock);
+	is_asked = s->is_opened && stream_package_ask(s->open.package, say_verdict, NULL, &ignored) == 0;
+	sync_unlock(&s->lock);
+	if (!is_asked)
+		say_verdict(NULL, STREAM_PACKAGE_UNKNOWN);
+}
+
 /* The cache gets a moment to write what it has; then, whatever still waits, it ends. */
 static void stop(void *arg)
 {
@@ -114,9 +138,12 @@ static void stop(void *arg)
 		(void)usleep(LINGER_US);
 }
 
-static const struct launch_server_control_ops control = {
-	.name = "package server", .put_stats = put_stats, .touches = touches, .launch = launched, .stop = stop
-};
+static const struct launch_server_control_ops control = { .name = "package server",
+							  .put_stats = put_stats,
+							  .touches = touches,
+							  .launch = launched,
+							  .ask = ask,
+							  .stop = stop };
 
 /* ---- opening ------------------------------------------------------------------------------- */
 

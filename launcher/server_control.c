@@ -90,6 +90,8 @@ static void *control_main(void *arg)
 			take_serve(c, &m);
 		else if (wire_is(&m, "type", "launch"))
 			take_launch(c, &m);
+		else if (wire_is(&m, "type", "ask") && c->ops->ask)
+			c->ops->ask(c->arg);
 		else
 			answer(c, &m);
 	}

@@ -22,6 +22,9 @@ struct launch_server_control_ops {
 	int (*touches)(void *arg, struct pkg_touch **ret, size_t *ret_count, struct err *e);
 	/* A command of the package is being launched; NULL = the default one. */
 	void (*launch)(void *arg, const char *command);
+	/* Whether the source still has this package is to be told to the holder; never blocks. NULL = not a
+	 * question for this server. */
+	void (*ask)(void *arg);
 	/* The holder has gone: the process ends as soon as this returns. */
 	void (*stop)(void *arg);
 };

@@ -90,6 +90,17 @@ void stream_package_launch(struct stream_package *p, const char *command);
 int stream_package_learnt(struct stream_package *p, const char *command, uint32_t **ret, size_t *ret_count,
 			  struct err *e) FLOE_MUST_USE;
 
+enum stream_package_verdict {
+	STREAM_PACKAGE_CURRENT,
+	STREAM_PACKAGE_REPLACED, /* the origin has another package now; what is not here of ours is gone */
+	STREAM_PACKAGE_UNKNOWN,  /* it does not answer, or must not be asked */
+};
+typedef void stream_package_verdict_fn(void *arg, enum stream_package_verdict verdict);
+/* Whether the origin still has this package: `tell` is called once, from a thread of the package's, at most a
+ * few seconds later and before the package is closed. Never blocks. */
+int stream_package_ask(struct stream_package *p, stream_package_verdict_fn *tell, void *arg,
+		       struct err *e) FLOE_MUST_USE;
+
 struct stream_chunk { /* immutable while referenced */
 	const uint8_t *data;
 	size_t len;

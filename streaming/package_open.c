@@ -12,9 +12,6 @@
 #include "streaming/flight.h"
 
 enum {
-	KNOWN_TIMEOUT_MS = 3000, /* for the question whether the origin has another version */
-	REPINS_MAX = 8,
-	CONFIRM_ATTEMPTS = 4,
 	MEMORY_DEFAULT = 16 * 1024 * 1024,
 	MEMORY_MIN = 4 * 1024 * 1024,
 	INDEX_IN_MEMORY_MAX = 1024 * 1024, /* compressed */
@@ -89,89 +86,6 @@ static int check_index(struct stream_package *p, const uint8_t *index, size_t le
 	return 0;
 }
 
-/* ---- asking the origin ------------------------------------------------------------------ */
-
-static int gather(void *arg, const uint8_t *data, size_t len, struct err *e)
-{
-	return buf_add(arg, data, len, e);
-}
-
-static int read_part(struct stream_package *p, uint64_t off, uint64_t len, struct buf *ret, struct err *e)
-{
-	return p->fetcher->ops->read(p->fetcher, off, len, gather, ret, e);
-}
-
-/* Reads the origin's header as it is now. */
-static int read_root(struct stream_package *p, struct pkg_digest *ret, struct err *e)
-{
-	auto_buf struct buf bytes = BUF_INIT(PKG_HEADER_LEN);
-	struct pkg_header header;
-
-	if (read_part(p, 0, PKG_HEADER_LEN, &bytes, e) < 0)
-		return -1;
-	/* Not a package at all: a proxy or a login page in between, which may go away. */
-	if (bytes.len < PKG_HEADER_LEN || pkg_header_decode(bytes.data, &header, e) < 0)
-		return err_set(e, ERR_NET, "%s: does not answer with a package at the moment", p->shown);
-	*ret = header.root;
-	return 0;
-}
-
-static int replaced(const struct stream_package *p, struct err *e)
-{
-	return err_set(e, ERR_CHANGED,
-		       "the package at %s was replaced while in use; start the application again to use the "
-		       "new one",
-		       p->shown);
-}
-
-static int compare_origin(struct stream_package *p, bool length_only, struct err *e)
-{
-	struct pkg_digest root;
-	bool is_same;
-	int rc, attempts = 0;
-
-	/* A request that runs beside this one may just have pinned what the server had before. */
-	do {
-		p->fetcher->ops->unpin(p->fetcher, length_only);
-		rc = read_root(p, &root, e);
-	} while (rc < 0 && e->code == ERR_CHANGED && ++attempts < CONFIRM_ATTEMPTS);
-	if (rc < 0)
-		return e->code == ERR_CHANGED ? replaced(p, e) : -1;
-	is_same = pkg_digest_equal(&root, &p->header.root);
-	sync_lock(&p->lock);
-	p->origin = is_same ? ORIGIN_CONFIRMED : ORIGIN_CHANGED;
-	sync_unlock(&p->lock);
-	return is_same ? 0 : replaced(p, e);
-}
-
-int package_confirm_origin(struct stream_package *p, struct err *e)
-{
-	enum origin_state state;
-	bool length_only;
-
-	sync_lock(&p->lock);
-	state = p->origin;
-	length_only = p->repins > 1;
-	sync_unlock(&p->lock);
-	if (state == ORIGIN_CONFIRMED)
-		return 0;
-	return state == ORIGIN_CHANGED ? replaced(p, e) : compare_origin(p, length_only, e);
-}
-
-int package_reconfirm_origin(struct stream_package *p, struct err *e)
-{
-	unsigned repins;
-
-	sync_lock(&p->lock);
-	repins = ++p->repins;
-	p->origin = ORIGIN_UNKNOWN;
-	sync_unlock(&p->lock);
-	if (repins > REPINS_MAX)
-		return replaced(p, e);
-	/* Twice the same package under another identity: the servers behind the name disagree about it. */
-	return compare_origin(p, repins > 1, e);
-}
-
 /* ---- opening ---------------------------------------------------------------------------- */
 
 static int check_length(struct stream_package *p, struct err *e)
@@ -193,7 +107,7 @@ static int complete_index(struct stream_package *p, struct buf *first, struct er
 	auto_buf struct buf tail = BUF_INIT(PKG_INDEX_STORED_MAX);
 
 	/* What the first transfer does not bring comes beside it. */
-	if (begun < end && read_part(p, begun, end - begun, &tail, e) < 0)
+	if (begun < end && package_fetch_part(p, begun, end - begun, &tail, e) < 0)
 		return -1;
 	if (p->beginning && beginning_read(p->beginning, first->len, end - first->len, first, e) < 0)
 		return -1;
@@ -206,16 +120,15 @@ static int complete_index(struct stream_package *p, struct buf *first, struct er
 static int begin(struct stream_package *p, const struct stream_package_opt *opt, const struct known *known,
 		 struct buf *ret, struct err *e)
 {
-	struct stream_fetch_opt hasty = { KNOWN_TIMEOUT_MS, KNOWN_TIMEOUT_MS, 1 };
 	uint64_t len = opt->start_len ? opt->start_len : STREAM_START_REQUEST;
 	int rc;
 
 	if (p->is_file)
-		return read_part(p, 0, PKG_HEADER_LEN, ret, e);
+		return package_fetch_part(p, 0, PKG_HEADER_LEN, ret, e);
 	if (known->is_known) {
-		p->fetcher->ops->retune(p->fetcher, &hasty);
-		rc = read_part(p, 0, PKG_HEADER_LEN, ret, e);
-		p->fetcher->ops->retune(p->fetcher, &opt->fetch);
+		package_hurry(p, true);
+		rc = package_fetch_part(p, 0, PKG_HEADER_LEN, ret, e);
+		package_hurry(p, false);
 		return rc;
 	}
 	if (opt->no_prefetch)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of struct stream_package, shared by package.c (chunks for readers), package_open.c (what is
- * believed), beginning.c (the first transfer), package_read.c (byte ranges of inodes), near.c (loading ahead
- * from this machine) and schedule.c (requests, and the threads that carry them out).
+ * believed), package_origin.c (whether the origin still has it), beginning.c (the first transfer),
+ * package_read.c (byte ranges of inodes), near.c (loading ahead from this machine) and schedule.c (requests,
+ * and the threads that carry them out).
  *
  * A chunk is idle or being obtained by exactly one thread or request (`is_busy`). Whoever wants a busy chunk
  * waits in `waiters` and is handed the chunk, or the error, by the one who obtains it. */
@@ -90,6 +91,11 @@ int package_open_origins(struct stream_package *p, const char *source, const str
 			 struct err *e) FLOE_MUST_USE;
 /* From now on only origins with this root digest are used, where there are several. */
 void package_want_root(struct stream_package *p, const struct pkg_digest *root);
+/* Appends [off, off+len) of the origin's file. Blocks on the network. */
+int package_fetch_part(struct stream_package *p, uint64_t off, uint64_t len, struct buf *ret,
+		       struct err *e) FLOE_MUST_USE;
+/* While `on`, one attempt of a few seconds must do: there is something to go on with. */
+void package_hurry(struct stream_package *p, bool on);
 /* Reads the header from the origin and compares root digests. Blocks on the network. */
 int package_confirm_origin(struct stream_package *p, struct err *e) FLOE_MUST_USE;
 /* After ERR_CHANGED: 0 when the origin still serves our package under another identity. */

@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# floe-test: class=normal users=root,user timeout=180
+# A package that is replaced at its address: what runs keeps its version, also for who joins it; when nothing of it
+# runs any more the next launch has the new one, and has the one that is here when the network is away.
+. "$(dirname "$0")/setup.sh"
+
+mkdir "$scratch/www"
+serve_dir "$scratch/www"
+ref=$url/word.floe
+
+publish() { # WORD
+	rm -rf "$scratch/tree"
+	mkdir -p "$scratch/tree/bin" "$scratch/tree/share"
+	printf '#!/bin/sh\n[ ! "$1" ] || { echo waits; cat >/dev/null; }\ncat /opt/word/share/word\n' >"$scratch/tree/bin/word"
+	chmod 755 "$scratch/tree/bin/word"
+	echo "$1" >"$scratch/tree/share/word"
+	head -c 300000 /dev/urandom >"$scratch/tree/share/data"
+	expect 0 -- "$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/word --name word -o "$scratch/www/new"
+	mv "$scratch/www/new" "$scratch/www/word.floe"
+}
+
+says() { # WORD [OPTION...]
+	timeout 60 "$floe" run "${@:2}" "$ref" >"$out" 2>"$err" || { cat "$err"; fail "floe run ${*:2}"; }
+	[ "$(cat "$out")" = "$1" ] || fail "it says $(cat "$out"), not $1 (${*:2})"
+}
+
+note "nothing runs: the next launch has what is there now"
+publish first
+says first
+says first --env other
+publish second
+says second
+says second --env other
+
+note "unchanged, the question is one request, and nothing is mounted again"
+pids=$(floe_pids floe-package)
+: >"$access_log"
+says second
+[ "$(requests)" = 1 ] || { cat "$access_log"; fail "not one request"; }
+[ "$(floe_pids floe-package)" = "$pids" ] || fail "another package server"
+
+note "what runs keeps its version"
+mkfifo "$scratch/go"
+timeout 60 "$floe" run "$ref" -- wait <"$scratch/go" >"$scratch/waiting" 2>&1 &
+waiting=$!
+exec 5>"$scratch/go"
+until_true 20 grep -qsx waits "$scratch/waiting" || { cat "$scratch/waiting"; fail "it does not start"; }
+publish third
+says second
+says second --env other
+exec 5>&-
+wait "$waiting" || { cat "$scratch/waiting"; fail "the launch that waited"; }
+[ "$(tail -n 1 "$scratch/waiting")" = second ] || { cat "$scratch/waiting"; fail "the version changed under it"; }
+says third
+
+note "not to be asked; and then again"
+publish fourth
+says third --offline
+says fourth
+
+note "without the network; what was opened without it is current no longer"
+stop_serving
+says fourth
+expect 0 -- "$floe" stop --all
+holder_leave
+says fourth --offline
+serve_dir "$scratch/www" "listen 127.0.0.1:$port;"
+publish fifth
+says fifth
