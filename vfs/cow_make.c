@@ -316,12 +316,12 @@ int cow_make_node(struct cow_union *u, const struct cow_maker *m, uint64_t paren
 	return make(u, parent, name, &r, ret);
 }
 
-/* As an orphan from the beginning: the node knows the file's number, so that the file comes first. */
+/* As an orphan from the beginning. Its number counts when it has its place: the file of a server that died
+ * before that is gone, and the number is another one's. */
 static int make_orphan(struct cow_union *u, struct cow_temp *t, struct cow_entry *ret)
 {
-	struct cow_sighting s = { .type = S_IFREG,
-				  .identity = { .layer = COW_UPPER },
-				  .flags = COW_NODE_ORPHAN };
+	struct cow_identity identity = { .layer = COW_UPPER };
+	struct cow_sighting s = { .type = S_IFREG, .identity = identity, .flags = COW_NODE_ORPHAN };
 	struct cow_file *f;
 	struct cow_node n;
 	struct stat st;
@@ -330,14 +330,16 @@ static int make_orphan(struct cow_union *u, struct cow_temp *t, struct cow_entry
 
 	if (fstat(t->fd, &st) < 0)
 		return errno;
-	s.identity.dev = st.st_dev;
-	s.identity.ino = st.st_ino;
+	identity.dev = st.st_dev;
+	identity.ino = st.st_ino;
 	s.shown_ino = cow_tree_ino(u, COW_UPPER, st.st_dev, st.st_ino);
 	sys = cow_nodes_add_orphan(u->nodes, &s, &n);
 	if (sys)
 		return sys;
 	cow_orphan_text(n.id, text);
 	sys = cow_temp_place(u->upper, t, cow_orphans_dir(u->upper), text);
+	if (!sys)
+		sys = cow_nodes_set_identity(u->nodes, n.id, &identity);
 	if (!sys && cow_file_add(u, n.id, fd_steal(&t->fd), &f) == 0)
 		cow_file_unref(u, f);
 	if (!sys)
