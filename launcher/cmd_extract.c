@@ -103,6 +103,86 @@ static int extract_one(struct cmd_extract *x, int dir_fd, const char *name, cons
 	}
 }
 
+/* ---- beforehand ------------------------------------------------------------------------------ */
+
+static int plan_file(struct cmd_extract *x, const struct pkg_inode *i, struct err *e)
+{
+	struct pkg_extent batch[BATCH];
+	uint64_t off = 0;
+	size_t count;
+
+	/* Of several names only the first brings the content. */
+	if (i->nlink > 1 && i->ino < x->inode_count && x->is_planned[i->ino]++)
+		return 0;
+	do {
+		if (pkg_index_extents(x->index, i->ino, off, i->size - off, batch, BATCH, &count, e) < 0)
+			return -1;
+		for (size_t k = 0; k < count; k++) {
+			cmd_spool_plan(&x->spool, batch[k].chunk_idx);
+			x->total += batch[k].len;
+			off = batch[k].file_off + batch[k].len;
+		}
+	} while (count == BATCH && off < i->size);
+	return 0;
+}
+
+/* Which chunks will be used, in the order of extract_one. */
+static int plan(struct cmd_extract *x, uint64_t ino, unsigned depth, struct err *e)
+{
+	auto_free struct pkg_dirent *batch = NULL;
+	uint64_t cookie = 0;
+	struct pkg_inode i;
+	size_t count;
+
+	if (pkg_index_stat(x->index, ino, &i, e) < 0)
+		return -1;
+	if (S_ISREG(i.mode))
+		return plan_file(x, &i, e);
+	if (!S_ISDIR(i.mode))
+		return 0;
+	if (depth > DEPTH_MAX)
+		return err_set(e, ERR_LIMIT, "directories are too deep");
+	batch = mem_alloc(BATCH, sizeof(*batch), e);
+	if (!batch)
+		return -1;
+	do {
+		if (pkg_index_list(x->index, ino, cookie, batch, BATCH, &count, e) < 0)
+			return -1;
+		for (size_t k = 0; k < count; k++)
+			if (plan(x, batch[k].ino, depth + 1, e) < 0)
+				return -1;
+		if (count)
+			cookie = batch[count - 1].cookie;
+	} while (count == BATCH);
+	return 0;
+}
+
+static int plan_path(struct cmd_extract *x, const char *path, struct err *e)
+{
+	struct pkg_inode i;
+
+	if (pkg_index_resolve(x->index, path, &i, e) < 0)
+		return -1;
+	return plan(x, i.ino, 0, e);
+}
+
+static int plan_all(struct cmd_extract *x, char **paths, struct err *e)
+{
+	struct pkg_index_counts counts;
+	int rc = 0;
+
+	pkg_index_counts(x->index, &counts);
+	x->inode_count = counts.inodes + 1;
+	x->is_planned = mem_alloc(x->inode_count, 1, e);
+	if (!x->is_planned || cmd_spool_init(&x->spool, x->package, e) < 0)
+		return -1;
+	for (char **p = paths; rc == 0 && *p; p++)
+		rc = plan_path(x, *p, e);
+	return rc;
+}
+
+/* ---- one path after the other ---------------------------------------------------------------- */
+
 /* One PATH: its parents are made as they are in the package, then it is extracted where it belongs. */
 static int extract_path(struct cmd_extract *x, const char *path, struct err *e)
 {
@@ -152,25 +232,30 @@ static void fini(struct cmd_extract *x)
 		free(x->links[k].path);
 	free(x->links);
 	fd_close(x->root_fd);
+	cmd_spool_fini(&x->spool);
+	free(x->is_planned);
 	stream_package_close(x->package);
 }
 
 static int extract(struct cmd_extract *x, const char *ref, bool check_trust, const char *dir, char **paths,
 		   struct err *e)
 {
-	struct pkg_index_counts counts;
 	char root[] = "", *everything[] = { root, NULL };
 	int rc = 0;
 
-	if (cmd_package_open(ref, check_trust, true, &x->package, e) < 0 || path_make_dirs(dir, 0777, e) < 0)
+	if (cmd_package_open(ref, check_trust, !*paths, &x->package, e) < 0 ||
+	    path_make_dirs(dir, 0777, e) < 0)
 		return -1;
 	x->index = stream_package_index(x->package);
 	x->root_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (x->root_fd < 0)
 		return err_sys(e, errno, "%s", dir);
-	pkg_index_counts(x->index, &counts);
-	log_progress_start(&x->progress, "extracting", *paths ? 0 : counts.content_bytes, true);
-	for (char **p = *paths ? paths : everything; rc == 0 && *p; p++)
+	if (!*paths)
+		paths = everything;
+	if (plan_all(x, paths, e) < 0 || cmd_spool_fill(&x->spool, x->root_fd, e) < 0)
+		return -1;
+	log_progress_start(&x->progress, "extracting", x->total, true);
+	for (char **p = paths; rc == 0 && *p; p++)
 		rc = extract_path(x, *p, e);
 	log_progress_end(&x->progress);
 	return rc;
@@ -183,7 +268,7 @@ int cmd_extract(int argc, char **argv)
 						 { "directory", required_argument, NULL, 'C' },
 						 { "help", no_argument, NULL, 'h' },
 						 { 0 } };
-	__attribute__((cleanup(fini))) struct cmd_extract x = { .root_fd = -1 };
+	__attribute__((cleanup(fini))) struct cmd_extract x = { .root_fd = -1, .spool = { .fd = -1 } };
 	const char *dir = ".";
 	bool check_trust = true;
 	struct err e;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "launcher/cmd_spool.h"
 #include "streaming/package.h"
 
 struct cmd_extract_link {
@@ -22,7 +23,10 @@ struct cmd_extract {
 	bool overwrite;
 	struct cmd_extract_link *links; /* files with several names that are out already, by inode */
 	size_t link_count, link_cap;
-	uint64_t files, skipped, done;
+	struct cmd_spool spool;
+	uint8_t *is_planned; /* per inode with several names; owned */
+	uint64_t inode_count;
+	uint64_t files, skipped, total /* bytes of content */, done;
 	struct log_progress progress;
 };
 

@@ -93,23 +93,6 @@ int cmd_extract_finish(struct cmd_extract *x, int fd, const char *path, const st
 
 /* ---- content -------------------------------------------------------------------------------- */
 
-static int write_extent(struct cmd_extract *x, int fd, const struct pkg_extent *at, struct err *e)
-{
-	struct stream_chunk *chunk;
-	int rc;
-
-	if (stream_package_chunk(x->package, at->chunk_idx, cmd_package_is_interrupted, NULL, &chunk, e) < 0)
-		return -1;
-	if (at->chunk_off > chunk->len || at->len > chunk->len - at->chunk_off)
-		rc = err_set(e, ERR_FORMAT, "package index: an extent leaves its chunk");
-	else
-		rc = fd_pwrite_all(fd, chunk->data + at->chunk_off, at->len, at->file_off, e);
-	stream_chunk_unref(x->package, chunk);
-	x->done += at->len;
-	log_progress_step(&x->progress, x->done);
-	return rc;
-}
-
 /* Only what extents cover is written: holes stay holes. */
 static int write_content(struct cmd_extract *x, int fd, const struct pkg_inode *i, struct err *e)
 {
@@ -122,16 +105,16 @@ static int write_content(struct cmd_extract *x, int fd, const struct pkg_inode *
 	do {
 		if (pkg_index_extents(x->index, i->ino, off, i->size - off, batch, BATCH, &count, e) < 0)
 			return -1;
-		if (count)
-			stream_package_hint(x->package, batch[0].chunk_idx, BATCH);
 		for (size_t k = 0; k < count; k++) {
 			if (cmd_package_is_interrupted(NULL))
 				return err_set(e, ERR_INTERRUPTED, "interrupted");
 			off = batch[k].file_off + batch[k].len;
 			if (off > i->size)
 				return err_set(e, ERR_FORMAT, "package index: content behind a file's end");
-			if (write_extent(x, fd, &batch[k], e) < 0)
+			if (cmd_spool_write(&x->spool, &batch[k], fd, e) < 0)
 				return -1;
+			x->done += batch[k].len;
+			log_progress_step(&x->progress, x->done);
 		}
 	} while (count == BATCH && off < i->size);
 	return 0;

@@ -8,10 +8,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "launcher/cmd_ahead.h"
 #include "launcher/reference.h"
 #include "package-format/check.h"
 
-enum { GIVE_UP_AFTER_S = 60, AHEAD = 32, MIRRORS_MAX = 15 /* beside the source */ };
+enum { GIVE_UP_AFTER_S = 60, MIRRORS_MAX = 15 /* beside the source */ };
 
 static volatile sig_atomic_t was_interrupted;
 
@@ -35,6 +36,7 @@ int cmd_package_open(const char *ref, bool check_trust, bool prefetch, struct st
 	auto_free char *config_dir = check_trust ? path_config_dir(false, e) : NULL;
 	struct stream_package_opt opt = { .config_dir = config_dir,
 					  .no_prefetch = !prefetch,
+					  .memory_max = CMD_AHEAD_MEMORY,
 					  .fail_after_s = GIVE_UP_AFTER_S };
 	struct stream_package *p = NULL;
 	struct pkg_digest root;
@@ -63,6 +65,7 @@ int cmd_package_open(const char *ref, bool check_trust, bool prefetch, struct st
 
 static int check_chunks(struct stream_package *p, uint32_t count, struct err *e)
 {
+	struct cmd_ahead ahead = { .package = p, .count = count };
 	struct log_progress progress = { 0 };
 	int rc = 0;
 
@@ -71,9 +74,9 @@ static int check_chunks(struct stream_package *p, uint32_t count, struct err *e)
 		struct pkg_chunk_info info;
 		struct stream_chunk *chunk;
 
-		if (i % AHEAD == 0)
-			stream_package_hint(p, i, count - i < 2 * AHEAD ? count - i : 2 * AHEAD);
-		rc = pkg_index_chunk(stream_package_index(p), i, &info, e);
+		rc = cmd_ahead_reach(&ahead, i, e);
+		if (rc == 0)
+			rc = pkg_index_chunk(stream_package_index(p), i, &info, e);
 		if (rc == 0)
 			rc = stream_package_chunk(p, i, cmd_package_is_interrupted, NULL, &chunk, e);
 		if (rc < 0)
