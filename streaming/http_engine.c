@@ -14,7 +14,10 @@
 enum {
 	CONNECT_SLACK_MS = 500, /* libcurl knows better why it cannot connect */
 	IDLE_MS = 60000,
-	LOOK_MS = 1000,       /* has the machine slept in the middle of a transfer? */
+	STALE_MIN_MS =
+		1000,     /* a kept connection that brings nothing for so long, and for STALE_FACTOR times */
+	STALE_FACTOR = 4, /* what answers take, is taken for dead */
+	LOOK_MS = 1000,   /* has the machine slept in the middle of a transfer? */
 	CONNECTIONS_MAX = 20, /* to one host: more than the scheduler asks at once, so that none waits behind
 				 one that hangs */
 };
@@ -127,6 +130,26 @@ static bool take_orders(struct http_engine *g)
 	return !is_closing;
 }
 
+/* How long it may take until something comes. What is on its way over a connection that has died while it was
+ * idle (a router forgot it, a network was left) would be waited for in vain: it is asked for once more over a
+ * fresh one, long before the server counts as silent. */
+static uint64_t allowed_ms(const struct http_engine *g, const struct transfer *t)
+{
+	uint64_t stale = STALE_MIN_MS + STALE_FACTOR * g->answer_ms;
+
+	if (!t->is_asking)
+		return (uint64_t)t->connect_ms + CONNECT_SLACK_MS;
+	return t->is_reused && !t->has_begun && stale < t->stall_ms ? stale : t->stall_ms;
+}
+
+/* Others from before are not used again: they went the same way. */
+static void give_up_stale(struct http_engine *g, struct transfer *t)
+{
+	g->changed_ms = sync_now_ms();
+	t->is_stale = true;
+	detach(g, t, CURLE_RECV_ERROR);
+}
+
 /* Ends what takes too long; how many milliseconds until there may be something to end. */
 static int watch(struct http_engine *g)
 {
@@ -134,7 +157,7 @@ static int watch(struct http_engine *g)
 	struct transfer *next;
 
 	for (struct transfer *t = g->active; t; t = next) {
-		uint64_t allowed = t->is_asking ? t->stall_ms : (uint64_t)t->connect_ms + CONNECT_SLACK_MS;
+		uint64_t allowed = allowed_ms(g, t);
 		uint64_t passed = now > t->since_ms ? now - t->since_ms : 0;
 
 		next = t->next;
@@ -142,6 +165,10 @@ static int watch(struct http_engine *g)
 			continue;
 		if (passed < allowed) {
 			wait = allowed - passed < wait ? allowed - passed : wait;
+			continue;
+		}
+		if (t->is_asking && allowed < t->stall_ms) {
+			give_up_stale(g, t);
 			continue;
 		}
 		(void)snprintf(t->reason, sizeof(t->reason), "%s within %u.%u s",
@@ -309,16 +336,16 @@ static int begin(struct http_engine *g, struct err *e)
 	return rc;
 }
 
-int http_engine_get(struct http_engine *g, const struct http_get *get, struct http_result *ret, struct err *e)
+/* *ret_stale: over a kept connection that was dead; nothing has come. */
+static int get_once(struct http_engine *g, const struct http_get *get, bool is_fresh, bool *ret_stale,
+		    struct http_result *ret, struct err *e)
 {
-	struct transfer t = { 0 };
+	struct transfer t = { .is_fresh = is_fresh };
 	bool is_cancelled;
 	int rc;
 
 	*ret = (struct http_result){ 0 };
-	assert(!g->shares || get->len <= HTTP_SHARED_MAX);
-	if (begin(g, e) < 0)
-		return -1;
+	*ret_stale = false;
 	sync_cond_init(&t.changed);
 	if (transfer_init(&t, g, get, e) < 0) {
 		transfer_fini(&t);
@@ -339,7 +366,28 @@ int http_engine_get(struct http_engine *g, const struct http_get *get, struct ht
 	rc = pump(&t, get, ret, e);
 	abort_and_wait(&t);
 	transfer_note_route(&t, get, ret);
+	*ret_stale = rc < 0 && t.is_stale;
 	transfer_fini(&t);
+	return rc;
+}
+
+int http_engine_get(struct http_engine *g, const struct http_get *get, struct http_result *ret, struct err *e)
+{
+	unsigned requests;
+	bool is_stale;
+	int rc;
+
+	*ret = (struct http_result){ 0 };
+	assert(!g->shares || get->len <= HTTP_SHARED_MAX);
+	if (begin(g, e) < 0)
+		return -1;
+	rc = get_once(g, get, false, &is_stale, ret, e);
+	if (!is_stale)
+		return rc;
+	requests = ret->requests;
+	free(ret->moved_to);
+	rc = get_once(g, get, true, &is_stale, ret, e);
+	ret->requests += requests;
 	return rc;
 }
 

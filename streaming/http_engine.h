@@ -9,6 +9,9 @@
  * what a ring holds whole is asked for that way. With both protocols in one engine, libcurl 7.88 hands the
  * HTTP/1.1 connection of one transfer to another as well, and each gets the other's bytes.
  *
+ * A kept connection that brings nothing for much longer than answers take is dropped, with the others that
+ * are idle, and the request is made once more over a fresh one.
+ *
  * After a long sleep of the machine, and when an address of it is gone, what waits for bytes of connections
  * from before ends at once with may_retry, and those that are idle are not used again. */
 #ifndef FLOE_STREAM_HTTP_ENGINE_H

@@ -21,10 +21,21 @@ void transfer_count_afresh(struct transfer *t)
 	t->came = 0;
 }
 
+/* What was slow once counts for a while. */
+static void note_answer(struct http_engine *g, uint64_t took_ms)
+{
+	uint64_t faded = g->answer_ms - g->answer_ms / 8;
+
+	g->answer_ms = took_ms > faded ? took_ms : faded;
+}
+
 static void note_arrival(struct transfer *t, size_t len)
 {
 	bool is_first = !t->came;
 
+	if (!t->has_begun)
+		note_answer(t->engine, sync_now_ms() - t->since_ms);
+	t->has_begun = true;
 	t->came += len;
 	if (t->came >= (uint64_t)t->stall_ms * RATE_MIN / 1000)
 		transfer_count_afresh(t);
@@ -36,8 +47,11 @@ static void note_arrival(struct transfer *t, size_t len)
 static int on_connected(void *arg, char *own, char *other, int own_port, int other_port)
 {
 	struct transfer *t = arg;
+	long made = 1;
 
 	(void)own, (void)other, (void)own_port, (void)other_port;
+	(void)curl->easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &made);
+	t->is_reused = !made;
 	t->is_asking = true;
 	transfer_count_afresh(t);
 	return CURL_PREREQFUNC_OK;
@@ -168,6 +182,7 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)get->connect_timeout_ms);
 	SET(CURLOPT_PREREQFUNCTION, on_connected);
 	SET(CURLOPT_PREREQDATA, t);
+	SET(CURLOPT_FRESH_CONNECT, (long)t->is_fresh);
 	SET(CURLOPT_QUICK_EXIT, 1L); /* no waiting for a name server when a transfer ends before it answers */
 	SET(CURLOPT_USERAGENT, "floe/" FLOE_VERSION);
 	SET(CURLOPT_ERRORBUFFER, t->reason);

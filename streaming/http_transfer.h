@@ -26,6 +26,10 @@ struct transfer {
 	bool is_asking;    /* connected */
 	uint64_t since_ms; /* when its time began to count */
 	uint64_t came;     /* bytes, from then on */
+	bool has_begun;    /* to answer */
+	bool is_reused;    /* the connection */
+	bool is_fresh;     /* it must not be */
+	bool is_stale;     /* ended, since the connection was not alive any more; the asker's, too, then */
 	unsigned connect_ms, stall_ms;
 
 	/* guarded by engine->lock */
@@ -45,6 +49,7 @@ struct http_engine {
 	bool shares;              /* connections, between transfers; constant */
 	struct net_change change; /* the thread's own */
 	uint64_t changed_ms;      /* connections from before are not used again; 0 = all are good */
+	uint64_t answer_ms;       /* that answers took to begin, the slower ones; the thread's own */
 
 	struct sync_mutex lock;
 	struct transfer *arriving; /* guarded by lock */

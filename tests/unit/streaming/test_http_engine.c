@@ -297,6 +297,47 @@ static void test_no_connection_free(void **state)
 	c.f->ops->close(c.f);
 }
 
+/* ---- a connection that dies while it is idle --------------------------------------------- */
+
+/* What was asked over it is asked once more over another, with one attempt and long before that would end. */
+static void test_idle_connection_dies(void **state)
+{
+	const struct stream_fetch_opt patient = { .connect_timeout_ms = HANG_S * 1000,
+						  .stall_timeout_ms = 10 * HANG_S * 1000,
+						  .attempts = 1 };
+	struct stream_fetcher *f = open_url(fault_server_url(server), &patient);
+	struct fault_counts counts;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(read_code(f, 1000, &e), ERR_NONE);
+	fault_server_reset_counts(server);
+	fault_server_fault(server, FAULT_SILENT, 0, 1);
+	assert_int_equal(read_code(f, 1000, &e), ERR_NONE);
+	fault_server_counts(server, &counts);
+	assert_true(counts.requests >= 2 && counts.connections >= 1);
+	f->ops->close(f);
+}
+
+/* A server that has become slow is asked twice at most, and then known to be. */
+static void test_server_becomes_slow(void **state)
+{
+	struct stream_fetcher *f = open_url(fault_server_url(server), NULL);
+	struct fault_counts counts;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(read_code(f, 1000, &e), ERR_NONE);
+	fault_server_delay(server, 1500);
+	assert_int_equal(read_code(f, 1000, &e), ERR_NONE);
+	fault_server_reset_counts(server);
+	assert_int_equal(read_code(f, 1000, &e), ERR_NONE);
+	fault_server_counts(server, &counts);
+	assert_int_equal(counts.requests, 1);
+	fault_server_delay(server, 0);
+	f->ops->close(f);
+}
+
 static void *read_small(void *arg)
 {
 	struct stream_fetcher *f = arg;
@@ -444,7 +485,8 @@ int main(void)
 		cmocka_unit_test(test_silent_proxy),         cmocka_unit_test(test_silent_connect),
 		cmocka_unit_test(test_slow_but_steady),      cmocka_unit_test(test_no_connection_free),
 		cmocka_unit_test(test_all_connections_hang), cmocka_unit_test(test_sleep),
-		cmocka_unit_test(test_address_goes),
+		cmocka_unit_test(test_address_goes),         cmocka_unit_test(test_idle_connection_dies),
+		cmocka_unit_test(test_server_becomes_slow),
 	};
 
 	(void)alarm(HANG_S);
