@@ -219,18 +219,17 @@ static int set_package_layer(struct broker *b, struct broker_file *f, const stru
 		r = read_default_text(package, d, defaults.count > 0, &text, &has_text, e);
 	if (r == 0 && has_text) {
 		body = (const char *)text.data;
-		if (f->lens && f->lens->parse(body, text.len, &doc, e) == 0)
+		if (f->lens && reg_doc_parse(f->lens, body, text.len, &doc, e) == 0)
 			kind = REG_TEXT_KEYS;
 		if (doc && defaults.count == 0)
-			for (size_t pos = 0; r == 0 && f->lens->next(doc, &pos, &key, &value);)
+			for (size_t pos = 0; r == 0 && reg_doc_next(doc, &pos, &key, &value);)
 				r = add_default(&defaults, key, value, e);
 	}
 	if (r == 0)
 		r = reg_hive_set_defaults(b->hive, f->file, defaults.list, defaults.count, e);
 	if (r == 0)
 		r = reg_hive_set_default_text(b->hive, f->file, body, text.len, kind, e);
-	if (doc)
-		f->lens->free(doc);
+	reg_doc_free(doc);
 	free(defaults.list);
 	return r;
 }

@@ -82,8 +82,7 @@ struct document {
 
 static void document_fini(struct document *d)
 {
-	if (d->doc)
-		d->lens->free(d->doc);
+	reg_doc_free(d->doc);
 }
 #define auto_document __attribute__((cleanup(document_fini))) struct document
 
@@ -92,7 +91,7 @@ static int document_read(struct document *d, const struct reg_lens *lens, const 
 			 struct err *e)
 {
 	d->lens = lens;
-	if (!lens || lens->parse(text, len, &d->doc, e) == 0)
+	if (!lens || reg_doc_parse(lens, text, len, &d->doc, e) == 0)
 		return 0;
 	d->doc = NULL;
 	return e->code == ERR_NOMEM ? -1 : 0;
@@ -104,16 +103,16 @@ static int document_settle(struct document *d, const struct settings *want, stru
 	auto_settings gone = { 0 };
 	const char *key, *value;
 
-	for (size_t pos = 0; d->lens->next(d->doc, &pos, &key, &value);)
+	for (size_t pos = 0; reg_doc_next(d->doc, &pos, &key, &value);)
 		if (!settings_has(want, key) && settings_add(&gone, key, NULL, e) < 0)
 			return -1;
 	for (size_t i = 0; i < gone.count; i++)
-		d->lens->unset(d->doc, gone.list[i].key);
+		reg_doc_unset(d->doc, gone.list[i].key);
 	for (size_t i = 0; i < want->count; i++) {
-		value = d->lens->get(d->doc, want->list[i].key);
+		value = reg_doc_get(d->doc, want->list[i].key);
 		if (value && !strcmp(value, want->list[i].value))
 			continue;
-		if (d->lens->set(d->doc, want->list[i].key, want->list[i].value, e) < 0 &&
+		if (reg_doc_set(d->doc, want->list[i].key, want->list[i].value, e) < 0 &&
 		    e->code == ERR_NOMEM)
 			return -1;
 	}
@@ -146,7 +145,7 @@ int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **r
 		*ret = text ? mem_steal(text) : mem_strdup("", e);
 		return *ret ? 0 : -1;
 	}
-	if (document_settle(&d, &want, e) < 0 || d.lens->render(d.doc, &out, e) < 0 || !buf_text(&out, e))
+	if (document_settle(&d, &want, e) < 0 || reg_doc_render(d.doc, &out, e) < 0 || !buf_text(&out, e))
 		return -1;
 	*ret_len = out.len;
 	*ret = (char *)out.data;
@@ -238,17 +237,17 @@ static int find_changes(const struct broker_file *f, struct reg_hive *h, const s
 	if (!before.doc) { /* the hive's own settings, as a document */
 		before.lens = f->lens;
 		if (reg_hive_each(h, f->file, false, add_effective, &held, e) < 0 ||
-		    reg_lens_parse_empty(f->lens, &before.doc, e) < 0 ||
+		    reg_doc_parse(f->lens, "", 0, &before.doc, e) < 0 ||
 		    document_settle(&before, &held, e) < 0)
 			return -1;
 	}
-	for (size_t pos = 0; now->lens->next(now->doc, &pos, &key, &value);) {
-		old = before.lens->get(before.doc, key);
+	for (size_t pos = 0; reg_doc_next(now->doc, &pos, &key, &value);) {
+		old = reg_doc_get(before.doc, key);
 		if ((!old || strcmp(old, value) != 0) && settings_add(ret, key, value, e) < 0)
 			return -1;
 	}
-	for (size_t pos = 0; before.lens->next(before.doc, &pos, &key, &value);)
-		if (!now->lens->get(now->doc, key) && settings_add(ret, key, NULL, e) < 0)
+	for (size_t pos = 0; reg_doc_next(before.doc, &pos, &key, &value);)
+		if (!reg_doc_get(now->doc, key) && settings_add(ret, key, NULL, e) < 0)
 			return -1;
 	return 0;
 }

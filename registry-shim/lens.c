@@ -6,6 +6,7 @@
 
 #include "registry-shim/lens_ini.h"
 
+/* In the order in which a text is tried. */
 static const struct reg_lens *const lenses[] = { &reg_lens_ini };
 
 const struct reg_lens *reg_lens_find(const char *name)
@@ -16,13 +17,22 @@ const struct reg_lens *reg_lens_find(const char *name)
 	return NULL;
 }
 
-int reg_lens_parse_empty(const struct reg_lens *l, struct reg_doc **ret, struct err *e)
+const char *reg_lens_name(const struct reg_lens *l)
 {
-	return l->parse("", 0, ret, e);
+	return l->name;
+}
+
+const char *reg_lens_names(void)
+{
+	return "ini";
 }
 
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)
 {
-	(void)path; /* the INI lens judges by content: its files have any name */
-	return reg_lens_ini_fits(text, len) ? &reg_lens_ini : NULL;
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+
+	for (size_t i = 0; i < ARRAY_LEN(lenses); i++)
+		if (lenses[i]->fits(base, text, len))
+			return lenses[i];
+	return NULL;
 }

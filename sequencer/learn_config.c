@@ -40,13 +40,13 @@ static bool has_sections(const struct reg_lens *lens, const char *text, size_t l
 	size_t pos = 0;
 	bool found = false;
 
-	if (lens->parse(text, len, &doc, &ignored) < 0)
+	if (reg_doc_parse(lens, text, len, &doc, &ignored) < 0)
 		return false;
-	while (!found && lens->next(doc, &pos, &key, &value)) {
+	while (!found && reg_doc_next(doc, &pos, &key, &value)) {
 		slash = strchr(key, '/');
 		found = slash && slash > key;
 	}
-	lens->free(doc);
+	reg_doc_free(doc);
 	return found;
 }
 
@@ -86,7 +86,7 @@ static int propose(struct seq_lesson *l, const struct seq_entry *t, struct err *
 	l->proposals = grown;
 	grown[l->proposal_count++] = (struct seq_proposal){
 		.path = path,
-		.lens = lens->name,
+		.lens = reg_lens_name(lens),
 		.is_certain = path_is_below(path, "@config") &&
 			      has_sections(lens, (const char *)text.data, text.len),
 	};

@@ -103,11 +103,11 @@ static int add_defaults(struct pkg_writer *w, const struct seq_capture *c, const
 		return 0;
 	if (fd_read_file(AT_FDCWD, t->source, &text, e) < 0)
 		return err_wrap(e, "%s", t->path);
-	if (lens->parse(text.len ? (const char *)text.data : "", text.len, &doc, e) < 0)
+	if (reg_doc_parse(lens, text.len ? (const char *)text.data : "", text.len, &doc, e) < 0)
 		return err_wrap(e, "--config %s: its content is not of the kind \"%s\"", f->path, f->lens);
-	while (rc == 0 && lens->next(doc, &pos, &key, &value))
+	while (rc == 0 && reg_doc_next(doc, &pos, &key, &value))
 		rc = pkg_writer_default(w, key_of_config(f->path), key, value, e);
-	lens->free(doc);
+	reg_doc_free(doc);
 	return rc;
 }
 
@@ -136,8 +136,8 @@ int seq_pack_declare_config(struct pkg_manifest *m, const struct seq_capture *c,
 	const struct seq_entry *t;
 
 	if (colon && !lens_name && !strchr(colon, '/'))
-		return err_set(e, ERR_USAGE, "--config %s: there is no lens \"%s\" (there is: ini)", spec,
-			       colon + 1);
+		return err_set(e, ERR_USAGE, "--config %s: there is no lens \"%s\" (there are: %s)", spec,
+			       colon + 1, reg_lens_names());
 	path = config_path(spec, lens_name ? (size_t)(colon - spec) : strlen(spec), e);
 	if (!path)
 		return -1;
@@ -154,7 +154,7 @@ int seq_pack_declare_config(struct pkg_manifest *m, const struct seq_capture *c,
 		lens = reg_lens_guess(path, text.len ? (const char *)text.data : "", text.len);
 		if (!lens)
 			return err_set(e, ERR_USAGE, "--config %s: no lens understands this file", spec);
-		lens_name = lens->name;
+		lens_name = reg_lens_name(lens);
 	}
 	if (t) {
 		defaults = !strncmp(t->name, "@home", 5) ? mem_strdup(t->name, e)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The document that every lens reads into: a text as a list of pieces in order, and its keys by name.
+ *
+ * A piece is a stretch of text: a setting with all that goes when it is removed (its line, say), what opens
+ * or closes a container of settings, or anything else (a gap). Rendering is concatenation; a change gives one
+ * piece a new text, or adds or unlinks pieces; nothing is scanned again. Pieces and names are numbers into
+ * arrays, keys and containers are found by one hash table: parse and render are linear, get, set and unset
+ * take the time of the one piece. A name knows its last piece, a piece of a repeated key the one before it.
+ *
+ * A lens supplies what is in struct reg_lens; only lenses include this. */
+#ifndef FLOE_REG_LENS_DOC_H
+#define FLOE_REG_LENS_DOC_H
+
+#include "registry-shim/hive.h"
+#include "registry-shim/lens.h"
+
+enum { DOC_NONE = 0 }; /* piece 0 is the list's anchor, name 0 is unused */
+enum { DOC_TOP = 1 };  /* the container of everything */
+
+enum doc_kind {
+	DOC_GAP,     /* kept as it is */
+	DOC_SETTING, /* name, value */
+	DOC_OPEN,    /* begins a container, whose name it has; a byte-order mark begins DOC_TOP */
+	DOC_CLOSE,   /* ends a container, whose name it has */
+};
+
+struct doc_piece {
+	const char *text;  /* not NUL-terminated */
+	const char *value; /* of a setting, as callers see it */
+	uint32_t len;
+	uint32_t prev, next;
+	uint32_t name;                 /* DOC_NONE for gaps */
+	uint32_t same;                 /* the piece before with this name */
+	uint32_t value_off, value_len; /* where in the text the value is spelled */
+	enum doc_kind kind : 8;
+	uint8_t mark; /* the lens's own */
+};
+
+struct doc_name {
+	const char *text; /* as keys spell it: a key, or a container's path */
+	uint32_t len, hash;
+	uint32_t piece; /* the last setting, or the last opening; DOC_NONE when there is none (any more) */
+	uint32_t container; /* that it lies in */
+	uint32_t end;       /* of a container: where it ends; what that means is the lens's own */
+	bool is_container;
+	uint8_t mark; /* the lens's own */
+};
+
+/* How keys divide into a container's path and a name. */
+enum doc_paths {
+	DOC_FLAT,    /* not at all: the key is the name */
+	DOC_SECTION, /* at the first '/', and the name is as in the text; at the top "/name" */
+	DOC_NESTED,  /* at every '/' */
+};
+
+struct reg_lens {
+	const char *name;
+	enum doc_paths paths;
+	const void *syntax; /* for lenses that share functions */
+	/* Divides d->text (without the byte-order mark) into pieces. ERR_FORMAT or ERR_LIMIT with d->at where
+	 * it went wrong. */
+	int (*scan)(struct reg_doc *d, struct err *e);
+	/* Gives a setting another value. */
+	int (*change)(struct reg_doc *d, uint32_t piece, const char *value, struct err *e);
+	/* Adds a setting that is not there. */
+	int (*add)(struct reg_doc *d, const char *key, const char *value, struct err *e);
+	/* Takes a setting's piece away, and what goes with it. */
+	void (*remove)(struct reg_doc *d, uint32_t piece);
+	/* NULL: concatenation of the pieces. */
+	int (*render)(const struct reg_doc *d, struct buf *ret, struct err *e);
+	void (*release)(struct reg_doc *d); /* of d->own; NULL: nothing to do */
+	/* True when a text is plainly of this kind. `base` is the path's last part. */
+	bool (*fits)(const char *base, const char *text, size_t len);
+};
+
+struct reg_doc {
+	const struct reg_lens *lens;
+	char *text; /* the parsed text, owned; NUL-terminated */
+	size_t len;
+	size_t at;        /* how far a scan has come */
+	const char *feed; /* how this text ends lines */
+	struct doc_piece *pieces;
+	uint32_t piece_count, piece_cap;
+	struct doc_name *names;
+	uint32_t name_count, name_cap;
+	uint32_t *table;    /* open addressing, of name numbers */
+	uint32_t table_cap; /* a power of two */
+	struct arena arena; /* what doc_keep hands out */
+	char *room;
+	size_t room_len;
+	struct buf scratch;     /* for doc_key and doc_container */
+	struct buf line, plain; /* for the lens */
+	void *own;              /* the lens's */
+};
+
+/* ---- texts; all live as long as the document ------------------------------------------------- */
+
+/* A copy, NUL-terminated. NULL on failure. */
+const char *doc_keep(struct reg_doc *d, const char *text, size_t len, struct err *e) FLOE_MUST_USE;
+const char *doc_keep_buf(struct reg_doc *d, const struct buf *b, struct err *e) FLOE_MUST_USE;
+
+/* ---- pieces: each returns a number, or DOC_NONE on failure ---------------------------------- */
+
+/* `text` is borrowed for the document's life. */
+uint32_t doc_insert(struct reg_doc *d, uint32_t after, enum doc_kind kind, const char *text, size_t len,
+		    struct err *e) FLOE_MUST_USE;
+/* At the end, from d->text; gaps that follow one another become one piece. 0 or -1. */
+int doc_gap(struct reg_doc *d, size_t off, size_t len, struct err *e) FLOE_MUST_USE;
+void doc_unlink(struct reg_doc *d, uint32_t piece);
+/* The piece's new text: `off` bytes of the old one, `middle`, and the old one from off + cut. 0 or -1. */
+int doc_splice(struct reg_doc *d, uint32_t piece, size_t off, size_t cut, const char *middle,
+	       size_t middle_len, struct err *e) FLOE_MUST_USE;
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* A container's or a key's number by its place and its name in the text, made if missing; DOC_NONE on
+ * failure. */
+uint32_t doc_container(struct reg_doc *d, uint32_t parent, const char *name, size_t len,
+		       struct err *e) FLOE_MUST_USE;
+uint32_t doc_key(struct reg_doc *d, uint32_t container, const char *name, size_t len,
+		 struct err *e) FLOE_MUST_USE;
+/* As a key spells it; DOC_NONE when there is no such container. */
+uint32_t doc_find_container(const struct reg_doc *d, const char *path, size_t len);
+/* The same, with every container on the way, made if missing; the empty path is DOC_TOP. Uses d->plain. */
+uint32_t doc_container_at(struct reg_doc *d, const char *path, size_t len, struct err *e) FLOE_MUST_USE;
+/* Makes a piece the one that counts for its name. */
+void doc_bind(struct reg_doc *d, uint32_t piece, uint32_t name);
+/* The value of a setting, as callers see it; copied. ERR_LIMIT when it is too long. */
+int doc_value(struct reg_doc *d, uint32_t piece, const char *value, size_t len, struct err *e) FLOE_MUST_USE;
+
+/* One part of a path, as keys spell it, and back: '/' is "%2F", '%' is "%25", and "%" is a part without a
+ * name. Both add to ret; ERR_USAGE for what no part is spelled like. */
+int doc_spell(const char *name, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
+int doc_unspell(const char *part, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
+
+#endif

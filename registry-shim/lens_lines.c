@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files made of lines; see lens_lines.h. */
+#include "registry-shim/lens_lines.h"
+
+#include <string.h>
+
+static const struct line_syntax *syntax_of(const struct reg_doc *d)
+{
+	return d->lens->syntax;
+}
+
+size_t lines_skip_blanks(const char *s, size_t off, size_t len)
+{
+	while (off < len &&
+	       (s[off] == ' ' || s[off] == '\t' || s[off] == '\r' || s[off] == '\f' || s[off] == '\v'))
+		off++;
+	return off;
+}
+
+/* ---- scan ----------------------------------------------------------------------------------- */
+
+static size_t line_extent(const struct line_syntax *s, const char *text, size_t len)
+{
+	const char *feed;
+
+	if (s->extent)
+		return s->extent(text, len);
+	feed = memchr(text, '\n', len);
+	return feed ? (size_t)(feed - text) + 1 : len;
+}
+
+/* Without the feed and the carriage returns in front of it. */
+static size_t without_end(const char *line, size_t len)
+{
+	if (len && line[len - 1] == '\n')
+		len--;
+	while (len && line[len - 1] == '\r')
+		len--;
+	return len;
+}
+
+static int spelling(line_spelling_fn *fn, const char *text, size_t len, struct buf *ret, struct err *e)
+{
+	buf_reset(ret);
+	return fn ? fn(text, len, ret, e) : buf_add(ret, text, len, e);
+}
+
+static void bind_setting(struct reg_doc *d, uint32_t piece, uint32_t name)
+{
+	doc_bind(d, piece, name);
+	d->names[d->names[name].container].end = piece;
+}
+
+static void bind_header(struct reg_doc *d, uint32_t piece, uint32_t section)
+{
+	doc_bind(d, piece, section);
+	d->names[section].end = DOC_NONE;
+}
+
+static int take_setting(struct reg_doc *d, size_t whole, const struct line_parts *r, uint32_t section,
+			struct err *e)
+{
+	const char *line = d->text + d->at;
+	uint32_t piece = doc_insert(d, d->pieces[0].prev, DOC_SETTING, line, whole, e), name;
+
+	if (piece == DOC_NONE)
+		return -1;
+	d->pieces[piece].value_off = (uint32_t)r->value_off;
+	d->pieces[piece].value_len = (uint32_t)r->value_len;
+	if (spelling(syntax_of(d)->read_name, line + r->name_off, r->name_len, &d->plain, e) < 0)
+		return -1;
+	name = doc_key(d, section, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	if (name == DOC_NONE)
+		return -1;
+	if (spelling(syntax_of(d)->read_value, line + r->value_off, r->value_len, &d->plain, e) < 0 ||
+	    doc_value(d, piece, (char *)d->plain.data, d->plain.len, e) < 0)
+		return -1;
+	bind_setting(d, piece, name);
+	return 0;
+}
+
+static int take_header(struct reg_doc *d, size_t whole, const struct line_parts *r, uint32_t *section,
+		       struct err *e)
+{
+	const char *line = d->text + d->at;
+	uint32_t piece;
+
+	if (r->name_len > REG_KEY_MAX)
+		return err_set(e, ERR_LIMIT, "a section's name is too long");
+	*section = syntax_of(d)->section(d, line + r->name_off, r->name_len, e);
+	piece = *section ? doc_insert(d, d->pieces[0].prev, DOC_OPEN, line, whole, e) : DOC_NONE;
+	if (piece == DOC_NONE)
+		return -1;
+	bind_header(d, piece, *section);
+	return 0;
+}
+
+static bool has_blanks_around_equals(const struct doc_piece *p)
+{
+	return memmem(p->text, p->len, " = ", 3) != NULL;
+}
+
+int lines_scan(struct reg_doc *d, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+	uint32_t section = DOC_TOP;
+	int rc = 0;
+
+	while (rc == 0 && d->at < d->len) {
+		size_t whole = line_extent(s, d->text + d->at, d->len - d->at);
+		struct line_parts r = s->read(d->text + d->at, without_end(d->text + d->at, whole));
+
+		if (r.kind == LINE_BROKEN)
+			return err_set(e, ERR_FORMAT, "neither a section, a setting nor a comment");
+		if (r.kind == LINE_SECTION)
+			rc = take_header(d, whole, &r, &section, e);
+		else if (r.kind == LINE_KEY)
+			rc = take_setting(d, whole, &r, section, e);
+		else
+			rc = doc_gap(d, d->at, whole, e);
+		if (rc == 0)
+			d->at += whole;
+	}
+	/* The first setting shows how this file likes its equals signs. */
+	for (uint32_t i = d->pieces[0].next; rc == 0 && i != DOC_NONE; i = d->pieces[i].next)
+		if (d->pieces[i].kind == DOC_SETTING) {
+			d->own = has_blanks_around_equals(&d->pieces[i]) ? d : NULL;
+			break;
+		}
+	return rc;
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
+
+static int refuse(const struct reg_doc *d, const char *what, size_t len, struct err *e)
+{
+	return err_set(e, ERR_USAGE, "a file of the kind \"%s\" cannot hold %.*s", d->lens->name,
+		       len > 200 ? 200 : (int)len, what);
+}
+
+/* What stands in d->line, as the scanner would read it; LINE_BROKEN when it is not one line. */
+static struct line_parts read_back(struct reg_doc *d, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+	const struct line_parts broken = { .kind = LINE_BROKEN };
+	size_t len = d->line.len;
+
+	if (buf_add(&d->line, "\n", 1, e) < 0)
+		return broken;
+	d->line.len = len;
+	if (line_extent(s, (char *)d->line.data, len + 1) != len + 1 ||
+	    without_end((char *)d->line.data, len + 1) != len)
+		return broken;
+	return s->read((char *)d->line.data, len);
+}
+
+static int check_spelling(const struct reg_doc *d, line_spelling_fn *fn, size_t off, size_t len,
+			  const char *want, size_t want_len, struct buf *room, struct err *e)
+{
+	const char *got = (const char *)d->line.data + off;
+
+	if (spelling(fn, got, len, room, e) < 0)
+		return -1;
+	return room->len == want_len && (!want_len || !memcmp(room->data, want, want_len)) ? 1 : 0;
+}
+
+/* Checks the setting in d->line. */
+static int check_setting(struct reg_doc *d, const char *name, size_t name_len, const char *value,
+			 struct line_parts *ret, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+	auto_buf struct buf room = BUF_INIT(2 * (size_t)REG_TEXT_MAX);
+	int ok = 0;
+
+	*ret = read_back(d, e);
+	if (ret->kind == LINE_KEY)
+		ok = check_spelling(d, s->read_name, ret->name_off, ret->name_len, name, name_len, &room, e);
+	if (ok == 1)
+		ok = check_spelling(d, s->read_value, ret->value_off, ret->value_len, value, strlen(value),
+				    &room, e);
+	if (ok <= 0)
+		return ok < 0 ? -1 : refuse(d, (char *)d->line.data, d->line.len, e);
+	return 0;
+}
+
+static int write_value(const struct reg_doc *d, const char *old, size_t old_len, const char *value,
+		       struct buf *ret, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+
+	return s->write_value ? s->write_value(old, old_len, value, ret, e) : buf_add_str(ret, value, e);
+}
+
+int lines_change(struct reg_doc *d, uint32_t piece, const char *value, struct err *e)
+{
+	const struct doc_piece *p = &d->pieces[piece];
+	size_t end = without_end(p->text, p->len), tail = p->value_off + p->value_len, raw_len;
+	auto_buf struct buf name = BUF_INIT(4 * REG_KEY_MAX);
+	struct line_parts r = syntax_of(d)->read(p->text, end);
+	const char *kept;
+
+	buf_reset(&d->line);
+	if (spelling(syntax_of(d)->read_name, p->text + r.name_off, r.name_len, &name, e) < 0 ||
+	    buf_add(&d->line, p->text, p->value_off, e) < 0 ||
+	    write_value(d, p->text + p->value_off, p->value_len, value, &d->line, e) < 0)
+		return -1;
+	raw_len = d->line.len - p->value_off;
+	if (buf_add(&d->line, p->text + tail, end - tail, e) < 0 ||
+	    check_setting(d, (char *)name.data, name.len, value, &r, e) < 0)
+		return -1;
+	if (r.value_off != p->value_off || r.value_len != raw_len)
+		return refuse(d, value, strlen(value), e);
+	kept = doc_keep(d, value, strlen(value), e);
+	if (!kept || doc_splice(d, piece, p->value_off, p->value_len, (char *)d->line.data + p->value_off,
+				raw_len, e) < 0)
+		return -1;
+	d->pieces[piece].value = kept;
+	d->pieces[piece].value_len = (uint32_t)raw_len;
+	return 0;
+}
+
+/* A piece gets a line's end when another follows. */
+static int end_line(struct reg_doc *d, uint32_t piece, struct err *e)
+{
+	const struct doc_piece *p = &d->pieces[piece];
+
+	if (piece == DOC_NONE || p->name == DOC_TOP || (p->len && p->text[p->len - 1] == '\n'))
+		return 0;
+	return doc_splice(d, piece, p->len, 0, d->feed, strlen(d->feed), e);
+}
+
+static bool ends_with_blank_line(const struct doc_piece *p)
+{
+	size_t len = without_end(p->text, p->len);
+
+	return len == 0 || p->text[len - 1] == '\n';
+}
+
+/* What d->line holds, as a line of the document. */
+static uint32_t insert_line(struct reg_doc *d, uint32_t after, enum doc_kind kind, struct err *e)
+{
+	const char *text;
+
+	if (buf_add_str(&d->line, d->feed, e) < 0)
+		return DOC_NONE;
+	text = doc_keep_buf(d, &d->line, e);
+	return text && end_line(d, after, e) == 0 ? doc_insert(d, after, kind, text, d->line.len, e)
+						  : DOC_NONE;
+}
+
+/* The section's header, added at the end. */
+static int add_header(struct reg_doc *d, uint32_t section, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+	uint32_t last = d->pieces[0].prev, piece;
+	struct line_parts r;
+
+	buf_reset(&d->line);
+	if (s->header(d, section, &d->line, e) < 0)
+		return -1;
+	r = read_back(d, e);
+	if (r.kind != LINE_SECTION ||
+	    s->section(d, (char *)d->line.data + r.name_off, r.name_len, e) != section)
+		return refuse(d, (char *)d->line.data, d->line.len, e);
+	if (last != DOC_NONE && d->pieces[last].name != DOC_TOP) {
+		if (end_line(d, last, e) < 0)
+			return -1;
+		if (!ends_with_blank_line(&d->pieces[last]))
+			last = doc_insert(d, last, DOC_GAP, d->feed, strlen(d->feed), e);
+		if (last == DOC_NONE)
+			return -1;
+	}
+	piece = insert_line(d, last, DOC_OPEN, e);
+	if (piece == DOC_NONE)
+		return -1;
+	bind_header(d, piece, section);
+	return 0;
+}
+
+static const char *equals_for(const struct reg_doc *d, uint32_t near)
+{
+	bool blanks = near != DOC_NONE ? has_blanks_around_equals(&d->pieces[near]) : d->own != NULL;
+
+	return blanks ? " = " : syntax_of(d)->equals;
+}
+
+static int add_setting(struct reg_doc *d, uint32_t section, const char *name, size_t name_len,
+		       const char *value, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+	uint32_t after = d->names[section].end, piece, key;
+	auto_buf struct buf line = BUF_INIT(REG_TEXT_MAX);
+	struct line_parts r;
+
+	buf_reset(&d->line);
+	if ((s->write_name ? s->write_name(name, name_len, &d->line, e)
+			   : buf_add(&d->line, name, name_len, e)) < 0 ||
+	    buf_add_str(&d->line, equals_for(d, after), e) < 0 ||
+	    write_value(d, NULL, 0, value, &d->line, e) < 0 ||
+	    check_setting(d, name, name_len, value, &r, e) < 0 ||
+	    buf_add(&line, d->line.data, d->line.len, e) < 0)
+		return -1;
+	if (section != DOC_TOP && d->names[section].piece == DOC_NONE && add_header(d, section, e) < 0)
+		return -1;
+	key = doc_key(d, section, name, name_len, e);
+	if (key == DOC_NONE)
+		return -1;
+	if (after == DOC_NONE) /* behind the header; without one in front of the first, or at the end */
+		after = s->section ? d->names[section].piece : d->pieces[0].prev;
+	buf_reset(&d->line);
+	if (buf_add(&d->line, line.data, line.len, e) < 0)
+		return -1;
+	piece = insert_line(d, after, DOC_SETTING, e);
+	if (piece == DOC_NONE || doc_value(d, piece, value, strlen(value), e) < 0)
+		return -1;
+	d->pieces[piece].value_off = (uint32_t)r.value_off;
+	d->pieces[piece].value_len = (uint32_t)r.value_len;
+	bind_setting(d, piece, key);
+	return 0;
+}
+
+int lines_add(struct reg_doc *d, const char *key, const char *value, struct err *e)
+{
+	enum doc_paths paths = d->lens->paths;
+	const char *slash = paths == DOC_FLAT      ? NULL
+			    : paths == DOC_SECTION ? strchr(key, '/')
+						   : strrchr(key, '/');
+	const char *name = slash ? slash + 1 : key;
+	auto_buf struct buf plain = BUF_INIT(REG_KEY_MAX);
+	uint32_t section = doc_container_at(d, key, slash ? (size_t)(slash - key) : 0, e);
+
+	if (section == DOC_NONE)
+		return -1;
+	if (paths != DOC_NESTED)
+		return add_setting(d, section, name, strlen(name), value, e);
+	if (doc_unspell(name, strlen(name), &plain, e) < 0)
+		return -1;
+	return add_setting(d, section, plain.len ? (char *)plain.data : "", plain.len, value, e);
+}
+
+void lines_remove(struct reg_doc *d, uint32_t piece)
+{
+	struct doc_name *section = &d->names[d->names[d->pieces[piece].name].container];
+
+	if (section->end == piece) { /* the setting before it below the same header */
+		uint32_t before = piece;
+
+		do
+			before = d->pieces[before].prev;
+		while (before != DOC_NONE && d->pieces[before].kind == DOC_GAP);
+		section->end = d->pieces[before].kind == DOC_SETTING ? before : DOC_NONE;
+	}
+	doc_unlink(d, piece);
+}
+
+bool lines_fit(const struct line_syntax *s, const char *text, size_t len)
+{
+	size_t sections = 0, keys = 0;
+
+	if (len > REG_TEXT_MAX || (len && memchr(text, 0, len)))
+		return false;
+	for (size_t off = 0; off < len;) {
+		size_t whole = line_extent(s, text + off, len - off);
+		struct line_parts r = s->read(text + off, without_end(text + off, whole));
+
+		if (r.kind == LINE_BROKEN || r.kind == LINE_STRAY ||
+		    (r.kind == LINE_KEY && s->section && !sections))
+			return false;
+		sections += r.kind == LINE_SECTION;
+		keys += r.kind == LINE_KEY;
+		off += whole;
+	}
+	return keys && (sections || !s->section);
+}

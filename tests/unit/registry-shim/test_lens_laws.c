@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The laws that every lens keeps, on texts of our own and on what this machine has: parse then render gives
+ * the same bytes, a key set to what it is changes nothing, set to something else only its line, unset and set
+ * again it has its value back; and whatever a text is, the answer comes in bounded time and memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "registry-shim/lens.h"
+
+enum { KEYS_TRIED = 20, FILES_PER_PLACE = 100, FILE_MAX = 64 * 1024 };
+
+struct kind {
+	const char *lens;
+	const char *other[2];   /* values unlike those in the texts */
+	bool spans;             /* values may be spelled over several lines */
+	const char *texts[40];  /* up to NULL */
+	const char *places[12]; /* up to NULL */
+};
+
+static const struct kind kinds[] = {
+	{ .lens = "ini",
+	  .other = { "changed=1 \\; #", "" },
+	  .texts = { "[s]\na=1\n", "a=1\n[s]\r\nb = 2 ; c\r\n" },
+	  .places = { "/usr/share/applications/*.desktop", "/usr/lib/systemd/system/*.service",
+		      "/etc/*/*.conf", "/usr/share/*/*.ini" } },
+};
+
+static struct reg_doc *parse(const struct reg_lens *l, const char *text, size_t len)
+{
+	struct reg_doc *d = NULL;
+	struct err e;
+
+	if (reg_doc_parse(l, text, len, &d, &e) < 0)
+		fail_msg("%s: %s: %.*s", reg_lens_name(l), e.msg, len > 2000 ? 2000 : (int)len, text);
+	return d;
+}
+
+static void render(const struct reg_doc *d, struct buf *ret)
+{
+	struct err e;
+
+	buf_reset(ret);
+	assert_int_equal(reg_doc_render(d, ret, &e), 0);
+	assert_non_null(buf_text(ret, &e));
+}
+
+static void assert_renders(const struct reg_doc *d, const char *text, size_t len)
+{
+	auto_buf struct buf got = BUF_INIT(64 * 1024 * 1024);
+
+	render(d, &got);
+	if (got.len != len || memcmp(got.data, text, len) != 0)
+		fail_msg("rendered \"%s\" where \"%.*s\" is right", (char *)got.data, (int)len, text);
+}
+
+/* Bytes in front and behind that two texts share; what is left is what changed. */
+static void assert_one_line_changed(const char *a, size_t alen, const char *b, size_t blen, bool spans)
+{
+	size_t head = 0, tail = 0;
+
+	while (head < alen && head < blen && a[head] == b[head])
+		head++;
+	while (tail < alen - head && tail < blen - head && a[alen - 1 - tail] == b[blen - 1 - tail])
+		tail++;
+	if (!spans && memchr(a + head, '\n', alen - head - tail))
+		fail_msg("changed %.*s", (int)(alen - head - tail), a + head);
+	assert_null(memchr(b + head, '\n', blen - head - tail));
+}
+
+static size_t count_keys(const struct reg_doc *d)
+{
+	const char *key, *value;
+	size_t n = 0;
+
+	for (size_t pos = 0; reg_doc_next(d, &pos, &key, &value);)
+		n++;
+	return n;
+}
+
+/* What the document says is what its text says; the other keys are as they were in `before`. */
+static void assert_says(const struct reg_lens *l, const struct reg_doc *d, const char *key, const char *value,
+			const struct reg_doc *before)
+{
+	auto_buf struct buf out = BUF_INIT(64 * 1024 * 1024);
+	const char *k, *v, *got;
+	struct reg_doc *again;
+
+	render(d, &out);
+	again = parse(l, (char *)out.data, out.len);
+	for (int i = 0; i < 2; i++) {
+		got = reg_doc_get(i ? again : d, key);
+		if (!got != !value || (got && strcmp(got, value) != 0))
+			fail_msg("%s is %s and not %s in %s", key, got ? got : "nothing",
+				 value ? value : "nothing", (char *)out.data);
+	}
+	for (size_t pos = 0; reg_doc_next(before, &pos, &k, &v);) {
+		got = reg_doc_get(again, k);
+		if (strcmp(k, key) != 0 && (!got || strcmp(got, v) != 0))
+			fail_msg("with %s %s became %s in %s", key, k, got ? got : "nothing",
+				 (char *)out.data);
+	}
+	assert_int_equal(count_keys(again), count_keys(before) - !value);
+	reg_doc_free(again);
+}
+
+static void check_key(const struct kind *kind, const struct reg_lens *l, const char *text, size_t len,
+		      const char *key, const char *was)
+{
+	auto_buf struct buf out = BUF_INIT(64 * 1024 * 1024);
+	struct reg_doc *d = parse(l, text, len), *before = parse(l, text, len);
+	struct err e;
+
+	assert_string_equal(reg_doc_get(d, key), was);
+	assert_int_equal(reg_doc_set(d, key, was, &e), 0);
+	assert_renders(d, text, len);
+	for (int i = 0; i < 2; i++) {
+		if (reg_doc_set(d, key, kind->other[i], &e) < 0)
+			fail_msg("%s: %s = %s: %s", kind->lens, key, kind->other[i], e.msg);
+		render(d, &out);
+		if (i == 0)
+			assert_one_line_changed(text, len, (char *)out.data, out.len, kind->spans);
+		assert_says(l, d, key, kind->other[i], before);
+	}
+	assert_int_equal(reg_doc_set(d, key, was, &e), 0);
+	assert_says(l, d, key, was, before);
+	reg_doc_free(d);
+	d = parse(l, text, len);
+	reg_doc_unset(d, key);
+	assert_says(l, d, key, NULL, before);
+	if (reg_doc_set(d, key, was, &e) < 0)
+		fail_msg("%s: %s = %s again: %s", kind->lens, key, was, e.msg);
+	assert_says(l, d, key, was, before);
+	reg_doc_free(d);
+	reg_doc_free(before);
+}
+
+static void check_laws(const struct kind *kind, const char *text, size_t len)
+{
+	const struct reg_lens *l = reg_lens_find(kind->lens);
+	struct reg_doc *d = parse(l, text, len);
+	size_t keys = count_keys(d), at = 0;
+	const char *key, *value;
+
+	assert_renders(d, text, len);
+	/* Of many keys some from everywhere. */
+	for (size_t pos = 0; reg_doc_next(d, &pos, &key, &value); at++)
+		if (at % (keys / KEYS_TRIED + 1) == 0)
+			check_key(kind, l, text, len, key, value);
+	/* All away, and all back. */
+	if (keys < 1000) {
+		struct reg_doc *none = parse(l, text, len);
+		struct err e;
+
+		for (size_t pos = 0; reg_doc_next(d, &pos, &key, &value);)
+			reg_doc_unset(none, key);
+		assert_int_equal(count_keys(none), 0);
+		for (size_t pos = 0; reg_doc_next(d, &pos, &key, &value);)
+			assert_int_equal(reg_doc_set(none, key, value, &e), 0);
+		for (size_t pos = 0; reg_doc_next(d, &pos, &key, &value);)
+			assert_says(l, none, key, value, d);
+		reg_doc_free(none);
+	}
+	reg_doc_free(d);
+}
+
+static void test_texts(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		assert_non_null(reg_lens_find(kinds[k].lens));
+		for (size_t i = 0; kinds[k].texts[i]; i++)
+			check_laws(&kinds[k], kinds[k].texts[i], strlen(kinds[k].texts[i]));
+	}
+}
+
+static void check_place(const struct kind *kind, const char *place, size_t *files, size_t *understood)
+{
+	const struct reg_lens *l = reg_lens_find(kind->lens);
+	glob_t g;
+
+	if (glob(place, 0, NULL, &g) != 0)
+		return;
+	for (size_t i = 0; i < g.gl_pathc && i < FILES_PER_PLACE; i++) {
+		auto_buf struct buf text = BUF_INIT(FILE_MAX);
+		struct reg_doc *d = NULL;
+		struct err e;
+
+		if (fd_read_file(AT_FDCWD, g.gl_pathv[i], &text, &e) < 0 || !text.len)
+			continue;
+		*files += 1;
+		if (reg_doc_parse(l, (char *)text.data, text.len, &d, &e) < 0)
+			continue;
+		reg_doc_free(d);
+		*understood += 1;
+		check_laws(kind, (char *)text.data, text.len);
+	}
+	globfree(&g);
+}
+
+static void test_this_machine(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		size_t files = 0, understood = 0;
+
+		for (size_t i = 0; kinds[k].places[i]; i++)
+			check_place(&kinds[k], kinds[k].places[i], &files, &understood);
+		print_message("%s: %zu of %zu files of this machine understood\n", kinds[k].lens, understood,
+			      files);
+	}
+}
+
+/* What a text of one repeated piece does; 16 MiB of it, and 100,000 of it. */
+static void test_hostile(void **state)
+{
+	static const char *const pieces[] = {
+		"[",    "{",  "{\"a\":", "[[",    "<a>",          "<",  "a",     "a=",      "\"",  "'", "\\",
+		"\\\n", "\n", "\r\n",    "a:\n ", "- ",           "a.", "[a]\n", "a = [\n", "a={", "%", "/",
+		"#",    "&",  "\"\"\"",  "\xff",  "\xef\xbb\xbf", " ",  "\t",
+	};
+	const size_t max = REG_TEXT_MAX;
+	auto_free char *text = malloc(max);
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		const struct reg_lens *l = reg_lens_find(kinds[k].lens);
+
+		for (size_t p = 0; p < ARRAY_LEN(pieces); p++) {
+			size_t len = strlen(pieces[p]);
+			struct reg_doc *d = NULL;
+			struct err e;
+
+			for (size_t i = 0; i < max; i++)
+				text[i] = pieces[p][i % len];
+			(void)reg_lens_guess("x", text, 100000 * len);
+			for (int i = 0; i < 2; i++) {
+				size_t used = i ? max : 100000 * len;
+
+				d = NULL;
+				if (reg_doc_parse(l, text, used, &d, &e) == 0)
+					assert_renders(d, text, used);
+				else if (e.code != ERR_FORMAT && e.code != ERR_LIMIT)
+					fail_msg("%s: %s: %s", kinds[k].lens, pieces[p], e.msg);
+				reg_doc_free(d);
+			}
+		}
+	}
+}
+
+static void test_refused(void **state)
+{
+	struct reg_doc *d = NULL;
+	struct err e;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		assert_int_equal(reg_doc_parse(reg_lens_find(kinds[k].lens), "a\0b", 3, &d, &e), -1);
+		assert_int_equal(e.code, ERR_FORMAT);
+		assert_null(d);
+	}
+	assert_null(reg_lens_find("nothing"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
