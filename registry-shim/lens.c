@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "registry-shim/lens_ini.h"
+#include "registry-shim/lens_json.h"
 
 /* In the order in which a text is tried. */
-static const struct reg_lens *const lenses[] = { &reg_lens_ini };
+static const struct reg_lens *const lenses[] = { &reg_lens_json, &reg_lens_ini };
 
 const struct reg_lens *reg_lens_find(const char *name)
 {
@@ -24,7 +25,7 @@ const char *reg_lens_name(const struct reg_lens *l)
 
 const char *reg_lens_names(void)
 {
-	return "ini";
+	return "json, ini";
 }
 
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)

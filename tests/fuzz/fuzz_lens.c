@@ -55,8 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	for (size_t pos = 0; n < 3 && reg_doc_next(d, &pos, &key, &value); n++) {
 		char *k = strdup(key), *v = strdup(value);
 
-		check(reg_doc_set(d, k, v, &e) == 0);
-		check_rendering(d, data, len);
+		struct buf before = BUF_INIT(2 * (size_t)REG_TEXT_MAX);
+
+		check(reg_doc_render(d, &before, &e) == 0 && reg_doc_set(d, k, v, &e) == 0);
+		check_rendering(d, before.data, before.len);
+		buf_fini(&before);
 		if (n == 0 && reg_doc_set(d, k, "new", &e) == 0)
 			check_reading(l, d, k, "new");
 		(void)reg_doc_set(d, k, v, &e);

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "registry-shim/lens.h"
+#include "tests/unit/sanitized.h"
 
 enum { KEYS_TRIED = 20, FILES_PER_PLACE = 100, FILE_MAX = 64 * 1024 };
 
@@ -26,6 +27,26 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
+	{ .lens = "json",
+	  .other = { "changed", "" },
+	  .spans = true,
+	  .texts = { "{}", "{\"a\":1}", "{\"a\": \"b\", \"c\": {\"d\": true}}\n",
+		     "{\n  // about a\n  \"a\": 1, // one\n  \"b\": \"x\", /* two */\n  \"c\": null // "
+		     "three\n}\n",
+		     "// c\n{ // d\n\"a\":1,\"b\":2}// e", "{\"a\":1,\"b\":{},}",
+		     "\xef\xbb\xbf{\r\n\t\"a\": 1\r\n}\r\n",
+		     "{\n    \"editor.fontSize\": 14,\n    \"files.exclude\": {\n        \"**/.git\": "
+		     "true,\n    },\n"
+		     "    \"rulers\": [80, // soft\n 120],\n    \"o\": {\"\": \"e\", \"%\": -0.10e+5}\n}\n",
+		     "{\"n\": \"12\", \"t\": \"true\", \"q\": \"\\\"q\\\"\", \"l\": \"[1]\", \"o\": \"{}\", "
+		     "\"e\": \"\"}",
+		     "{\"u\": \"\\u00e9\\ud83d\\ude00\", \"z\": \"a\\u0000\", \"s\": \"\\ud800\", "
+		     "\"k\\u0000\": {\"a\": [1]}, "
+		     "\"\\n\": \"\\n\\u0001\"}",
+		     "{\"a\": 1, \"a\": 2, \"o\": {\"x\": 1}, \"o\": {\"y\": {\"z\": 2}}}" },
+	  .places = { "/usr/share/*/*.json", "/usr/lib/node_modules/npm/*.json",
+		      "/usr/lib/node_modules/npm/node_modules/*/package.json", "/usr/share/vulkan/*/*.json",
+		      "/usr/share/nodejs/*/package.json", "/etc/*/*.json" } },
 	{ .lens = "ini",
 	  .other = { "changed=1 \\; #", "" },
 	  .texts = { "[s]\na=1\n", "a=1\n[s]\r\nb = 2 ; c\r\n" },
@@ -226,7 +247,7 @@ static void test_hostile(void **state)
 		"\\\n", "\n", "\r\n",    "a:\n ", "- ",           "a.", "[a]\n", "a = [\n", "a={", "%", "/",
 		"#",    "&",  "\"\"\"",  "\xff",  "\xef\xbb\xbf", " ",  "\t",
 	};
-	const size_t max = REG_TEXT_MAX;
+	const size_t max = IS_SANITIZED ? REG_TEXT_MAX / 16 : REG_TEXT_MAX;
 	auto_free char *text = malloc(max);
 
 	(void)state;
@@ -240,7 +261,8 @@ static void test_hostile(void **state)
 
 			for (size_t i = 0; i < max; i++)
 				text[i] = pieces[p][i % len];
-			(void)reg_lens_guess("x", text, 100000 * len);
+			if (k == 0)
+				(void)reg_lens_guess("x", text, 100000 * len);
 			for (int i = 0; i < 2; i++) {
 				size_t used = i ? max : 100000 * len;
 
