@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* floe registry: an environment's settings by key. Changes go into the hive; when the environment is active
  * its broker is told, so that applications see them at their next open. */
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/log.h"
-#include "base/path.h"
-#include "base/wire.h"
 #include "launcher/environment.h"
-#include "launcher/holder_address.h"
 #include "launcher/json_output.h"
+#include "launcher/settings_client.h"
 #include "launcher/table.h"
 #include "launcher/verbs.h"
 #include "registry-shim/hive.h"
-
-enum { REFRESH_TIMEOUT_S = 5 };
 
 struct registry_opt {
 	const char *env;
@@ -121,33 +110,7 @@ static int split_key(const char *text, char **ret_file, char **ret_key, struct e
 /* Tells the environment's broker, if it has one. */
 static int refresh(const char *env, struct err *e)
 {
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	auto_wire_in struct wire_in reply = WIRE_IN_INIT;
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct timeval limit = { .tv_sec = REFRESH_TIMEOUT_S };
-	struct holder_address holder;
-	auto_fd int dir = -1, sock = -1;
-	auto_free char *run = NULL;
-
-	if (holder_address_find(false, &holder, e) < 0)
-		return e->code == ERR_NOTFOUND ? 0 : -1;
-	run = path_join(holder.envs, env, e);
-	holder_address_fini(&holder);
-	if (!run)
-		return -1;
-	dir = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return 0;
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return err_sys(e, errno, "socket");
-	(void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	(void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	(void)snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/registry.sock", dir);
-	if (connect(sock, (struct sockaddr *)&a, sizeof(a)) < 0)
-		return 0; /* not active */
-	if (wire_put_str(&m, "type", "refresh", e) < 0 || wire_send(sock, &m, e) < 0 ||
-	    wire_recv(sock, &reply, e) < 0 || wire_error(&reply, e) < 0)
+	if (launch_settings_ask(env, "refresh", e) < 0)
 		return err_wrap(e, "the setting is changed, but running applications do not see it yet");
 	return 0;
 }

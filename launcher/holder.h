@@ -68,8 +68,9 @@ struct holder_environment {
 	int worker_report;
 	bool has_config;
 	struct launch_server server; /* registry broker; none without configuration files */
-	bool server_ready;
-	unsigned server_deaths; /* before it was ready */
+	bool server_ready, is_render_asked; /* of the server that runs now */
+	bool is_rendered;                   /* once and for all: applications may start */
+	unsigned server_deaths;             /* before that */
 	enum holder_state state;
 	struct err err;
 	unsigned launches;

@@ -70,10 +70,28 @@ void holder_environment_give_up(struct holder *h, struct holder_environment *env
 	holder_clients_advance(h);
 }
 
+static int ask_render(struct holder_environment *env, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+
+	if (wire_put_str(&m, "type", "render", e) < 0 || wire_put_str(&m, "tree", env->tree, e) < 0 ||
+	    wire_put_u64(&m, "is-idle", !env->launches, e) < 0 || wire_send(env->server.sock, &m, e) < 0)
+		return -1;
+	env->is_render_asked = true;
+	return 0;
+}
+
 void holder_environment_check_ready(struct holder *h, struct holder_environment *env)
 {
-	if (env->state == HOLDER_STARTING && env->step == UNION_THERE &&
-	    (!env->has_config || env->server_ready)) {
+	struct err e;
+
+	if (env->step != UNION_THERE)
+		return;
+	if (env->has_config && env->server_ready && !env->is_render_asked && ask_render(env, &e) < 0) {
+		holder_environment_give_up(h, env, &e);
+		return;
+	}
+	if (env->state == HOLDER_STARTING && (!env->has_config || env->is_rendered)) {
 		env->state = HOLDER_READY;
 		holder_clients_advance(h);
 	}
@@ -99,7 +117,8 @@ static int send_configure(struct holder_environment *env, struct err *e)
 				return -1;
 		}
 	}
-	if (wire_put_str(&m, "package-root", env->package->mount.point, e) < 0)
+	if (wire_put_str(&m, "package-root", env->package->mount.point, e) < 0 ||
+	    wire_put_str(&m, "upper", env->disk->upper, e) < 0)
 		return -1;
 	if (opened->nfds && wire_put_fd(&m, opened->fds[0], e) < 0)
 		return -1;
@@ -128,14 +147,19 @@ void holder_environment_message(struct holder *h, struct holder_environment *env
 		env->server.sock = -1;
 		return;
 	}
-	if (n < 0 || wire_error(&m, &e) < 0) {
+	if (n > 0 && (wire_is(&m, "type", "rendered") || wire_is(&m, "type", "harvested"))) {
+		/* One file that cannot be saved or shown is no reason to keep the application from running.
+		 */
+		if (wire_error(&m, &e) < 0)
+			log_note("settings of environment %s: %s", env->name, e.msg);
+		env->is_rendered |= wire_is(&m, "type", "rendered");
+	} else if (n < 0 || wire_error(&m, &e) < 0) {
 		holder_environment_give_up(h, env, &e);
 		return;
-	}
-	if (wire_is(&m, "type", "ready")) {
+	} else if (wire_is(&m, "type", "ready")) {
 		env->server_ready = true;
-		holder_environment_check_ready(h, env);
 	}
+	holder_environment_check_ready(h, env);
 }
 
 void holder_environment_server_died(struct holder *h, struct holder_environment *env)
@@ -143,14 +167,15 @@ void holder_environment_server_died(struct holder *h, struct holder_environment 
 	struct err e;
 
 	launch_server_release(&env->server);
+	env->server_ready = env->is_render_asked = false;
 	if (env->state == HOLDER_FAILED)
 		return;
-	if (!env->server_ready && ++env->server_deaths > SERVER_DEATHS_MAX) {
+	if (!env->is_rendered && ++env->server_deaths > SERVER_DEATHS_MAX) {
 		(void)err_set(&e, ERR_IO, "the settings server of environment %s died while starting",
 			      env->name);
 		holder_environment_give_up(h, env, &e);
 	} else if (start_registry(env, &e) < 0) {
-		if (env->server_ready)
+		if (env->is_rendered)
 			log_detail("%s", e.msg);
 		else
 			holder_environment_give_up(h, env, &e);
@@ -165,7 +190,8 @@ void holder_environment_launch_ended(struct holder *h, struct holder_environment
 	env->launches--;
 	env->idle_since_ms = sync_now_ms();
 	if (env->server.sock >= 0 &&
-	    (wire_put_str(&m, "type", "harvest", &e) < 0 || wire_send(env->server.sock, &m, &e) < 0))
+	    (wire_put_str(&m, "type", "harvest", &e) < 0 ||
+	     wire_put_u64(&m, "is-idle", !env->launches, &e) < 0 || wire_send(env->server.sock, &m, &e) < 0))
 		log_detail("%s", e.msg);
 	if (!env->launches && (env->ephemeral || env->state == HOLDER_FAILED))
 		holder_environment_drop(h, env);

@@ -23,6 +23,7 @@
 #include "launcher/reference.h"
 #include "launcher/run_network.h"
 #include "launcher/sandbox.h"
+#include "launcher/settings_client.h"
 #include "streaming/source.h"
 
 static const char help[] =
@@ -373,6 +374,17 @@ static void tell_expired(const struct launch_found *package)
 			 package->repository);
 }
 
+/* What programs without the shim have saved is in the registry when we return; if not, the holder has it
+ * done. */
+static void harvest_settings(const struct wire_in *launched)
+{
+	struct err e;
+	auto_free char *env = wire_str(launched, "env", &e);
+
+	if (wire_u64_or(launched, "has-config", 0) && env && launch_settings_ask(env, "harvest", &e) < 0)
+		log_detail("%s", e.msg);
+}
+
 static int run(struct options *o, struct launch_status *ret, struct err *e)
 {
 	auto_free char *home = path_home(e);
@@ -418,7 +430,10 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 		return -1;
 	o->is_at_command = true;
 	watch = run_network_watch(&o->network, sock);
-	return launch_sandbox_wait(init, events, &watch, ret, e);
+	if (launch_sandbox_wait(init, events, &watch, ret, e) < 0)
+		return -1;
+	harvest_settings(&launched);
+	return 0;
 }
 
 /* Ends like the application did, so that shells and makes see what they would have seen; its core is its own.

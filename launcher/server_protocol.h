@@ -53,9 +53,13 @@
  *                           sees it, and the path inside the package whose text is the default ("" = none)
  *                           key=NAME, repeated in the same order: the file's name in keys
  *                           package-root=PATH, where the package is mounted; fd 0: registry defaults
+ *                           upper=PATH, of the environment
  *   server: type=ready      DIR holds registry.sock, paths (registry-shim/shim_paths.h) and view/
  *           or error fields
- *   holder: type=harvest                        an application has ended
+ *   holder: type=render     tree=PATH is-idle   after "ready": the environment is mounted there, and the
+ *                           files are wanted in it as well; is-idle: no application is running
+ *   server: type=rendered   or error fields
+ *   holder: type=harvest    is-idle             an application has ended
  *   server: type=harvested  changes
  *
  * The sequencer speaks as the holder does, and replaces no server. */

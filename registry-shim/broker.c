@@ -14,11 +14,13 @@
 #include "base/hash.h"
 #include "base/path.h"
 #include "registry-shim/broker_file.h"
+#include "registry-shim/broker_rendered.h"
 #include "registry-shim/broker_view.h"
 
 struct broker {
 	struct reg_hive *hive;
 	struct broker_dirs dirs;
+	struct broker_rendered rendered;
 	struct broker_file *files;
 	size_t count;
 };
@@ -43,6 +45,7 @@ void broker_close(struct broker *b)
 	fd_close(b->dirs.run);
 	fd_close(b->dirs.view);
 	fd_close(b->dirs.shown);
+	broker_rendered_fini(&b->rendered);
 	free(b);
 }
 
@@ -68,6 +71,7 @@ int broker_open(const char *registry, const char *run_dir, struct broker **ret, 
 	if (!b)
 		return -1;
 	b->dirs = (struct broker_dirs){ -1, -1, -1 };
+	b->rendered = (struct broker_rendered)BROKER_RENDERED_NONE;
 	b->dirs.run = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->dirs.run < 0)
 		return err_sys(e, errno, "%s", run_dir);
@@ -266,6 +270,9 @@ int broker_configure(struct broker *b, const struct broker_declaration *declared
 		if ((f->shown || faccessat(b->dirs.view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) &&
 		    broker_file_harvest(f, b->hive, &b->dirs, &changed, e) < 0 && e->code == ERR_NOMEM)
 			return -1;
+		if (broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, false, &changed, e) < 0 &&
+		    e->code == ERR_NOMEM)
+			return -1;
 		if (set_package_layer(b, f, &declared[i], &package, e) < 0 ||
 		    broker_file_show(f, b->hive, &b->dirs, e) < 0)
 			return err_wrap(e, "%s", declared[i].path);
@@ -273,9 +280,31 @@ int broker_configure(struct broker *b, const struct broker_declaration *declared
 	return write_paths(b, e);
 }
 
+int broker_render(struct broker *b, const char *upper, const char *tree, bool is_idle, struct err *e)
+{
+	size_t changed;
+
+	if (broker_rendered_set(&b->rendered, upper, tree, e) < 0)
+		return -1;
+	return tree ? broker_harvest(b, is_idle, &changed, e) : 0;
+}
+
 /* ---- messages ------------------------------------------------------------------------------- */
 
-int broker_harvest(struct broker *b, size_t *ret_changed, struct err *e)
+static int harvest_file(struct broker *b, struct broker_file *f, bool is_idle, size_t *ret_changed,
+			struct err *e)
+{
+	size_t in_view, rendered;
+
+	if (broker_file_harvest(f, b->hive, &b->dirs, &in_view, e) < 0 ||
+	    broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, is_idle, &rendered, e) < 0 ||
+	    broker_rendered_show(&b->rendered, f, &b->dirs, e) < 0)
+		return -1;
+	*ret_changed = in_view + rendered;
+	return 0;
+}
+
+int broker_harvest(struct broker *b, bool is_idle, size_t *ret_changed, struct err *e)
 {
 	size_t changed, sum = 0;
 	struct err one;
@@ -283,7 +312,7 @@ int broker_harvest(struct broker *b, size_t *ret_changed, struct err *e)
 
 	/* One file that cannot be read must not keep the others from being saved. */
 	for (size_t i = 0; i < b->count; i++) {
-		if (broker_file_harvest(&b->files[i], b->hive, &b->dirs, &changed, &one) == 0) {
+		if (harvest_file(b, &b->files[i], is_idle, &changed, &one) == 0) {
 			sum += changed;
 		} else if (r == 0) {
 			*e = one;
@@ -336,7 +365,8 @@ static int take(struct broker *b, struct broker_file *f, struct wire_in *m, size
 static int refresh(struct broker *b, struct err *e)
 {
 	for (size_t i = 0; i < b->count; i++)
-		if (broker_file_show(&b->files[i], b->hive, &b->dirs, e) < 0)
+		if (broker_file_show(&b->files[i], b->hive, &b->dirs, e) < 0 ||
+		    broker_rendered_show(&b->rendered, &b->files[i], &b->dirs, e) < 0)
 			return err_wrap(e, "%s", b->files[i].path);
 	return 0;
 }
@@ -344,17 +374,22 @@ static int refresh(struct broker *b, struct err *e)
 static int answer(struct broker *b, struct wire_in *m, size_t *changed, struct err *e)
 {
 	struct broker_file *f;
+	int r;
 
 	if (wire_is(m, "type", "refresh"))
 		return refresh(b, e);
+	if (wire_is(m, "type", "harvest"))
+		return broker_harvest(b, false, changed, e);
 	f = find_file(b, m, e);
 	if (!f)
 		return -1;
 	if (wire_is(m, "type", "commit") || wire_is(m, "type", "replace"))
-		return take(b, f, m, changed, e);
-	if (wire_is(m, "type", "remove"))
-		return broker_file_remove(f, b->hive, &b->dirs, changed, e);
-	return err_set(e, ERR_FORMAT, "unknown request");
+		r = take(b, f, m, changed, e);
+	else if (wire_is(m, "type", "remove"))
+		r = broker_file_remove(f, b->hive, &b->dirs, changed, e);
+	else
+		return err_set(e, ERR_FORMAT, "unknown request");
+	return r < 0 ? -1 : broker_rendered_show(&b->rendered, f, &b->dirs, e);
 }
 
 int broker_answer(struct broker *b, struct wire_in *m, struct wire_out *reply, struct err *e)

@@ -45,14 +45,22 @@ int broker_configure(struct broker *b, const struct broker_declaration *declared
 		     const char *package_root, const char *defaults, size_t defaults_len,
 		     struct err *e) FLOE_MUST_USE;
 
-/* Takes every change that was not reported. An emptied file counts as an interrupted save: it is put back. */
-int broker_harvest(struct broker *b, size_t *ret_changed, struct err *e) FLOE_MUST_USE;
+/* For programs that the shim cannot enter (broker_rendered.h). `upper`, before broker_configure: the
+ * directory of what the environment's programs have written. `tree`, after it: where the environment is
+ * mounted; then the declared files are put there as well. NULL = as before. */
+int broker_render(struct broker *b, const char *upper, const char *tree, bool is_idle,
+		  struct err *e) FLOE_MUST_USE;
+
+/* Takes every change that was not reported. An emptied file counts as an interrupted save: it is put back;
+ * when it is one of broker_render's, only if `is_idle`: no program is running. */
+int broker_harvest(struct broker *b, bool is_idle, size_t *ret_changed, struct err *e) FLOE_MUST_USE;
 
 /* Answers one message of a client (the shim, `floe registry`):
  *   type=commit  name=NAME [descriptor 0: the file that was written]   else view/NAME is read
  *   type=replace name=NAME descriptor 0: the file that takes its place
  *   type=remove  name=NAME
  *   type=refresh                                  the hive was changed: render again
+ *   type=harvest                                  a program that the shim may not have entered has ended
  * answer: type=done changes=u64 -- sent after the change is on disk --, or type=failed and error fields. */
 int broker_answer(struct broker *b, struct wire_in *m, struct wire_out *reply, struct err *e) FLOE_MUST_USE;
 

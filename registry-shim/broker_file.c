@@ -17,6 +17,8 @@ void broker_file_fini(struct broker_file *f)
 	free(f->file);
 	free(f->name);
 	free(f->shown);
+	free(f->rendered.place);
+	free(f->rendered.text);
 	memset(f, 0, sizeof(*f));
 }
 

@@ -8,6 +8,14 @@
 #include "registry-shim/hive.h"
 #include "registry-shim/lens.h"
 
+/* The copy for programs without the shim (broker_rendered.h). */
+struct rendered_file {
+	char *place; /* its path below the upper; NULL = `path` of the file */
+	char *text;  /* what was last put or found there; NULL = nothing */
+	size_t len;
+	bool is_known; /* the two above are */
+};
+
 struct broker_file {
 	char *path;                  /* as the application sees it; owned, as all strings here */
 	char *file;                  /* in keys */
@@ -15,6 +23,7 @@ struct broker_file {
 	const struct reg_lens *lens; /* NULL: opaque */
 	char *shown;                 /* the text in view/ as far as we know; NULL = no file */
 	size_t shown_len;
+	struct rendered_file rendered;
 };
 
 struct broker_dirs {

@@ -125,7 +125,7 @@ int broker_serve(struct broker *b, int control, broker_control_fn *on_control, s
 	for (size_t i = CLIENTS; i < POLLED; i++)
 		drop_client(&s, i);
 	(void)unlinkat(broker_run_fd(b), "registry.sock", 0);
-	if (broker_harvest(b, &changed, &last) < 0 && r == 0) {
+	if (broker_harvest(b, true, &changed, &last) < 0 && r == 0) {
 		*e = last;
 		r = -1;
 	}

@@ -93,18 +93,24 @@ static int read_declarations(const struct wire_in *m, struct declarations *d, st
 	return 0;
 }
 
+/* A field's text, or NULL when there is none. */
+static int find_text(const struct wire_in *m, const char *name, char **ret, struct err *e)
+{
+	struct wire_field f;
+
+	*ret = wire_find(m, name, &f) ? wire_str(m, name, e) : NULL;
+	return *ret || !wire_find(m, name, &f) ? 0 : -1;
+}
+
 static int configure(struct broker *b, struct wire_in *m, struct err *e)
 {
 	__attribute__((cleanup(declarations_fini))) struct declarations d = { .count = 0 };
 	auto_buf struct buf defaults = BUF_INIT(BROKER_DEFAULTS_MAX);
 	auto_fd int fd = wire_steal_fd(m, 0);
-	struct wire_field root;
-	bool has_root = wire_find(m, "package-root", &root);
-	auto_free char *package_root = has_root ? wire_str(m, "package-root", e) : NULL;
+	auto_free char *package_root = NULL, *upper = NULL;
 
-	if (has_root && !package_root)
-		return -1;
-	if (read_declarations(m, &d, e) < 0)
+	if (find_text(m, "package-root", &package_root, e) < 0 || find_text(m, "upper", &upper, e) < 0 ||
+	    read_declarations(m, &d, e) < 0 || broker_render(b, upper, NULL, false, e) < 0)
 		return -1;
 	if (fd >= 0 && (lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_end(fd, &defaults, e) < 0))
 		return err_wrap(e, "registry defaults");
@@ -112,6 +118,13 @@ static int configure(struct broker *b, struct wire_in *m, struct err *e)
 		return -1;
 	return broker_configure(b, d.list, d.count, package_root, (const char *)defaults.data, defaults.len,
 				e);
+}
+
+static int render(struct broker *b, struct wire_in *m, struct err *e)
+{
+	auto_free char *tree = wire_str(m, "tree", e);
+
+	return tree ? broker_render(b, NULL, tree, wire_u64_or(m, "is-idle", 0) != 0, e) : -1;
 }
 
 static int on_control(struct broker *b, struct wire_in *m, int control, struct err *e)
@@ -125,8 +138,12 @@ static int on_control(struct broker *b, struct wire_in *m, int control, struct e
 		r = configure(b, m, &why);
 		if (wire_put_str(&reply, "type", "ready", e) < 0)
 			return -1;
+	} else if (wire_is(m, "type", "render")) {
+		r = render(b, m, &why);
+		if (wire_put_str(&reply, "type", "rendered", e) < 0)
+			return -1;
 	} else if (wire_is(m, "type", "harvest")) {
-		r = broker_harvest(b, &changed, &why);
+		r = broker_harvest(b, wire_u64_or(m, "is-idle", 0) != 0, &changed, &why);
 		if (wire_put_str(&reply, "type", "harvested", e) < 0 ||
 		    wire_put_u64(&reply, "changes", changed, e) < 0)
 			return -1;

@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	default:
 		save("remove", data + 1, len - 1);
 	}
-	if (broker_harvest(broker, &n, &e) < 0 || n != 0)
+	if (broker_harvest(broker, true, &n, &e) < 0 || n != 0)
 		abort(); /* a reported change was not taken wholly */
 	return 0;
 }

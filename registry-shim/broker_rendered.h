@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Declared files as ordinary files: for programs that the shim cannot enter (static ones, Go, raw system
+ * calls), and for whatever lists or walks the directories that they lie in.
+ *
+ * They are put at the declared paths inside the environment's mounted tree, so that they end up in its upper,
+ * each with an attribute that says which text was put there. What programs make of them is found in the
+ * upper, mounted or not, when the broker harvests: another text is a save, no file is a removal. Beside the
+ * view of the shim there is one such copy of each file; a save on one side replaces the other.
+ *
+ * Programs that save through the shim and past it at the same time: the later one wins, key by key for the
+ * keys that it changed. One that writes in place while the file is being replaced writes to nothing.
+ *
+ * Where the tree cannot take a file (not writable for us, or a directory that the host shares directly), it
+ * is left out, and programs without the shim see what is there. One thread; blocks on the disk, and on the
+ * tree. */
+#ifndef FLOE_REG_BROKER_RENDERED_H
+#define FLOE_REG_BROKER_RENDERED_H
+
+#include "registry-shim/broker_file.h"
+
+struct broker_rendered {
+	int upper;  /* directory; owned; -1 = none: nothing is harvested */
+	char *tree; /* owned; NULL = not mounted (yet): nothing is put anywhere */
+};
+#define BROKER_RENDERED_NONE                                                                                 \
+	{                                                                                                    \
+		.upper = -1                                                                                  \
+	}
+
+void broker_rendered_fini(struct broker_rendered *r);
+/* Either may be NULL: then it stays as it is. */
+int broker_rendered_set(struct broker_rendered *r, const char *upper, const char *tree,
+			struct err *e) FLOE_MUST_USE;
+
+/* Takes over what programs did to the copy; nothing in it counts as a save only when `is_idle`, when nobody
+ * can be in the middle of one. */
+int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file *f, struct reg_hive *h,
+			    const struct broker_dirs *dirs, bool is_idle, size_t *ret_changed,
+			    struct err *e) FLOE_MUST_USE;
+/* Makes the copy what the view is, unless a program has changed it since the last harvest. What cannot be put
+ * is logged, and no error. */
+int broker_rendered_show(const struct broker_rendered *r, struct broker_file *f,
+			 const struct broker_dirs *dirs, struct err *e) FLOE_MUST_USE;
+
+#endif

@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# floe-test: class=normal users=root,user timeout=240
+# Settings of programs that the shim cannot enter: a statically linked one reads, rewrites, replaces and removes
+# declared files, is killed in the middle, and gets what others and `floe registry set` have changed. With both
+# engines.
+. "$(dirname "$0")/setup.sh"
+command -v cc >/dev/null || skip "there is no C compiler"
+
+# show FILE | write FILE TEXT | replace FILE TEXT | remove FILE | killed FILE TEXT | truncated FILE
+cat >"$scratch/still.c" <<'C'
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static int put(const char *path, const char *text) {
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	return fd < 0 || write(fd, text, strlen(text)) < 0 || close(fd) < 0;
+}
+int main(int argc, char **argv) {
+	char new[4096], text[4096];
+	const char *what = argv[1], *file = argv[2];
+	ssize_t n;
+	int fd;
+	if (argc < 3) return 9;
+	if (!strcmp(what, "show")) {
+		fd = open(file, O_RDONLY);
+		if (fd < 0) return 3;
+		while ((n = read(fd, text, sizeof(text))) > 0) fwrite(text, 1, (size_t)n, stdout);
+		return 0;
+	}
+	if (!strcmp(what, "remove")) return unlink(file) != 0;
+	if (!strcmp(what, "truncated")) { open(file, O_WRONLY | O_TRUNC); raise(SIGKILL); }
+	if (!strcmp(what, "replace")) {
+		sprintf(new, "%s.new", file);
+		return put(new, argv[3]) || rename(new, file);
+	}
+	if (put(file, argv[3])) return 4;
+	if (!strcmp(what, "killed")) raise(SIGKILL);
+	return 0;
+}
+C
+make_box_tree "$scratch/tree" 1
+cc -O1 -static -o "$scratch/tree/bin/still" "$scratch/still.c" 2>"$scratch/cc" || skip "no static programs: $(cat "$scratch/cc")"
+mkdir -p "$scratch/tree/etc" "$home/.config/still"
+printf '; vendor\n[look]\nskin = default\nlines=25\n' >"$scratch/tree/etc/still.ini"
+printf '# mine\n[host]\nname=real\n' >"$home/.config/still/host.ini"
+"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box -o "$scratch/box.floe" \
+	--config /opt/box/etc/still.ini:ini --config @config/still/host.ini:ini --config @config/still/made/new.ini:ini \
+	--config @home/.stillrc:ini >"$scratch/sequence.log" 2>&1 ||
+	{ cat "$scratch/sequence.log"; fail "floe sequence --config"; }
+box=$scratch/box.floe
+host=$(cat "$home/.config/still/host.ini")
+conf=$home/.config/still
+
+still() { "$floe" run --env "$env" --engine "$engine" --command /opt/box/bin/still "$box" -- "$@"; }
+sh_in() { "$floe" run --env "$env" --engine "$engine" --command box "$box" -- sh -c "$1"; }
+reg() { "$floe" registry "$@" --env "$env"; }
+is() { # WANT COMMAND...
+	local want=$1 got
+
+	shift
+	got=$("$@" 2>&1) || { [ "$want" = FAILS ] && return; fail "$engine: $*: $got"; }
+	[ "$got" = "$want" ] || fail "$engine: $*: $got"$'\n'"instead of: $want"
+}
+
+go_through() {
+	local vendor=opt/box/etc/still.ini key
+
+	note "$engine: it sees the defaults of package and host"
+	is $'; vendor\n[look]\nskin = default\nlines=25' still show /opt/box/etc/still.ini
+	is "$host" still show "$conf/host.ini"
+	is FAILS still show "$conf/made/new.ini"
+	key=$(reg list --json | sed -n 's/.*"file": "\(.*still\.ini\)".*/\1/p' | head -n 1)
+	[ -n "$key" ] || fail "registry list: $(reg list)"
+
+	note "$engine: what it saves are keys, and the shim's programs see it"
+	is '' still write /opt/box/etc/still.ini $'; vendor\n[look]\nskin = dark\nlines=25\n'
+	is dark reg get "$key:look/skin"
+	is '' still replace "$conf/host.ini" $'# mine\n[host]\nname=changed\n'
+	is changed reg get config/still/host.ini:host/name
+	is $'# mine\n[host]\nname=changed' sh_in 'cat $HOME/.config/still/host.ini'
+	is '' sh_in 'mkdir -p $HOME/.config/still/made'
+	is '' still write "$conf/made/new.ini" $'[a b]\nc d = e\n'
+	is e reg get 'config/still/made/new.ini:a b/c d'
+	[ "$(cat "$conf/host.ini")" = "$host" ] || fail "the host's file was changed"
+	[ ! -e "$conf/made" ] || fail "a directory appeared in the host's home"
+
+	note "$engine: it sees what the shim's programs and floe change, also in listings"
+	is '' sh_in 'sed -i s/25/50/ /opt/box/etc/still.ini; echo "x=1" >$HOME/.stillrc'
+	is $'; vendor\n[look]\nskin = dark\nlines=50' still show /opt/box/etc/still.ini
+	is x=1 still show "$home/.stillrc"
+	is .stillrc sh_in 'cd && ls -A .stillrc* | cat; find /opt/box/etc -name ".floe*"'
+	reg set "$key:look/skin" blue || fail "registry set"
+	is $'; vendor\n[look]\nskin = blue\nlines=50' still show /opt/box/etc/still.ini
+	"$floe" stop --all >/dev/null 2>&1
+	holder_leave
+	reg set "$key:look/skin" green || fail "registry set while nothing runs"
+	is $'; vendor\n[look]\nskin = green\nlines=50' still show /opt/box/etc/still.ini
+	is green reg get "$key:look/skin"
+
+	note "$engine: saved while it runs beside others, and killed"
+	still killed "$conf/host.ini" $'# mine\n[host]\nname=late\n' >/dev/null 2>&1
+	is late reg get config/still/host.ini:host/name
+	still truncated "$conf/host.ini" >/dev/null 2>&1
+	is $'# mine\n[host]\nname=late' still show "$conf/host.ini"
+	is late reg get config/still/host.ini:host/name
+
+	note "$engine: the holder is killed before it can harvest"
+	still write "$conf/host.ini" $'# mine\n[host]\nname=first\n' || fail "write"
+	mkfifo "$scratch/go"
+	"$floe" run --env "$env" --command box "$box" -- sh -c \
+		"/opt/box/bin/still write $conf/host.ini '[host]
+name=orphan
+'; echo up; read x" <"$scratch/go" >"$scratch/seen" 2>&1 &
+	exec 3>"$scratch/go"
+	until_true 20 grep -q up "$scratch/seen" || fail "the application does not start"
+	# shellcheck disable=SC2046
+	kill -9 $(floe_pids) $! 2>/dev/null
+	exec 3>&-
+	rm "$scratch/go"
+	until_true 10 no_holder
+	is $'[host]\nname=orphan' still show "$conf/host.ini"
+	is orphan reg get config/still/host.ini:host/name
+
+	note "$engine: removed"
+	is '' still remove "$conf/host.ini"
+	is FAILS reg get config/still/host.ini:host/name
+	is FAILS sh_in 'cat $HOME/.config/still/host.ini'
+	is '' sh_in 'rm $HOME/.stillrc'
+	is FAILS still show "$home/.stillrc"
+	"$floe" stop --all >/dev/null 2>&1
+	holder_leave
+	is FAILS still show "$conf/host.ini"
+	[ "$(cat "$conf/host.ini")" = "$host" ] || fail "the host's file was changed"
+}
+
+engine=fuse env=by-fuse
+go_through
+engine=auto env=by-auto
+go_through
