@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -18,12 +19,14 @@
 #include "launcher/lower_view.h"
 #include "launcher/sandbox.h"
 #include "launcher/table.h"
+#include "registry-shim/broker_rendered.h"
 #include "registry-shim/hive.h"
 #include "streaming/source.h"
 #include "vfs/upper.h"
 
 struct diff {
 	json_t *changes; /* NULL: lines */
+	const char *upper;
 };
 
 static const struct {
@@ -49,12 +52,23 @@ static const char *type_of(mode_t mode)
 	}
 }
 
+/* Settings that lie there for programs without the shim: told of as settings. */
+static bool is_rendered(const struct diff *d, const struct vfs_change *c)
+{
+	struct err ignored;
+	auto_free char *path = S_ISREG(c->st.st_mode) ? path_join(d->upper, c->path, &ignored) : NULL;
+
+	return path && lgetxattr(path, REG_RENDERED_MARK, NULL, 0) > 0;
+}
+
 static int note_change(void *arg, const struct vfs_change *c, struct err *e)
 {
 	struct diff *d = arg;
 	auto_free char *path = NULL;
 	json_t *entry;
 
+	if (is_rendered(d, c))
+		return 0;
 	if (!d->changes) {
 		path = launch_table_escape(c->path, e);
 		if (!path)
@@ -144,6 +158,7 @@ static int walk(const struct launch_environment *env, struct stream_package *pac
 		return -1;
 	if (upper < 0)
 		return err_sys(e, errno, "%s", env->upper);
+	d->upper = env->upper;
 	return vfs_upper_walk(upper, launch_lower_view_ask, &below, note_change, d, e);
 }
 

@@ -19,9 +19,6 @@
 #include "registry-shim/broker_view.h"
 #include "registry-shim/shim_paths.h"
 
-/* The digest of the text that was put there, in hexadecimal. A program that replaces the file drops it. */
-#define MARK "user.floe-rendered"
-
 enum { MARK_LEN = 16 };
 
 void broker_rendered_fini(struct broker_rendered *r)
@@ -90,7 +87,7 @@ static enum lying look(const struct broker_rendered *r, const struct broker_file
 	if (!S_ISREG(st.st_mode) || view_read_fd(fd, ret, e) < 0 || !buf_text(ret, e))
 		return SOMETHING_ELSE;
 	fd_path(fd, link);
-	n = getxattr(link, MARK, mark, sizeof(mark));
+	n = getxattr(link, REG_RENDERED_MARK, mark, sizeof(mark));
 	mark_of(ret->data, ret->len, want);
 	*ret_is_ours = n == MARK_LEN && !memcmp(mark, want, MARK_LEN);
 	return TEXT;
@@ -193,12 +190,13 @@ static bool is_put(const struct rendered_file *p, const struct buf *text)
 }
 
 /* From now on we know what lies there. Takes `text` over. */
-static void know(struct rendered_file *p, char *text, size_t len)
+static void know(struct rendered_file *p, char *text, size_t len, bool is_marked)
 {
 	free(p->text);
 	p->text = text;
 	p->len = len;
 	p->is_known = true;
+	p->is_marked = is_marked;
 }
 
 /* What was changed is counted from what the program was shown, which is not what the view shows when another
@@ -220,7 +218,7 @@ static int take(struct broker_file *f, struct reg_hive *h, const struct broker_d
 		f->shown = base;
 		f->shown_len = f->rendered.len;
 	}
-	know(&f->rendered, copy, text->len);
+	know(&f->rendered, copy, text->len, false);
 	return broker_file_take(f, h, dirs, (const char *)text->data, text->len, false, ret_changed, e);
 }
 
@@ -241,7 +239,7 @@ int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file 
 	if (lying == SOMETHING_ELSE || (lying == TEXT && (is_put(p, &text) || (text.len == 0 && !is_idle))))
 		return 0;
 	if (lying == TEXT && (text.len == 0 || (!p->is_known && is_ours))) { /* interrupted; as it was left */
-		know(p, (char *)text.data, text.len);
+		know(p, (char *)text.data, text.len, is_ours);
 		text = (struct buf)BUF_INIT(0);
 		return 0;
 	}
@@ -250,7 +248,7 @@ int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file 
 	/* A broker that follows a dead one knows from RUN that there was a file. */
 	if (p->is_known ? !p->text : lying == NOTHING || !f->shown)
 		return 0;
-	know(p, NULL, 0);
+	know(p, NULL, 0, false);
 	return broker_file_remove(f, h, dirs, ret_changed, e);
 }
 
@@ -278,7 +276,7 @@ static int put_text(const struct broker_file *f, int dir, mode_t mode, struct er
 		return err_sys(e, errno, "%s", f->path);
 	mark_of(f->shown, f->shown_len, mark);
 	/* Without the mark the text counts as a program's at the next start: nothing but a little work. */
-	(void)fsetxattr(fd, MARK, mark, MARK_LEN, 0);
+	(void)fsetxattr(fd, REG_RENDERED_MARK, mark, MARK_LEN, 0);
 	if (fd_write_all(fd, f->shown, f->shown_len, e) == 0 && fchmod(fd, mode) == 0 &&
 	    renameat(dir, tmp, dir, name) == 0)
 		return 0;
@@ -316,17 +314,43 @@ static bool is_changed(const struct broker_rendered *r, const struct broker_file
 	return lying == TEXT ? !is_put(&f->rendered, &text) : f->rendered.text != NULL;
 }
 
+/* What a program has written is what it should be: from now on it is ours. */
+static void mark(const struct broker_rendered *r, struct broker_file *f, const struct broker_dirs *dirs)
+{
+	struct err ignored;
+	auto_fd int dir = locate(r, f, dirs, false, &ignored);
+	char digest[MARK_LEN + 1], path[FD_PATH_LEN + 256];
+
+	if (dir < 0 || strlen(path_base(f->path)) > 255)
+		return;
+	fd_path(dir, path);
+	(void)strcat(strcat(path, "/"), path_base(f->path));
+	mark_of(f->shown, f->shown_len, digest);
+	f->rendered.is_marked = lsetxattr(path, REG_RENDERED_MARK, digest, MARK_LEN, 0) == 0;
+}
+
+static bool is_up_to_date(const struct broker_file *f)
+{
+	const struct rendered_file *p = &f->rendered;
+
+	if (!p->is_known || !p->text || !f->shown)
+		return p->is_known && !p->text && !f->shown;
+	return p->len == f->shown_len && !memcmp(p->text, f->shown, p->len);
+}
+
 int broker_rendered_show(const struct broker_rendered *r, struct broker_file *f,
 			 const struct broker_dirs *dirs, struct err *e)
 {
-	struct rendered_file *p = &f->rendered;
 	struct err why = { 0 };
 	char *copy;
 
-	if (!r->tree || r->upper < 0 || (!f->shown && !p->text && p->is_known) ||
-	    (f->shown && p->is_known && p->text && p->len == f->shown_len &&
-	     !memcmp(p->text, f->shown, p->len)))
+	if (!r->tree || r->upper < 0)
 		return 0;
+	if (is_up_to_date(f)) {
+		if (f->shown && !f->rendered.is_marked)
+			mark(r, f, dirs);
+		return 0;
+	}
 	fd_close(locate(r, f, dirs, false, &why));
 	if (is_changed(r, f, &why))
 		return 0;
@@ -339,6 +363,6 @@ int broker_rendered_show(const struct broker_rendered *r, struct broker_file *f,
 		free(copy);
 		return why.code == ERR_NOMEM ? (*e = why, -1) : 0;
 	}
-	know(p, copy, f->shown ? f->shown_len : 0);
+	know(&f->rendered, copy, f->shown ? f->shown_len : 0, true);
 	return 0;
 }

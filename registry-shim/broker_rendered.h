@@ -18,6 +18,10 @@
 
 #include "registry-shim/broker_file.h"
 
+/* The attribute: the digest of the text that was put there, in hexadecimal. A program that replaces the file
+ * drops it. */
+#define REG_RENDERED_MARK "user.floe-rendered"
+
 struct broker_rendered {
 	int upper;  /* directory; owned; -1 = none: nothing is harvested */
 	char *tree; /* owned; NULL = not mounted (yet): nothing is put anywhere */

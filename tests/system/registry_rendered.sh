@@ -85,6 +85,8 @@ go_through() {
 	is '' sh_in 'mkdir -p $HOME/.config/still/made'
 	is '' still write "$conf/made/new.ini" $'[a b]\nc d = e\n'
 	is e reg get 'config/still/made/new.ini:a b/c d'
+	"$floe" env diff "$env" >"$scratch/diff" || fail "env diff"
+	! grep -q '\.ini' "$scratch/diff" || fail "settings are told of as files: $(cat "$scratch/diff")"
 	[ "$(cat "$conf/host.ini")" = "$host" ] || fail "the host's file was changed"
 	[ ! -e "$conf/made" ] || fail "a directory appeared in the host's home"
 

@@ -198,6 +198,15 @@ static void test_restarts(void **state)
 		open_broker();
 		mount_tree();
 		assert_lying("[s]\na=set\nb=two\n");
+		/* Replaced by a program, and taken: no more its wish than what we put there. */
+		assert_int_equal(unlink(lying), 0);
+		write_lying("[s]\na=set\nb=taken\n");
+		assert_int_equal(collect(true), 1);
+		restart(lost != 0);
+		set_key("s/b", "set, too");
+		open_broker();
+		mount_tree();
+		assert_lying("[s]\na=set\nb=set, too\n");
 		restart(lost != 0);
 		write_lying("[s]\na=set\nb=written\n");
 		open_broker();
