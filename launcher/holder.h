@@ -67,7 +67,7 @@ struct holder_environment {
 	pid_t worker;               /* locks or assembles; 0 = none */
 	int worker_report;
 	bool has_config;
-	struct launch_server server; /* registry broker; none without configuration files */
+	struct launch_server server;        /* registry broker; none without configuration files */
 	bool server_ready, is_render_asked; /* of the server that runs now */
 	bool is_rendered;                   /* once and for all: applications may start */
 	unsigned server_deaths;             /* before that */
