@@ -12,7 +12,7 @@
 
 #include "base/fd.h"
 
-enum { BLOCK = 256 * 1024 };
+enum { BLOCK = 16 * 1024 /* on the stack */ };
 
 struct file_fetcher {
 	struct stream_fetcher seam;
@@ -52,21 +52,18 @@ static int file_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, st
 		     struct err *e)
 {
 	struct file_fetcher *f = of(seam);
-	auto_free uint8_t *block = NULL;
+	uint8_t block[BLOCK];
 
 	if (off >= f->size)
 		return 0;
 	if (len > f->size - off)
 		len = f->size - off;
-	block = mem_alloc(len < BLOCK ? len : BLOCK, 1, e);
-	if (!block)
-		return -1;
 	while (len) {
 		size_t n = len < BLOCK ? len : BLOCK;
 
 		if (atomic_load(&f->is_cancelled))
 			return err_set(e, ERR_INTERRUPTED, "cancelled");
-		if (fd_pread_exact(f->fd, block, n, off, e) < 0 || check_unchanged(f, e) < 0)
+		if (fd_pread_exact(f->fd, block, n, off, e) < 0)
 			return -1;
 		atomic_fetch_add(&f->bytes, n);
 		if (sink(arg, block, n, e) < 0)
@@ -74,7 +71,7 @@ static int file_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, st
 		off += n;
 		len -= n;
 	}
-	return 0;
+	return check_unchanged(f, e);
 }
 
 static void file_cancel(struct stream_fetcher *seam)

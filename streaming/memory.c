@@ -37,22 +37,6 @@ struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e)
 	return m;
 }
 
-struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len)
-{
-	size_t cap = room_for(len);
-
-	for (struct memory_chunk **at = &s->spare; *at; at = &(*at)->same_hash) {
-		struct memory_chunk *m = *at;
-
-		if (m->cap != cap)
-			continue;
-		*at = m->same_hash;
-		fill_in(m, idx, len);
-		return m;
-	}
-	return NULL;
-}
-
 /* The newest stay: their pages are in the processor's caches. */
 static void discard(struct memory_store *s, struct memory_chunk *m)
 {
@@ -65,7 +49,7 @@ static void discard(struct memory_store *s, struct memory_chunk *m)
 	}
 	m->same_hash = s->spare;
 	s->spare = m;
-	while (*at && kept + (*at)->cap <= MEMORY_SPARE_MAX) {
+	while (*at && s->len + kept + (*at)->cap <= s->max + MEMORY_SPARE_MAX) {
 		kept += (*at)->cap;
 		at = &(*at)->same_hash;
 	}
@@ -111,6 +95,46 @@ static void forget(struct memory_store *s, struct memory_chunk *m)
 	m->is_listed = false;
 	if (!m->refs)
 		discard(s, m);
+}
+
+/* Lets go of the oldest that has just this room, unless it is among the newest quarter. */
+static void give_up_one(struct memory_store *s, size_t cap)
+{
+	size_t passed = 0;
+
+	for (struct memory_chunk *m = s->oldest; m && passed < s->max - s->max / 4; m = m->newer) {
+		if (m->cap == cap && !m->refs) {
+			forget(s, m);
+			return;
+		}
+		passed += m->cap;
+	}
+}
+
+static struct memory_chunk *take_spare(struct memory_store *s, size_t cap)
+{
+	struct memory_chunk **at = &s->spare, *m;
+
+	while (*at && (*at)->cap != cap)
+		at = &(*at)->same_hash;
+	m = *at;
+	if (m)
+		*at = m->same_hash;
+	return m;
+}
+
+struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len)
+{
+	size_t cap = room_for(len);
+	struct memory_chunk *m = take_spare(s, cap);
+
+	if (!m && cap >= CLASS_MIN && s->len + cap > s->max) {
+		give_up_one(s, cap);
+		m = take_spare(s, cap);
+	}
+	if (m)
+		fill_in(m, idx, len);
+	return m;
 }
 
 struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx)

@@ -12,7 +12,7 @@
 
 #include "streaming/package.h"
 
-enum { MEMORY_BUCKETS = 1024, MEMORY_SPARE_MAX = 1024 * 1024 /* bytes */ };
+enum { MEMORY_BUCKETS = 1024, MEMORY_SPARE_MAX = 2 * 1024 * 1024 /* bytes, in a full store */ };
 
 struct memory_chunk {
 	struct stream_chunk seen; /* first: what users hold */
@@ -33,7 +33,7 @@ struct memory_store {
 
 /* An unlisted chunk with one reference, to be filled by its maker. */
 struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e) FLOE_MUST_USE;
-/* The same from what is spare; NULL when nothing fits. */
+/* The same from what is spare, or was used longest ago in a full store; NULL when nothing fits. */
 struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len);
 /* A reference, or NULL. */
 struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx);

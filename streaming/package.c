@@ -62,27 +62,45 @@ void package_note_network(struct stream_package *p, bool works, const char *why)
 
 /* ---- obtaining one chunk ---------------------------------------------------------------- */
 
+/* Unlisted, with one reference. */
+static struct memory_chunk *take_room(struct stream_package *p, uint32_t idx, size_t len, struct err *e)
+{
+	struct memory_chunk *m;
+
+	sync_lock(&p->lock);
+	m = memory_chunk_reuse(&p->memory, idx, len);
+	sync_unlock(&p->lock);
+	return m ? m : memory_chunk_new(idx, len, e);
+}
+
 struct stored_sink {
-	struct buf bytes;
+	struct memory_chunk *room;
+	size_t len;
 };
 
 static int take_stored(void *arg, const uint8_t *data, size_t len, struct err *e)
 {
-	return buf_add(&((struct stored_sink *)arg)->bytes, data, len, e);
+	struct stored_sink *s = arg;
+
+	if (len > s->room->seen.len - s->len)
+		return err_set(e, ERR_IO, "more than was asked for");
+	memcpy(s->room->bytes + s->len, data, len);
+	s->len += len;
+	return 0;
 }
 
 static int load_from_file(struct stream_package *p, uint32_t idx, const struct pkg_chunk_info *info,
 			  struct memory_chunk *m, struct err *e)
 {
-	struct stored_sink s = { BUF_INIT(PKG_CHUNK_STORED_MAX) };
-	int rc = buf_reserve(&s.bytes, info->stored_len, e);
+	struct stored_sink s = { take_room(p, idx, info->stored_len, e), 0 };
+	int rc;
 
+	if (!s.room)
+		return -1;
+	rc = p->fetcher->ops->read(p->fetcher, info->off, info->stored_len, take_stored, &s, e);
 	if (rc == 0)
-		rc = p->fetcher->ops->read(p->fetcher, info->off, info->stored_len, take_stored, &s, e);
-	if (rc == 0)
-		rc = pkg_chunk_inflate(s.bytes.data, s.bytes.len, info->content_len, &info->digest, m->bytes,
-				       e);
-	buf_fini(&s.bytes);
+		rc = pkg_chunk_inflate(s.room->bytes, s.len, info->content_len, &info->digest, m->bytes, e);
+	stream_chunk_unref(p, &s.room->seen);
 	return rc < 0 ? err_wrap(e, "%s: chunk %u", p->shown, idx) : 0;
 }
 
@@ -98,10 +116,8 @@ static int load_nearby(struct stream_package *p, uint32_t idx, struct memory_chu
 					       : -1;
 	if (!p->is_file && !p->opt.cache)
 		return err_set(e, ERR_NOTFOUND, "no cache");
-	sync_lock(&p->lock);
-	m = memory_chunk_reuse(&p->memory, idx, info.content_len);
-	sync_unlock(&p->lock);
-	if (!m && !(m = memory_chunk_new(idx, info.content_len, e)))
+	m = take_room(p, idx, info.content_len, e);
+	if (!m)
 		return -1;
 	rc = p->is_file ? load_from_file(p, idx, &info, m, e)
 			: stream_cache_get(p->opt.cache, &info.digest, m->bytes, info.content_len, e);
