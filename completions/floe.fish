@@ -7,6 +7,14 @@ function __floe_environments
     test -d $data/floe/envs; and command ls $data/floe/envs
 end
 
+function __floe_keys
+    set -l words (commandline -opc)
+    set -l at (contains -i -- --env $words)
+    set -l env
+    test -n "$at"; and set env --env $words[(math $at + 1)]
+    floe -q registry list --keys $env 2>/dev/null
+end
+
 function __floe_packages
     set -l cache $XDG_CACHE_HOME
     test -n "$cache"; or set cache ~/.cache
@@ -69,7 +77,13 @@ complete -c floe -n '__fish_seen_subcommand_from sequence' -r -l profile -d 'Wha
 complete -c floe -n '__fish_seen_subcommand_from sequence' -r -l from-dir -d 'Package a directory'
 complete -c floe -n '__fish_seen_subcommand_from sequence' -r -l prefix -d 'Where it stands'
 complete -c floe -n '__fish_seen_subcommand_from env' -f -a 'list show diff set reset remove (__floe_environments)'
-complete -c floe -n '__fish_seen_subcommand_from registry' -f -a 'list diff get set unset'
+complete -c floe -n '__fish_seen_subcommand_from registry' -f -a 'list diff get set unset lock unlock explain history search export import'
+complete -c floe -n '__fish_seen_subcommand_from registry; and __fish_seen_subcommand_from get set unset lock unlock explain history' -f -a '(__floe_keys)'
+complete -c floe -n '__fish_seen_subcommand_from registry' -l keys -d 'Only the keys'
+complete -c floe -n '__fish_seen_subcommand_from registry' -l dry-run -d 'Say what an import would change'
+complete -c floe -n '__fish_seen_subcommand_from registry' -x -l limit -d 'So many of the newest changes'
+complete -c floe -n '__fish_seen_subcommand_from registry' -r -s o -l output -d 'Write to a file'
+complete -c floe -n '__fish_seen_subcommand_from run' -r -l policy -d 'Settings that are given or locked'
 complete -c floe -n '__fish_seen_subcommand_from cache' -f -a 'status fill pin unpin quota verify gc export profile'
 complete -c floe -n '__fish_seen_subcommand_from cache' -x -l command -d 'Profile of this command only'
 complete -c floe -n '__fish_seen_subcommand_from cache' -r -s o -l output -d 'The profile to write'

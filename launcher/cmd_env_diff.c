@@ -136,7 +136,7 @@ static long count_settings(const struct launch_environment *env)
 	if (access(env->registry, F_OK) < 0)
 		return -1;
 	if (reg_hive_open(env->registry, &hive, &e) < 0 ||
-	    reg_hive_each(hive, NULL, true, count_setting, &count, &e) < 0) {
+	    reg_hive_each(hive, NULL, REG_EACH_CHANGED, count_setting, &count, &e) < 0) {
 		log_note("the settings cannot be read: %s", e.msg);
 		reg_hive_close(hive);
 		return -1;

@@ -1,44 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* floe registry: an environment's settings by key. Changes go into the hive; when the environment is active
  * its broker is told, so that applications see them at their next open. */
+#include "launcher/cmd_registry.h"
+
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
-#include "launcher/environment.h"
-#include "launcher/json_output.h"
 #include "launcher/settings_client.h"
-#include "launcher/table.h"
 #include "launcher/verbs.h"
-#include "registry-shim/hive.h"
 
-struct registry_opt {
-	const char *env;
-	bool json;
-};
+enum { HISTORY_LIMIT = 100 };
 
-static void print_help(void)
-{
-	(void)fputs("Usage: floe registry list [FILE] [--env NAME] [--json]\n"
-		    "       floe registry diff [FILE] [--env NAME] [--json]\n"
-		    "       floe registry get KEY... [--env NAME] [--json]\n"
-		    "       floe registry set KEY VALUE [--env NAME]\n"
-		    "       floe registry unset KEY... [--env NAME]\n\n"
-		    "Settings of an application, key by key: those that the package brings, and over them\n"
-		    "those that were changed in the environment.\n\n"
-		    "  list   all settings, with the layer that decides\n"
-		    "  diff   what was changed in the environment\n"
-		    "  get    the values of keys, one a line\n"
-		    "  set    change a key; running applications see it when they next open the file\n"
-		    "  unset  remove keys\n\n"
-		    "  KEY         FILE:SECTION/NAME, as in config/mc/ini:Midnight-Commander/skin\n"
-		    "  --env NAME  the environment; may be left out when there is only one\n"
-		    "  --json      for programs\n",
-		    stdout);
-}
+static const char help[] =
+	"Usage: floe registry list|diff [FILE] [--keys]\n"
+	"       floe registry get KEY...\n"
+	"       floe registry set KEY VALUE [KEY VALUE]...\n"
+	"       floe registry unset KEY...\n"
+	"       floe registry lock KEY [VALUE]\n"
+	"       floe registry unlock KEY...\n"
+	"       floe registry explain KEY...\n"
+	"       floe registry history [KEY|FILE] [--limit N]\n"
+	"       floe registry search TEXT\n"
+	"       floe registry export [FILE]... [-o OUT]\n"
+	"       floe registry import IN [--dry-run]\n\n"
+	"Settings of an application, key by key. What counts, lowest first: package, site policy,\n"
+	"the host's own file, what was changed in the environment (user), locks, the site's locks.\n\n"
+	"  list     all settings, with the layer that decides\n"
+	"  diff     what was changed and locked in the environment\n"
+	"  get      the values of keys, one a line\n"
+	"  set      change keys, all or none; running applications see it when they next open the file\n"
+	"  unset    remove keys, all or none\n"
+	"  lock     keep applications from changing a key (to VALUE, else as it is now)\n"
+	"  unlock   let them again\n"
+	"  explain  which layer decides a key, where its value comes from, and since when\n"
+	"  history  what was changed, when and by which program, and what locks refused\n"
+	"  search   keys and values that contain TEXT, in all environments or in one\n"
+	"  export   what was changed and locked, as text (sorted, one key a line)\n"
+	"  import   make the changes of such a text, all or none; - is standard input\n\n"
+	"  KEY         FILE:SECTION/NAME, as in config/mc/ini:Midnight-Commander/skin\n"
+	"  --env NAME  the environment; may be left out when there is only one\n"
+	"  --keys      only the keys, one a line\n"
+	"  --limit N   at most so many (the newest) changes (default: 100)\n"
+	"  --dry-run   say what an import would change\n"
+	"  -o OUT      write to a file\n"
+	"  --json      for programs\n";
 
-static int report(const struct err *e)
+int cmd_registry_report(const struct err *e)
 {
 	log_error("%s", e->msg);
 	return err_exit_status(e);
@@ -47,7 +57,7 @@ static int report(const struct err *e)
 /* ---- environment and hive ------------------------------------------------------------------- */
 
 /* --env, or the only environment there is. Caller frees. */
-static char *choose_environment(const struct registry_opt *opt, struct err *e)
+static char *choose_environment(const struct cmd_registry_opt *opt, struct err *e)
 {
 	auto_free char **names = NULL;
 	auto_buf struct buf list = BUF_INIT(256);
@@ -71,252 +81,100 @@ static char *choose_environment(const struct registry_opt *opt, struct err *e)
 	return NULL;
 }
 
-static int open_hive(const struct registry_opt *opt, struct launch_environment **ret_env,
-		     struct reg_hive **ret, struct err *e)
+int cmd_registry_open(const struct cmd_registry_opt *opt, struct cmd_registry *ret, struct err *e)
 {
 	auto_free char *name = choose_environment(opt, e);
+	auto_cmd_registry r = { 0 };
 
-	if (!name || launch_environment_open(name, LAUNCH_ENV_SHARED, ret_env, e) < 0)
+	if (!name || launch_environment_open(name, LAUNCH_ENV_SHARED, &r.env, e) < 0 ||
+	    reg_hive_open(r.env->registry, &r.hive, e) < 0)
 		return -1;
-	return reg_hive_open((*ret_env)->registry, ret, e);
-}
-
-static void hive_close_ptr(struct reg_hive **h)
-{
-	reg_hive_close(*h);
-}
-#define auto_hive __attribute__((cleanup(hive_close_ptr)))
-
-/* "file:key" into both; caller frees them. A key without section is one in front of all sections. */
-static int split_key(const char *text, char **ret_file, char **ret_key, struct err *e)
-{
-	const char *colon = strchr(text, ':');
-	char *file;
-
-	if (!colon || colon == text || !colon[1])
-		return err_set(e, ERR_USAGE, "'%s' is no key: write FILE:SECTION/NAME", text);
-	file = mem_strndup(text, (size_t)(colon - text), e);
-	if (!file)
-		return -1;
-	*ret_key = mem_printf(e, "%s%s", strchr(colon + 1, '/') ? "" : "/", colon + 1);
-	if (!*ret_key) {
-		free(file);
-		return -1;
-	}
-	*ret_file = file;
+	reg_hive_set_author(r.hive, "floe registry", getpid());
+	*ret = r;
+	r = (struct cmd_registry){ 0 };
 	return 0;
 }
 
-/* Tells the environment's broker, if it has one. */
-static int refresh(const char *env, struct err *e)
+void cmd_registry_fini(struct cmd_registry *r)
+{
+	reg_hive_close(r->hive);
+	launch_environment_close(r->env);
+}
+
+int cmd_registry_refresh(const char *env, struct err *e)
 {
 	if (launch_settings_ask(env, "refresh", e) < 0)
 		return err_wrap(e, "the setting is changed, but running applications do not see it yet");
 	return 0;
 }
 
-/* ---- get, set, unset ------------------------------------------------------------------------ */
+/* ---- the verb ------------------------------------------------------------------------------- */
 
-static int get_one(struct reg_hive *h, const char *text, json_t *json, struct err *e)
-{
-	auto_free char *file = NULL, *key = NULL, *value = NULL;
-	enum reg_layer layer;
-
-	if (split_key(text, &file, &key, e) < 0 || reg_hive_get(h, file, key, &value, &layer, e) < 0)
-		return -1;
-	if (json)
-		(void)json_object_set_new(json, text, launch_json_bytes(value));
-	else
-		(void)puts(value);
-	return 0;
-}
-
-static int do_get(const struct registry_opt *opt, char **args)
-{
-	auto_environment struct launch_environment *env = NULL;
-	auto_hive struct reg_hive *h = NULL;
-	json_t *json = NULL;
-	struct err e;
-
-	if (open_hive(opt, &env, &h, &e) < 0)
-		return report(&e);
-	if (opt->json)
-		json = json_object();
-	for (; *args; args++)
-		if (get_one(h, *args, json, &e) < 0) {
-			json_decref(json);
-			return report(&e);
-		}
-	return opt->json ? launch_json_print(json) : 0;
-}
-
-/* value NULL = unset */
-static int change(const struct registry_opt *opt, char **keys, size_t count, const char *value)
-{
-	auto_environment struct launch_environment *env = NULL;
-	auto_hive struct reg_hive *h = NULL;
-	struct err e;
-
-	if (open_hive(opt, &env, &h, &e) < 0)
-		return report(&e);
-	for (size_t i = 0; i < count; i++) {
-		auto_free char *file = NULL, *key = NULL, *old = NULL;
-		struct reg_change c = { .value = value };
-		enum reg_layer layer;
-		size_t changed;
-
-		if (split_key(keys[i], &file, &key, &e) < 0)
-			return report(&e);
-		c.key = key;
-		if (!value && reg_hive_get(h, file, key, &old, &layer, &e) < 0)
-			return report(&e);
-		if (reg_hive_apply(h, file, &c, 1, &changed, &e) < 0)
-			return report(&e);
-	}
-	if (refresh(env->name, &e) < 0)
-		return report(&e);
-	return 0;
-}
-
-static int do_set(const struct registry_opt *opt, char **args, int count)
-{
-	if (count != 2) {
-		log_error("floe registry set KEY VALUE");
-		return 125;
-	}
-	if (strpbrk(args[1], "\n\r")) {
-		log_error("a value is one line");
-		return 125;
-	}
-	return change(opt, args, 1, args[1]);
-}
-
-/* ---- list, diff ----------------------------------------------------------------------------- */
-
-struct listing {
-	struct launch_table table;
-	json_t *json; /* an array, or NULL */
-	bool is_diff;
+struct action {
+	const char *name;
+	int (*run)(const struct cmd_registry_opt *opt, char **args, int count);
+	int least, most; /* arguments; most -1 = any number */
+	const char *usage;
 };
 
-static const char *layer_name(const struct reg_setting *s)
+static const struct action actions[] = {
+	{ "list", cmd_registry_list, 0, 1, "[FILE]" },
+	{ "diff", cmd_registry_diff, 0, 1, "[FILE]" },
+	{ "get", cmd_registry_get, 1, -1, "KEY..." },
+	{ "set", cmd_registry_set, 2, -1, "KEY VALUE [KEY VALUE]..." },
+	{ "unset", cmd_registry_unset, 1, -1, "KEY..." },
+	{ "lock", cmd_registry_lock, 1, 2, "KEY [VALUE]" },
+	{ "unlock", cmd_registry_unlock, 1, -1, "KEY..." },
+	{ "explain", cmd_registry_explain, 1, -1, "KEY..." },
+	{ "history", cmd_registry_history, 0, 1, "[KEY|FILE]" },
+	{ "search", cmd_registry_search, 1, 1, "TEXT" },
+	{ "export", cmd_registry_export, 0, -1, "[FILE]..." },
+	{ "import", cmd_registry_import, 1, 1, "IN" },
+};
+
+static int run(const struct cmd_registry_opt *opt, char **args, int count)
 {
-	return s->layer == REG_USER ? "user" : "package";
-}
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		const struct action *a = &actions[i];
 
-static int list_json(struct listing *l, const struct reg_setting *s, struct err *e)
-{
-	json_t *row = json_pack("{s:o, s:o, s:o, s:s}", "file", launch_json_bytes(s->file), "key",
-				launch_json_bytes(s->key), "value",
-				s->value ? launch_json_bytes(s->value) : json_null(), "layer", layer_name(s));
-
-	if (row && l->is_diff)
-		(void)json_object_set_new(row, "below", s->below ? launch_json_bytes(s->below) : json_null());
-	return json_array_append_new(l->json, row) < 0 ? err_set(e, ERR_NOMEM, "out of memory") : 0;
-}
-
-static int list_one(void *arg, const struct reg_setting *s, struct err *e)
-{
-	struct listing *l = arg;
-
-	if (!l->is_diff && !s->value)
-		return 0; /* deleted: not there */
-	if (l->json)
-		return list_json(l, s, e);
-	if (l->is_diff) {
-		auto_free char *key = mem_printf(e, "%s:%s", s->file, s->key);
-		auto_free char *text = key ? launch_table_escape(key, e) : NULL;
-		auto_free char *old = text ? launch_table_escape(s->below ? s->below : "(none)", e) : NULL;
-		auto_free char *now = old ? launch_table_escape(s->value ? s->value : "(deleted)", e) : NULL;
-
-		if (!now)
-			return -1;
-		(void)printf("%s: %s -> %s\n", text, old, now);
-		return 0;
+		if (strcmp(args[0], a->name) != 0)
+			continue;
+		if (count - 1 < a->least || (a->most >= 0 && count - 1 > a->most)) {
+			log_error("floe registry %s %s", a->name, a->usage);
+			return 125;
+		}
+		return a->run(opt, args + 1, count - 1);
 	}
-	if (launch_table_addf(&l->table, e, "%s:%s", s->file, s->key) < 0 ||
-	    launch_table_add(&l->table, s->value, e) < 0)
-		return -1;
-	return launch_table_add(&l->table, layer_name(s), e);
-}
-
-/* A file that is kept as a whole is one row. */
-static int list_opaque(void *arg, const struct reg_setting *s, struct err *e)
-{
-	struct listing *l = arg;
-
-	if (l->json)
-		return json_array_append_new(l->json,
-					     json_pack("{s:o, s:b, s:s}", "file", launch_json_bytes(s->file),
-						       "opaque", 1, "layer", layer_name(s))) < 0
-			       ? err_set(e, ERR_NOMEM, "out of memory")
-			       : 0;
-	if (launch_table_add(&l->table, s->file, e) < 0 ||
-	    launch_table_add(&l->table, "(no known format: kept as a whole)", e) < 0)
-		return -1;
-	return launch_table_add(&l->table, layer_name(s), e);
-}
-
-static int do_list(const struct registry_opt *opt, const char *file, bool is_diff)
-{
-	static const char *const heads[] = { "KEY", "VALUE", "LAYER" };
-	auto_environment struct launch_environment *env = NULL;
-	auto_hive struct reg_hive *h = NULL;
-	struct listing l = { .table = LAUNCH_TABLE_INIT(heads), .is_diff = is_diff };
-	struct err e;
-	int r;
-
-	if (open_hive(opt, &env, &h, &e) < 0)
-		return report(&e);
-	if (opt->json)
-		l.json = json_array();
-	r = reg_hive_each(h, file, is_diff, list_one, &l, &e);
-	if (r == 0 && !is_diff && !file)
-		r = reg_hive_each_opaque(h, list_opaque, &l, &e);
-	if (r < 0) {
-		json_decref(l.json);
-		launch_table_fini(&l.table);
-		return report(&e);
-	}
-	if (l.table.count)
-		launch_table_print(&l.table);
-	launch_table_fini(&l.table);
-	return opt->json ? launch_json_print(l.json) : 0;
-}
-
-static int run(const struct registry_opt *opt, char **args, int count)
-{
-	const char *what = args[0];
-
-	args++;
-	count--;
-	if (!strcmp(what, "list") && count <= 1)
-		return do_list(opt, args[0], false);
-	if (!strcmp(what, "diff") && count <= 1)
-		return do_list(opt, args[0], true);
-	if (!strcmp(what, "get") && count)
-		return do_get(opt, args);
-	if (!strcmp(what, "set"))
-		return do_set(opt, args, count);
-	if (!strcmp(what, "unset") && count)
-		return change(opt, args, (size_t)count, NULL);
-	log_error("floe registry list|diff|get|set|unset: see floe registry --help");
+	log_error("floe registry knows no \"%s\": see floe registry --help", args[0]);
 	return 125;
+}
+
+static int take_limit(const char *text, size_t *ret)
+{
+	char *end;
+
+	*ret = strtoul(text, &end, 10);
+	if (end != text && !*end && *ret > 0)
+		return 0;
+	log_error("--limit %s: give a number", text);
+	return -1;
 }
 
 int cmd_registry(int argc, char **argv)
 {
-	static const struct option options[] = { { "env", required_argument, NULL, 'e' },
-						 { "json", no_argument, NULL, 'j' },
-						 { "help", no_argument, NULL, 'h' },
-						 { 0 } };
-	struct registry_opt opt = { 0 };
+	static const struct option options[] = {
+		{ "env", required_argument, NULL, 'e' },    { "json", no_argument, NULL, 'j' },
+		{ "keys", no_argument, NULL, 'k' },         { "limit", required_argument, NULL, 'l' },
+		{ "dry-run", no_argument, NULL, 'd' },      { "help", no_argument, NULL, 'h' },
+		{ "output", required_argument, NULL, 'o' }, { 0 },
+	};
+	struct cmd_registry_opt opt = { .limit = HISTORY_LIMIT };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "ho:", options, NULL)) != -1) {
 		switch (c) {
 		case 'h':
-			print_help();
+			(void)fputs(help, stdout);
 			return 0;
 		case 'e':
 			opt.env = optarg;
@@ -324,12 +182,25 @@ int cmd_registry(int argc, char **argv)
 		case 'j':
 			opt.json = true;
 			break;
+		case 'k':
+			opt.keys_only = true;
+			break;
+		case 'd':
+			opt.dry_run = true;
+			break;
+		case 'o':
+			opt.output = optarg;
+			break;
+		case 'l':
+			if (take_limit(optarg, &opt.limit) == 0)
+				break;
+			return 125;
 		default:
 			return 125;
 		}
 	}
 	if (optind == argc) {
-		log_error("floe registry list|diff|get|set|unset: see floe registry --help");
+		log_error("floe registry needs to know what to do: see floe registry --help");
 		return 125;
 	}
 	return run(&opt, argv + optind, argc - optind);

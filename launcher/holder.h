@@ -68,9 +68,11 @@ struct holder_environment {
 	int worker_report;
 	bool has_config;
 	struct launch_server server;        /* registry broker; none without configuration files */
+	unsigned configures;                /* that it has not answered yet */
+	int policy;                         /* policy files of the last launch, a memfd; -1 = none */
 	bool server_ready, is_render_asked; /* of the server that runs now */
 	bool is_rendered;                   /* once and for all: applications may start */
-	unsigned server_deaths;             /* before that */
+	unsigned server_deaths;             /* while somebody waits for it */
 	enum holder_state state;
 	struct err err;
 	unsigned launches;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The holder's environments: one union (holder_union.c) and one settings server each; see holder.h. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static void environment_free(struct holder_environment *env)
 	free(env->home);
 	free(env->mounted);
 	fd_close(env->union_lock);
+	fd_close(env->policy);
 	launch_environment_close(env->disk);
 	free(env);
 }
@@ -91,7 +93,7 @@ void holder_environment_check_ready(struct holder *h, struct holder_environment 
 		holder_environment_give_up(h, env, &e);
 		return;
 	}
-	if (env->state == HOLDER_STARTING && (!env->has_config || env->is_rendered)) {
+	if (env->state == HOLDER_STARTING && (!env->has_config || (env->is_rendered && !env->configures))) {
 		env->state = HOLDER_READY;
 		holder_clients_advance(h);
 	}
@@ -99,30 +101,65 @@ void holder_environment_check_ready(struct holder *h, struct holder_environment 
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
+static bool is_called(const struct wire_field *f, const char *name)
+{
+	return f->name_len == strlen(name) && !memcmp(f->name, name, f->name_len);
+}
+
 static int send_configure(struct holder_environment *env, struct err *e)
 {
-	const struct wire_in *opened = &env->package->opened;
+	static const char *const fields[] = { "config", "key", "local" };
+	const struct holder_package *p = env->package;
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	struct wire_field f;
-	size_t pos = 0;
 
 	if (wire_put_str(&m, "type", "configure", e) < 0)
 		return -1;
-	while (wire_next(opened, &pos, &f)) {
-		if (f.name_len == 6 && !memcmp(f.name, "config", 6)) {
-			if (wire_put(&m, "config", f.value, f.len, e) < 0)
+	for (size_t pos = 0; wire_next(&p->opened, &pos, &f);)
+		for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+			if (is_called(&f, fields[i]) && wire_put(&m, fields[i], f.value, f.len, e) < 0)
 				return -1;
-		} else if (f.name_len == 3 && !memcmp(f.name, "key", 3)) {
-			if (wire_put(&m, "key", f.value, f.len, e) < 0)
-				return -1;
-		}
+	if (wire_put_str(&m, "package-root", p->mount.point, e) < 0 ||
+	    wire_put_str(&m, "upper", env->disk->upper, e) < 0 || wire_put_str(&m, "name", p->name, e) < 0 ||
+	    wire_put_str(&m, "version", p->version, e) < 0 ||
+	    wire_put_u64(&m, "has-defaults", p->opened.nfds > 0, e) < 0 ||
+	    wire_put_u64(&m, "has-policy", env->policy >= 0, e) < 0)
+		return -1;
+	if ((p->opened.nfds && wire_put_fd(&m, p->opened.fds[0], e) < 0) ||
+	    (env->policy >= 0 && wire_put_fd(&m, env->policy, e) < 0) ||
+	    wire_send(env->server.sock, &m, e) < 0)
+		return -1;
+	env->configures++;
+	return 0;
+}
+
+/* The policy that came with a launch is the environment's from here on. */
+static int take_policy(struct holder_environment *env, const struct wire_in *request, struct err *e)
+{
+	int fd = -1;
+
+	if (request->nfds) {
+		fd = fcntl(request->fds[0], F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			return err_sys(e, errno, "policy");
 	}
-	if (wire_put_str(&m, "package-root", env->package->mount.point, e) < 0 ||
-	    wire_put_str(&m, "upper", env->disk->upper, e) < 0)
+	fd_close(env->policy);
+	env->policy = fd;
+	return 0;
+}
+
+/* Another launch in an environment that is there: policy, and what the host's own files say, may have
+ * changed. It goes on when the settings server has looked. */
+static int look_again(struct holder_environment *env, const struct wire_in *request, struct err *e)
+{
+	if (take_policy(env, request, e) < 0)
 		return -1;
-	if (opened->nfds && wire_put_fd(&m, opened->fds[0], e) < 0)
+	if (env->server.sock < 0)
+		return 0; /* none, or one that is about to be replaced and configured */
+	if (send_configure(env, e) < 0)
 		return -1;
-	return wire_send(env->server.sock, &m, e);
+	env->state = HOLDER_STARTING;
+	return 0;
 }
 
 static int start_registry(struct holder_environment *env, struct err *e)
@@ -133,6 +170,7 @@ static int start_registry(struct holder_environment *env, struct err *e)
 
 	if (launch_server_start(argv, NULL, &env->server, e) < 0)
 		return -1;
+	env->configures = 0;
 	return send_configure(env, e);
 }
 
@@ -156,7 +194,7 @@ void holder_environment_message(struct holder *h, struct holder_environment *env
 	} else if (n < 0 || wire_error(&m, &e) < 0) {
 		holder_environment_give_up(h, env, &e);
 		return;
-	} else if (wire_is(&m, "type", "ready")) {
+	} else if (wire_is(&m, "type", "ready") && --env->configures == 0) {
 		env->server_ready = true;
 	}
 	holder_environment_check_ready(h, env);
@@ -170,12 +208,12 @@ void holder_environment_server_died(struct holder *h, struct holder_environment 
 	env->server_ready = env->is_render_asked = false;
 	if (env->state == HOLDER_FAILED)
 		return;
-	if (!env->is_rendered && ++env->server_deaths > SERVER_DEATHS_MAX) {
+	if (env->state == HOLDER_STARTING && ++env->server_deaths > SERVER_DEATHS_MAX) {
 		(void)err_set(&e, ERR_IO, "the settings server of environment %s died while starting",
 			      env->name);
 		holder_environment_give_up(h, env, &e);
 	} else if (start_registry(env, &e) < 0) {
-		if (env->is_rendered)
+		if (env->state == HOLDER_READY)
 			log_detail("%s", e.msg);
 		else
 			holder_environment_give_up(h, env, &e);
@@ -264,6 +302,8 @@ static int prepare(struct holder *h, struct holder_environment *env, const struc
 	    path_make_dirs(env->run, 0700, e) < 0 || holder_host_prepare(h, env, e) < 0)
 		return -1;
 	env->has_config = wire_find(&env->package->opened, "config", &f);
+	if (take_policy(env, request, e) < 0)
+		return -1;
 	if (env->has_config && start_registry(env, e) < 0)
 		return -1;
 	return holder_union_start(h, env, e);
@@ -314,6 +354,10 @@ static int clear_way(struct holder *h, struct holder_environment *env, const str
 		return -1;
 	if (env->state != HOLDER_FAILED && env->package == p && same && !is_outdated(h, env))
 		return 1;
+	if (env->launches && env->state == HOLDER_FAILED) {
+		*e = env->err;
+		return -1;
+	}
 	if (env->launches && env->package == p && !same)
 		return err_set(e, ERR_BUSY, "environment %s is in use with the engine %s: floe stop %s",
 			       env->name, launch_engine_name(env->engine.engine), env->name);
@@ -355,6 +399,8 @@ int holder_environment_want(struct holder *h, const struct wire_in *request, str
 	if (rc < 0)
 		return -1;
 	if (rc > 0) {
+		if (look_again(env, request, e) < 0)
+			return -1;
 		*ret = env;
 		return 0;
 	}
@@ -364,6 +410,7 @@ int holder_environment_want(struct holder *h, const struct wire_in *request, str
 	*env = (struct holder_environment){ .server = LAUNCH_SERVER_NONE,
 					    .served = HOLDER_MOUNT_NONE,
 					    .union_lock = -1,
+					    .policy = -1,
 					    .worker_report = -1 };
 	env->ephemeral = ephemeral;
 	env->name = mem_steal(name);

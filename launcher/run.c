@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -24,6 +25,7 @@
 #include "launcher/run_network.h"
 #include "launcher/sandbox.h"
 #include "launcher/settings_client.h"
+#include "registry-shim/policy.h"
 #include "streaming/source.h"
 
 static const char help[] =
@@ -41,6 +43,7 @@ static const char help[] =
 	"  --share PATH[:ro]    show the host's PATH itself: writes go to the host (:ro: none)\n"
 	"  --private PATH       keep writes to PATH in the environment, also inside a shared directory\n"
 	"  --hide PATH          do not show the host's PATH at all\n"
+	"  --policy FILE        settings that are given or locked, beside those of /etc/floe/policy.d\n"
 	"  --net host|none      the network (default: host)\n"
 	"  --engine ENGINE      how package, host and environment are put together: auto, overlay or fuse; "
 	"kept\n"
@@ -68,6 +71,7 @@ struct options {
 	struct run_network network;
 	bool is_at_command;      /* what fails from here on is about the command itself */
 	struct launch_plan plan; /* --share, --private, --hide */
+	struct buf policy;       /* packed files of --policy */
 	char **args;
 };
 
@@ -78,6 +82,7 @@ enum {
 	OPT_SHARE,
 	OPT_PRIVATE,
 	OPT_HIDE,
+	OPT_POLICY,
 	OPT_NET,
 	OPT_ENGINE,
 	OPT_MIRROR,
@@ -95,6 +100,7 @@ static const struct option long_options[] = {
 	{ "share", required_argument, NULL, OPT_SHARE },
 	{ "private", required_argument, NULL, OPT_PRIVATE },
 	{ "hide", required_argument, NULL, OPT_HIDE },
+	{ "policy", required_argument, NULL, OPT_POLICY },
 	{ "net", required_argument, NULL, OPT_NET },
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "mirror", required_argument, NULL, OPT_MIRROR },
@@ -155,6 +161,8 @@ static int take_option(struct options *o, int opt, struct err *e)
 		return launch_plan_rule(&o->plan, optarg, LAUNCH_PRIVATE, LAUNCH_RULE_OPTION, e);
 	case OPT_HIDE:
 		return launch_plan_rule(&o->plan, optarg, LAUNCH_HIDDEN, LAUNCH_RULE_OPTION, e);
+	case OPT_POLICY:
+		return reg_policy_pack_file(optarg, &o->policy, e);
 	case OPT_NET:
 		o->no_network = !strcmp(optarg, "none");
 		if (!o->no_network && strcmp(optarg, "host") != 0)
@@ -235,6 +243,26 @@ static int put_mirrors(const struct options *o, struct wire_out *m, struct err *
 	return lines ? wire_put_str(m, "mirrors", lines, e) : -1;
 }
 
+/* The site's policy and --policy behind it, in a file of its own: it may be larger than a message. */
+static int put_policy(const struct options *o, struct wire_out *m, int *ret_fd, struct err *e)
+{
+	auto_buf struct buf packed = BUF_INIT(REG_POLICY_TEXT_MAX);
+	auto_fd int fd = -1;
+
+	if (reg_policy_pack_dir(REG_POLICY_DIR, &packed, e) < 0 ||
+	    buf_add(&packed, o->policy.data, o->policy.len, e) < 0)
+		return -1;
+	if (!packed.len)
+		return 0;
+	fd = memfd_create("floe-policy", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, errno, "policy");
+	if (fd_write_all(fd, packed.data, packed.len, e) < 0 || wire_put_fd(m, fd, e) < 0)
+		return -1;
+	*ret_fd = fd_steal(&fd);
+	return 0;
+}
+
 static int put_request(const struct options *o, const char *home, struct wire_out *m, struct err *e)
 {
 	const struct launch_found *package = &o->package;
@@ -267,10 +295,11 @@ static int request_launch(int sock, const struct options *o, const char *home, s
 			  struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	auto_fd int policy = -1; /* borrowed by the message */
 	bool is_shown = false;
 	int rc;
 
-	if (put_request(o, home, &m, e) < 0)
+	if (put_request(o, home, &m, e) < 0 || put_policy(o, &m, &policy, e) < 0)
 		return -1;
 	rc = launch_holder_ask(sock, &m, ret, e);
 	while (rc == 0 && wire_is(ret, "type", "progress")) {
@@ -465,7 +494,7 @@ static int exit_status(const struct options *o, const struct err *e)
 
 int launch_run(int argc, char **argv)
 {
-	struct options o = { 0 };
+	struct options o = { .policy = BUF_INIT(REG_POLICY_TEXT_MAX) };
 	struct launch_status status = { 0 };
 	struct err e;
 	int rc = parse(argc, argv, &o, &e);
@@ -481,6 +510,7 @@ int launch_run(int argc, char **argv)
 	launch_plan_fini(&o.plan);
 	launch_found_fini(&o.package);
 	run_network_fini(&o.network);
+	buf_fini(&o.policy);
 	if (rc < 0) {
 		log_error("run: %s", e.msg);
 		return exit_status(&o, &e);

@@ -52,15 +52,18 @@
  *   holder: type=configure  config=PATH NUL LENS NUL DEFAULTS NUL, repeated: the path as the application
  *                           sees it, and the path inside the package whose text is the default ("" = none)
  *                           key=NAME, repeated in the same order: the file's name in keys
- *                           package-root=PATH, where the package is mounted; fd 0: registry defaults
+ *                           local="merge"|"override" NUL SUBTREE NUL, repeated (registry-shim/broker.h)
+ *                           package-root=PATH, where the package is mounted; name version, the package's
  *                           upper=PATH, of the environment
+ *                           has-defaults has-policy; fds, where these are 1: registry defaults, policy
+ *                           files (registry-shim/policy.h). Again at each launch.
  *   server: type=ready      DIR holds registry.sock, paths (registry-shim/shim_paths.h) and view/
  *           or error fields
  *   holder: type=render     tree=PATH is-idle   after "ready": the environment is mounted there, and the
  *                           files are wanted in it as well; is-idle: no application is running
  *   server: type=rendered   or error fields
  *   holder: type=harvest    is-idle             an application has ended
- *   server: type=harvested  changes
+ *   server: type=harvested  changes refused
  *
  * The sequencer speaks as the holder does, and replaces no server. */
 #ifndef FLOE_LAUNCH_SERVER_PROTOCOL_H

@@ -5,17 +5,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "base/fd.h"
 #include "base/hash.h"
 #include "base/path.h"
 #include "registry-shim/broker_file.h"
+#include "registry-shim/broker_layers.h"
 #include "registry-shim/broker_rendered.h"
 #include "registry-shim/broker_view.h"
+
+/* The author of what was found changed without a word. */
+#define UNREPORTED "an application"
 
 struct broker {
 	struct reg_hive *hive;
@@ -131,113 +134,6 @@ static int declare(struct broker_file *f, const struct broker_declaration *d, st
 	return 0;
 }
 
-struct defaults {
-	struct reg_change *list; /* borrows from the text or the document */
-	size_t count;
-};
-
-static int add_default(struct defaults *d, const char *key, const char *value, struct err *e)
-{
-	if (d->count % 256 == 0) {
-		struct reg_change *list = mem_grow(d->list, d->count + 256, sizeof(*list), e);
-
-		if (!list)
-			return -1;
-		d->list = list;
-	}
-	d->list[d->count++] = (struct reg_change){ key, value };
-	return 0;
-}
-
-/* The entries of the packed list that belong to `file`. */
-static int pick_defaults(const char *packed, size_t len, const char *file, struct defaults *ret,
-			 struct err *e)
-{
-	const char *end = packed + len;
-
-	if (len && packed[len - 1])
-		return err_set(e, ERR_FORMAT, "the package's registry defaults are cut off");
-	while (packed < end) {
-		const char *key = packed + strlen(packed) + 1, *value;
-
-		value = key < end ? key + strlen(key) + 1 : end;
-		if (value >= end)
-			return err_set(e, ERR_FORMAT, "the package's registry defaults are cut off");
-		if (!strcmp(packed, file) && add_default(ret, key, value, e) < 0)
-			return -1;
-		packed = value + strlen(value) + 1;
-	}
-	return 0;
-}
-
-struct package {
-	int root; /* of its mount; -1 = none */
-	const char *defaults;
-	size_t defaults_len;
-};
-
-/* A text of the package; its symbolic links lead nowhere else. */
-static int open_in_package(const struct package *p, const char *path)
-{
-	struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-
-	return p->root < 0 || !*path ? -1 : (int)syscall(SYS_openat2, p->root, path, &how, sizeof(how));
-}
-
-/* The text that the package layer is made of, if there is one: the package's, else the host's. */
-static int read_default_text(const struct package *p, const struct broker_declaration *d, bool has_packed,
-			     struct buf *ret, bool *ret_found, struct err *e)
-{
-	auto_fd int fd = open_in_package(p, d->defaults_path);
-
-	*ret_found = false;
-	if (fd < 0)
-		fd = open_in_package(p, d->path);
-	if (fd < 0 && p->root < 0 && *d->defaults_path)
-		fd = open(d->defaults_path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 && !has_packed)
-		fd = open(d->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return 0;
-	/* A file that cannot be read, or is none, gives no defaults; that is no reason not to start. */
-	if (view_read_fd(fd, ret, e) < 0)
-		return e->code == ERR_NOMEM ? -1 : 0;
-	*ret_found = true;
-	return buf_text(ret, e) ? 0 : -1;
-}
-
-static int set_package_layer(struct broker *b, struct broker_file *f, const struct broker_declaration *d,
-			     const struct package *package, struct err *e)
-{
-	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
-	struct defaults defaults = { 0 };
-	struct reg_doc *doc = NULL;
-	const char *key, *value, *body = NULL;
-	enum reg_text_kind kind = REG_TEXT_OPAQUE;
-	bool has_text = false;
-	int r;
-
-	r = pick_defaults(package->defaults, package->defaults_len, f->file, &defaults, e);
-	if (r == 0)
-		r = read_default_text(package, d, defaults.count > 0, &text, &has_text, e);
-	if (r == 0 && has_text) {
-		body = (const char *)text.data;
-		if (f->lens && reg_doc_parse(f->lens, body, text.len, &doc, e) == 0)
-			kind = REG_TEXT_KEYS;
-		if (doc && defaults.count == 0)
-			for (size_t pos = 0; r == 0 && reg_doc_next(doc, &pos, &key, &value);)
-				r = add_default(&defaults, key, value, e);
-	}
-	if (r == 0)
-		r = reg_hive_set_defaults(b->hive, f->file, defaults.list, defaults.count, e);
-	if (r == 0)
-		r = reg_hive_set_default_text(b->hive, f->file, body, text.len, kind, e);
-	reg_doc_free(doc);
-	free(defaults.list);
-	return r;
-}
-
 static int write_paths(struct broker *b, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(4 * 1024 * 1024);
@@ -248,79 +144,98 @@ static int write_paths(struct broker *b, struct err *e)
 	return view_write(b->dirs.run, "paths", text.data ? text.data : (void *)"", text.len, 0600, e);
 }
 
-int broker_configure(struct broker *b, const struct broker_declaration *declared, size_t count,
-		     const char *package_root, const char *defaults, size_t defaults_len, struct err *e)
+static int configure_file(struct broker *b, const struct broker_layers *layers,
+			  const struct broker_declaration *d, struct err *e)
 {
-	auto_fd int root = package_root ? open(package_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	struct package package = { .root = root, .defaults = defaults, .defaults_len = defaults_len };
-	size_t changed;
+	struct broker_file *f = &b->files[b->count++];
+	struct reg_saved saved;
 
-	if (count > BROKER_FILES_MAX)
-		return err_set(e, ERR_LIMIT, "more than %d configuration files", BROKER_FILES_MAX);
-	free_files(b);
-	b->files = mem_alloc(count, sizeof(*b->files), e);
-	if (!b->files)
+	/* What was written under the old package layer is taken before that moves. */
+	if (declare(f, d, e) < 0 || broker_file_recall(f, &b->dirs, e) < 0)
 		return -1;
-	for (size_t i = 0; i < count; i++) {
-		struct broker_file *f = &b->files[b->count++];
+	if ((f->shown || faccessat(b->dirs.view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) &&
+	    broker_file_harvest(f, b->hive, &b->dirs, &saved, e) < 0 && e->code == ERR_NOMEM)
+		return -1;
+	if (broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, false, &saved, e) < 0 &&
+	    e->code == ERR_NOMEM)
+		return -1;
+	if (broker_layers_set(layers, d, f->file, f->lens, b->hive, e) < 0)
+		return -1;
+	if (broker_file_show(f, b->hive, &b->dirs, e) < 0)
+		return -1;
+	return broker_rendered_show(&b->rendered, f, &b->dirs, e);
+}
 
-		/* What was written under the old package layer is taken before that moves. */
-		if (declare(f, &declared[i], e) < 0 || broker_file_recall(f, &b->dirs, e) < 0)
-			return -1;
-		if ((f->shown || faccessat(b->dirs.view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) &&
-		    broker_file_harvest(f, b->hive, &b->dirs, &changed, e) < 0 && e->code == ERR_NOMEM)
-			return -1;
-		if (broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, false, &changed, e) < 0 &&
-		    e->code == ERR_NOMEM)
-			return -1;
-		if (set_package_layer(b, f, &declared[i], &package, e) < 0 ||
-		    broker_file_show(f, b->hive, &b->dirs, e) < 0)
-			return err_wrap(e, "%s", declared[i].path);
+int broker_configure(struct broker *b, const struct broker_setup *setup, struct err *e)
+{
+	auto_fd int root =
+		setup->package_root ? open(setup->package_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct broker_layers layers = { .setup = setup, .package_root = root };
+	int r = 0;
+
+	if (setup->count > BROKER_FILES_MAX)
+		return err_set(e, ERR_LIMIT, "more than %d configuration files", BROKER_FILES_MAX);
+	if (reg_policy_unpack(setup->policy, setup->policy_len, &layers.policy, e) < 0)
+		return -1;
+	reg_hive_set_author(b->hive, UNREPORTED, 0);
+	free_files(b);
+	b->files = mem_alloc(setup->count, sizeof(*b->files), e);
+	if (!b->files)
+		r = -1;
+	for (size_t i = 0; r == 0 && i < setup->count; i++) {
+		r = configure_file(b, &layers, &setup->declared[i], e);
+		if (r < 0)
+			(void)err_wrap(e, "%s", setup->declared[i].path);
 	}
-	return write_paths(b, e);
+	reg_policy_fini(&layers.policy);
+	return r < 0 ? -1 : write_paths(b, e);
 }
 
 int broker_render(struct broker *b, const char *upper, const char *tree, bool is_idle, struct err *e)
 {
-	size_t changed;
+	struct reg_saved saved;
 
 	if (broker_rendered_set(&b->rendered, upper, tree, e) < 0)
 		return -1;
-	return tree ? broker_harvest(b, is_idle, &changed, e) : 0;
+	return tree ? broker_harvest(b, is_idle, &saved, e) : 0;
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-static int harvest_file(struct broker *b, struct broker_file *f, bool is_idle, size_t *ret_changed,
+static int harvest_file(struct broker *b, struct broker_file *f, bool is_idle, struct reg_saved *ret,
 			struct err *e)
 {
-	size_t in_view, rendered;
+	struct reg_saved in_view, rendered;
 
 	if (broker_file_harvest(f, b->hive, &b->dirs, &in_view, e) < 0 ||
 	    broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, is_idle, &rendered, e) < 0 ||
 	    broker_rendered_show(&b->rendered, f, &b->dirs, e) < 0)
 		return -1;
-	*ret_changed = in_view + rendered;
+	ret->changed = in_view.changed + rendered.changed;
+	ret->refused = in_view.refused + rendered.refused;
 	return 0;
 }
 
-int broker_harvest(struct broker *b, bool is_idle, size_t *ret_changed, struct err *e)
+int broker_harvest(struct broker *b, bool is_idle, struct reg_saved *ret, struct err *e)
 {
-	size_t changed, sum = 0;
+	struct reg_saved saved, sum = { 0 };
 	struct err one;
 	int r = 0;
 
+	reg_hive_set_author(b->hive, UNREPORTED, 0);
+
 	/* One file that cannot be read must not keep the others from being saved. */
 	for (size_t i = 0; i < b->count; i++) {
-		if (harvest_file(b, &b->files[i], is_idle, &changed, &one) == 0) {
-			sum += changed;
+		if (harvest_file(b, &b->files[i], is_idle, &saved, &one) == 0) {
+			sum.changed += saved.changed;
+			sum.refused += saved.refused;
 		} else if (r == 0) {
 			*e = one;
 			r = -1;
 		}
 	}
 	if (r == 0)
-		*ret_changed = sum;
+		*ret = sum;
 	return r;
 }
 
@@ -338,7 +253,8 @@ static struct broker_file *find_file(struct broker *b, const struct wire_in *m, 
 }
 
 /* commit and replace: descriptor 0 where it came along, else what is in view/. */
-static int take(struct broker *b, struct broker_file *f, struct wire_in *m, size_t *changed, struct err *e)
+static int take(struct broker *b, struct broker_file *f, struct wire_in *m, struct reg_saved *saved,
+		struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
 	auto_fd int fd = wire_steal_fd(m, 0);
@@ -358,7 +274,7 @@ static int take(struct broker *b, struct broker_file *f, struct wire_in *m, size
 	}
 	if (!buf_text(&text, e))
 		return -1;
-	return broker_file_take(f, b->hive, &b->dirs, (const char *)text.data, text.len, is_in_view, changed,
+	return broker_file_take(f, b->hive, &b->dirs, (const char *)text.data, text.len, is_in_view, saved,
 				e);
 }
 
@@ -371,7 +287,7 @@ static int refresh(struct broker *b, struct err *e)
 	return 0;
 }
 
-static int answer(struct broker *b, struct wire_in *m, size_t *changed, struct err *e)
+static int answer(struct broker *b, struct wire_in *m, struct reg_saved *saved, struct err *e)
 {
 	struct broker_file *f;
 	int r;
@@ -379,27 +295,45 @@ static int answer(struct broker *b, struct wire_in *m, size_t *changed, struct e
 	if (wire_is(m, "type", "refresh"))
 		return refresh(b, e);
 	if (wire_is(m, "type", "harvest"))
-		return broker_harvest(b, false, changed, e);
+		return broker_harvest(b, false, saved, e);
 	f = find_file(b, m, e);
 	if (!f)
 		return -1;
 	if (wire_is(m, "type", "commit") || wire_is(m, "type", "replace"))
-		r = take(b, f, m, changed, e);
+		r = take(b, f, m, saved, e);
 	else if (wire_is(m, "type", "remove"))
-		r = broker_file_remove(f, b->hive, &b->dirs, changed, e);
+		r = broker_file_remove(f, b->hive, &b->dirs, saved, e);
 	else
 		return err_set(e, ERR_FORMAT, "unknown request");
 	return r < 0 ? -1 : broker_rendered_show(&b->rendered, f, &b->dirs, e);
 }
 
-int broker_answer(struct broker *b, struct wire_in *m, struct wire_out *reply, struct err *e)
+/* "mc" of a client that waits for its answer; scripts are called by their own name. */
+static void set_author(struct broker *b, long pid)
 {
-	size_t changed = 0;
+	auto_buf struct buf name = BUF_INIT(64);
+	char path[64];
+	struct err ignored;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	if (pid <= 0 || fd_read_file(AT_FDCWD, path, &name, &ignored) < 0 || !buf_text(&name, &ignored)) {
+		reg_hive_set_author(b->hive, UNREPORTED, pid);
+		return;
+	}
+	name.data[strcspn((char *)name.data, "\n")] = 0;
+	reg_hive_set_author(b->hive, (char *)name.data, pid);
+}
+
+int broker_answer(struct broker *b, long pid, struct wire_in *m, struct wire_out *reply, struct err *e)
+{
+	struct reg_saved saved = { 0 };
 	struct err why;
 
-	if (answer(b, m, &changed, &why) == 0)
-		return wire_put_str(reply, "type", "done", e) < 0
-			       ? -1
-			       : wire_put_u64(reply, "changes", changed, e);
-	return wire_put_str(reply, "type", "failed", e) < 0 ? -1 : wire_put_err(reply, &why, e);
+	set_author(b, pid);
+	if (answer(b, m, &saved, &why) < 0)
+		return wire_put_str(reply, "type", "failed", e) < 0 ? -1 : wire_put_err(reply, &why, e);
+	if (wire_put_str(reply, "type", "done", e) < 0 ||
+	    wire_put_u64(reply, "changes", saved.changed, e) < 0)
+		return -1;
+	return wire_put_u64(reply, "refused", saved.refused, e);
 }

@@ -17,11 +17,11 @@
 #define FLOE_REG_BROKER_H
 
 #include "base/wire.h"
-#include "registry-shim/hive.h"
+#include "registry-shim/hive_text.h"
 
 struct broker; /* opaque */
 
-enum { BROKER_FILES_MAX = 256, BROKER_DEFAULTS_MAX = 64 * 1024 * 1024 };
+enum { BROKER_FILES_MAX = 256, BROKER_LOCAL_MAX = 256, BROKER_DEFAULTS_MAX = 64 * 1024 * 1024 };
 
 /* Opens hive and directory; `run_dir` exists. */
 int broker_open(const char *registry, const char *run_dir, struct broker **ret, struct err *e) FLOE_MUST_USE;
@@ -35,15 +35,35 @@ struct broker_declaration {
 	const char *defaults_path; /* the package's text, or "" */
 	const char *file;          /* the path's name in keys */
 };
-/* `package_root`: where the package is mounted, or NULL; its links are resolved inside it.
- * Declares the files (replacing an earlier declaration), harvests what an earlier broker left, renders
- * everything and writes RUN/paths. `defaults`: file NUL key NUL value NUL, repeated.
+/* What becomes of settings in the host's own file: they count (below the user's), or they are hidden. For
+ * "config/mc/ini" and all below, "config", or "config/mc/ini:Section" and what is in it; of several rules for
+ * one key the longest one counts. Without a rule they count when the package brings nothing for the file. */
+struct broker_local {
+	const char *subtree;
+	bool is_merged;
+};
+
+struct broker_setup {
+	const struct broker_declaration *declared;
+	size_t count;
+	const char
+		*package_root; /* where the package is mounted, or NULL; its links are resolved inside it */
+	const char *package_name; /* for policy */
+	const char *package;      /* for people: "mc 4.8" */
+	const char *defaults;     /* file NUL key NUL value NUL, repeated */
+	size_t defaults_len;
+	const char *policy; /* as reg_policy_unpack has it */
+	size_t policy_len;
+	const struct broker_local *local;
+	size_t local_count;
+};
+/* Declares the files (replacing an earlier declaration), harvests what an earlier broker left, renders
+ * everything and writes RUN/paths. May be called again at any time: policy, package and the host's files are
+ * looked at anew.
  *
- * A file's package layer is its part of `defaults` and the package's text at defaults_path (else at `path`);
- * when there is neither, the text that the host has at `path`. */
-int broker_configure(struct broker *b, const struct broker_declaration *declared, size_t count,
-		     const char *package_root, const char *defaults, size_t defaults_len,
-		     struct err *e) FLOE_MUST_USE;
+ * A file's package layer is its part of `defaults` and the package's text at defaults_path (else at `path`).
+ */
+int broker_configure(struct broker *b, const struct broker_setup *setup, struct err *e) FLOE_MUST_USE;
 
 /* For programs that the shim cannot enter (broker_rendered.h). `upper`, before broker_configure: the
  * directory of what the environment's programs have written. `tree`, after it: where the environment is
@@ -53,7 +73,7 @@ int broker_render(struct broker *b, const char *upper, const char *tree, bool is
 
 /* Takes every change that was not reported. An emptied file counts as an interrupted save: it is put back;
  * when it is one of broker_render's, only if `is_idle`: no program is running. */
-int broker_harvest(struct broker *b, bool is_idle, size_t *ret_changed, struct err *e) FLOE_MUST_USE;
+int broker_harvest(struct broker *b, bool is_idle, struct reg_saved *ret, struct err *e) FLOE_MUST_USE;
 
 /* Answers one message of a client (the shim, `floe registry`):
  *   type=commit  name=NAME [descriptor 0: the file that was written]   else view/NAME is read
@@ -61,7 +81,9 @@ int broker_harvest(struct broker *b, bool is_idle, size_t *ret_changed, struct e
  *   type=remove  name=NAME
  *   type=refresh                                  the hive was changed: render again
  *   type=harvest                                  a program that the shim may not have entered has ended
- * answer: type=done changes=u64 -- sent after the change is on disk --, or type=failed and error fields. */
-int broker_answer(struct broker *b, struct wire_in *m, struct wire_out *reply, struct err *e) FLOE_MUST_USE;
+ * answer: type=done changes=u64 refused=u64 (locked keys) -- sent after the change is on disk --, or
+ * type=failed and error fields. `pid` is the client's, for the history; 0 = not known. */
+int broker_answer(struct broker *b, long pid, struct wire_in *m, struct wire_out *reply,
+		  struct err *e) FLOE_MUST_USE;
 
 #endif

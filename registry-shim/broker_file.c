@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "registry-shim/broker_view.h"
+#include "registry-shim/hive_history.h"
 #include "registry-shim/shim_paths.h"
 
 enum { VIEW_MODE = 0600 };
@@ -133,7 +134,8 @@ int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **r
 
 	if (reg_hive_template(h, f->file, &text, &len, &kind, e) < 0 && e->code != ERR_NOTFOUND)
 		return -1;
-	if (kind != REG_TEXT_OPAQUE && reg_hive_each(h, f->file, false, add_effective, &want, e) < 0)
+	if (kind != REG_TEXT_OPAQUE &&
+	    reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_effective, &want, e) < 0)
 		return -1;
 	if (want.count == 0 && (kind == REG_TEXT_NONE || kind == REG_TEXT_REMOVED)) {
 		*ret = NULL;
@@ -238,7 +240,7 @@ static int find_changes(const struct broker_file *f, struct reg_hive *h, const s
 		return -1;
 	if (!before.doc) { /* the hive's own settings, as a document */
 		before.lens = f->lens;
-		if (reg_hive_each(h, f->file, false, add_effective, &held, e) < 0 ||
+		if (reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_effective, &held, e) < 0 ||
 		    reg_doc_parse(f->lens, "", 0, &before.doc, e) < 0 ||
 		    document_settle(&before, &held, e) < 0)
 			return -1;
@@ -254,20 +256,45 @@ static int find_changes(const struct broker_file *f, struct reg_hive *h, const s
 	return 0;
 }
 
+/* What the hive makes, in one step: whoever reads the file now must find one. */
+static int put_back(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs, struct err *e)
+{
+	char *text = NULL;
+	size_t len = 0;
+
+	if (broker_file_render(f, h, &text, &len, e) < 0)
+		return -1;
+	return put_in_view(f, dirs, text, len, e);
+}
+
+/* A file that has locked keys stays a file of its kind, or writing garbage to it would be the way around. */
+static int refuse_text(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
+		       struct reg_saved *ret, struct err *e)
+{
+	if (reg_hive_note_refused_text(h, f->file, e) < 0)
+		return -1;
+	ret->refused++;
+	return put_back(f, h, dirs, e);
+}
+
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-		     const char *text, size_t len, bool is_in_view, size_t *ret_changed, struct err *e)
+		     const char *text, size_t len, bool is_in_view, struct reg_saved *ret, struct err *e)
 {
 	auto_settings changes = { 0 };
 	auto_document now = { 0 };
 	auto_free char *rendered = NULL;
 	struct reg_save save = { .text = text, .len = len, .kind = REG_TEXT_OPAQUE };
 	size_t rendered_len = 0;
+	bool is_locked = false;
 
-	*ret_changed = 0;
+	*ret = (struct reg_saved){ 0 };
 	if (is_shown(f, text, len))
 		return is_in_view ? 0 : view_write(dirs->view, f->name, text, len, VIEW_MODE, e);
-	if (document_read(&now, f->lens, text, len, e) < 0)
+	if (document_read(&now, f->lens, text, len, e) < 0 ||
+	    (!now.doc && f->lens && reg_hive_has_locks(h, f->file, &is_locked, e) < 0))
 		return -1;
+	if (is_locked)
+		return refuse_text(f, h, dirs, ret, e);
 	if (now.doc) {
 		if (find_changes(f, h, &now, &changes, e) < 0)
 			return -1;
@@ -275,7 +302,7 @@ int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct bro
 		save.count = changes.count;
 		save.kind = REG_TEXT_KEYS;
 	}
-	if (reg_hive_save(h, f->file, &save, ret_changed, e) < 0 ||
+	if (reg_hive_save(h, f->file, &save, ret, e) < 0 ||
 	    broker_file_render(f, h, &rendered, &rendered_len, e) < 0)
 		return -1;
 	if (is_in_view && rendered && rendered_len == len && !memcmp(rendered, text, len))
@@ -289,44 +316,35 @@ static int add_deletion(void *arg, const struct reg_setting *s, struct err *e)
 }
 
 int broker_file_remove(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-		       size_t *ret_changed, struct err *e)
+		       struct reg_saved *ret, struct err *e)
 {
 	auto_settings changes = { 0 };
 	struct reg_save save = { .kind = REG_TEXT_REMOVED };
 
-	if (reg_hive_each(h, f->file, false, add_deletion, &changes, e) < 0)
+	if (reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_deletion, &changes, e) < 0)
 		return -1;
 	save.changes = changes.list;
 	save.count = changes.count;
-	if (reg_hive_save(h, f->file, &save, ret_changed, e) < 0)
+	if (reg_hive_save(h, f->file, &save, ret, e) < 0)
 		return -1;
+	/* What is locked makes it anew at the next look; a program that is about to write the file anew
+	 * itself must find nothing in its way. */
 	return put_in_view(f, dirs, NULL, 0, e);
 }
 
-/* Emptied: replaced in one step, since whoever reads it now must find a file. */
-static int put_back(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs, struct err *e)
-{
-	char *text = NULL;
-	size_t len = 0;
-
-	if (broker_file_render(f, h, &text, &len, e) < 0)
-		return -1;
-	return put_in_view(f, dirs, text, len, e);
-}
-
 int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-			size_t *ret_changed, struct err *e)
+			struct reg_saved *ret, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
 	auto_free char *note = mem_printf(e, REG_SHIM_REMOVED_PREFIX "%s", f->name);
 	int changed;
 
-	*ret_changed = 0;
+	*ret = (struct reg_saved){ 0 };
 	if (!note)
 		return -1;
 	if (faccessat(dirs->view, note, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    faccessat(dirs->view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
-		if (broker_file_remove(f, h, dirs, ret_changed, e) < 0)
+		if (broker_file_remove(f, h, dirs, ret, e) < 0)
 			return -1;
 		return view_remove(dirs->view, note, e);
 	}
@@ -338,5 +356,5 @@ int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct 
 		return put_back(f, h, dirs, e);
 	if (!changed)
 		return broker_file_show(f, h, dirs, e);
-	return broker_file_take(f, h, dirs, (const char *)text.data, text.len, true, ret_changed, e);
+	return broker_file_take(f, h, dirs, (const char *)text.data, text.len, true, ret, e);
 }

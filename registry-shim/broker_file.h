@@ -5,7 +5,7 @@
 #define FLOE_REG_BROKER_FILE_H
 
 #include "base/mem.h"
-#include "registry-shim/hive.h"
+#include "registry-shim/hive_text.h"
 #include "registry-shim/lens.h"
 
 /* The copy for programs without the shim (broker_rendered.h). */
@@ -39,16 +39,17 @@ int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **r
 /* Puts what the hive makes into view/; a change there that nobody reported yet is left for its reporter. */
 int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     struct err *e) FLOE_MUST_USE;
-/* Takes a text over that an application wrote; `is_in_view` when it is already the file in view/. */
+/* Takes a text over that an application wrote; `is_in_view` when it is already the file in view/. Locked keys
+ * are put back, and so is a whole file that has some and is no file of its kind any more. */
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-		     const char *text, size_t len, bool is_in_view, size_t *ret_changed,
+		     const char *text, size_t len, bool is_in_view, struct reg_saved *ret,
 		     struct err *e) FLOE_MUST_USE;
-/* The application removed it. */
+/* The application removed it; broker_file_show makes it anew when keys of it are locked. */
 int broker_file_remove(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-		       size_t *ret_changed, struct err *e) FLOE_MUST_USE;
+		       struct reg_saved *ret, struct err *e) FLOE_MUST_USE;
 /* Takes an unreported change over, if there is one. */
 int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-			size_t *ret_changed, struct err *e) FLOE_MUST_USE;
+			struct reg_saved *ret, struct err *e) FLOE_MUST_USE;
 /* What an earlier broker last showed, from shown/. */
 int broker_file_recall(struct broker_file *f, const struct broker_dirs *dirs, struct err *e) FLOE_MUST_USE;
 

@@ -202,7 +202,7 @@ static void know(struct rendered_file *p, char *text, size_t len, bool is_marked
 /* What was changed is counted from what the program was shown, which is not what the view shows when another
  * one saved there in the meantime. */
 static int take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-		const struct buf *text, size_t *ret_changed, struct err *e)
+		const struct buf *text, struct reg_saved *ret, struct err *e)
 {
 	char *copy = mem_strndup((const char *)text->data, text->len, e), *base;
 
@@ -219,11 +219,12 @@ static int take(struct broker_file *f, struct reg_hive *h, const struct broker_d
 		f->shown_len = f->rendered.len;
 	}
 	know(&f->rendered, copy, text->len, false);
-	return broker_file_take(f, h, dirs, (const char *)text->data, text->len, false, ret_changed, e);
+	return broker_file_take(f, h, dirs, (const char *)text->data, text->len, false, ret, e);
 }
 
 int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file *f, struct reg_hive *h,
-			    const struct broker_dirs *dirs, bool is_idle, size_t *ret_changed, struct err *e)
+			    const struct broker_dirs *dirs, bool is_idle, struct reg_saved *ret,
+			    struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
 	struct rendered_file *p = &f->rendered;
@@ -231,7 +232,7 @@ int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file 
 	struct err ignored;
 	bool is_ours;
 
-	*ret_changed = 0;
+	*ret = (struct reg_saved){ 0 };
 	if (r->upper < 0)
 		return 0;
 	fd_close(locate(r, f, dirs, false, &ignored));
@@ -244,12 +245,12 @@ int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file 
 		return 0;
 	}
 	if (lying == TEXT)
-		return take(f, h, dirs, &text, ret_changed, e);
+		return take(f, h, dirs, &text, ret, e);
 	/* A broker that follows a dead one knows from RUN that there was a file. */
 	if (p->is_known ? !p->text : lying == NOTHING || !f->shown)
 		return 0;
 	know(p, NULL, 0, false);
-	return broker_file_remove(f, h, dirs, ret_changed, e);
+	return broker_file_remove(f, h, dirs, ret, e);
 }
 
 /* ---- show ----------------------------------------------------------------------------------- */

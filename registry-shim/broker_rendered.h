@@ -39,7 +39,7 @@ int broker_rendered_set(struct broker_rendered *r, const char *upper, const char
 /* Takes over what programs did to the copy; nothing in it counts as a save only when `is_idle`, when nobody
  * can be in the middle of one. */
 int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file *f, struct reg_hive *h,
-			    const struct broker_dirs *dirs, bool is_idle, size_t *ret_changed,
+			    const struct broker_dirs *dirs, bool is_idle, struct reg_saved *ret,
 			    struct err *e) FLOE_MUST_USE;
 /* Makes the copy what the view is, unless a program has changed it since the last harvest. What cannot be put
  * is logged, and no error. */

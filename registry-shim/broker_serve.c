@@ -59,6 +59,15 @@ static void accept_client(struct service *s)
 	s->heard[slot] = s->turn;
 }
 
+/* As this process sees it; 0 = from elsewhere. */
+static long client_pid(int fd)
+{
+	struct ucred who = { 0 };
+	socklen_t len = sizeof(who);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0 ? 0 : (long)who.pid;
+}
+
 static void serve_client(struct service *s, size_t i)
 {
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
@@ -67,7 +76,8 @@ static void serve_client(struct service *s, size_t i)
 
 	s->heard[i] = s->turn;
 	crash_note(CRASH_SETTINGS, i);
-	if (wire_recv(s->fds[i].fd, &m, &e) <= 0 || broker_answer(s->broker, &m, &reply, &e) < 0 ||
+	if (wire_recv(s->fds[i].fd, &m, &e) <= 0 ||
+	    broker_answer(s->broker, client_pid(s->fds[i].fd), &m, &reply, &e) < 0 ||
 	    wire_send(s->fds[i].fd, &reply, &e) < 0)
 		drop_client(s, i);
 }
@@ -111,7 +121,7 @@ int broker_serve(struct broker *b, int control, broker_control_fn *on_control, s
 {
 	struct service s = { .broker = b };
 	auto_fd int listener = listen_in(broker_run_fd(b), e);
-	size_t changed;
+	struct reg_saved saved;
 	struct err last;
 	int r;
 
@@ -125,7 +135,7 @@ int broker_serve(struct broker *b, int control, broker_control_fn *on_control, s
 	for (size_t i = CLIENTS; i < POLLED; i++)
 		drop_client(&s, i);
 	(void)unlinkat(broker_run_fd(b), "registry.sock", 0);
-	if (broker_harvest(b, true, &changed, &last) < 0 && r == 0) {
+	if (broker_harvest(b, true, &saved, &last) < 0 && r == 0) {
 		*e = last;
 		r = -1;
 	}

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "launcher/server_protocol.h"
 #include "registry-shim/broker_serve.h"
+#include "registry-shim/policy.h"
 
 static void leave_terminal(void)
 {
@@ -56,10 +57,23 @@ static int read_config(const struct wire_field *f, struct broker_declaration *re
 	return 0;
 }
 
+/* "merge" | "override" NUL subtree NUL of one field into ret, which borrows. */
+static int read_local(const struct wire_field *f, struct broker_local *ret, struct err *e)
+{
+	const char *rule = (const char *)f->value, *stop = f->len ? memchr(rule, 0, f->len) : NULL;
+	const char *end = rule + f->len;
+
+	if (!stop || stop + 1 == end || end[-1])
+		return err_set(e, ERR_FORMAT, "a rule for the host's settings is cut off");
+	*ret = (struct broker_local){ stop + 1, !strcmp(rule, "merge") };
+	return 0;
+}
+
 struct declarations {
 	struct broker_declaration list[BROKER_FILES_MAX];
+	struct broker_local local[BROKER_LOCAL_MAX];
 	char *keys[BROKER_FILES_MAX]; /* owned; list[].file */
-	size_t count, nkeys;
+	size_t count, nkeys, nlocal;
 };
 
 static void declarations_fini(struct declarations *d)
@@ -68,13 +82,25 @@ static void declarations_fini(struct declarations *d)
 		free(d->keys[i]);
 }
 
+static bool is_called(const struct wire_field *f, const char *name)
+{
+	return f->name_len == strlen(name) && !memcmp(f->name, name, f->name_len);
+}
+
 static int read_declarations(const struct wire_in *m, struct declarations *d, struct err *e)
 {
 	struct wire_field f;
 
 	for (size_t pos = 0; wire_next(m, &pos, &f);) {
-		bool is_config = f.name_len == 6 && !memcmp(f.name, "config", 6);
-		bool is_key = f.name_len == 3 && !memcmp(f.name, "key", 3);
+		bool is_config = is_called(&f, "config"), is_key = is_called(&f, "key");
+
+		if (is_called(&f, "local")) {
+			if (d->nlocal == BROKER_LOCAL_MAX)
+				return err_set(e, ERR_LIMIT, "more than %d rules for the host's settings",
+					       BROKER_LOCAL_MAX);
+			if (read_local(&f, &d->local[d->nlocal++], e) < 0)
+				return -1;
+		}
 
 		if ((is_config && d->count == BROKER_FILES_MAX) || (is_key && d->nkeys == BROKER_FILES_MAX))
 			return err_set(e, ERR_LIMIT, "more than %d configuration files", BROKER_FILES_MAX);
@@ -102,22 +128,50 @@ static int find_text(const struct wire_in *m, const char *name, char **ret, stru
 	return *ret || !wire_find(m, name, &f) ? 0 : -1;
 }
 
+/* The content of the message's descriptor number *idx, where the field says that it came along. */
+static int read_beside(struct wire_in *m, const char *field, size_t *idx, struct buf *ret, struct err *e)
+{
+	auto_fd int fd = -1;
+
+	if (wire_u64_or(m, field, 0)) {
+		fd = wire_steal_fd(m, (*idx)++);
+		if (fd < 0)
+			return err_set(e, ERR_FORMAT, "%s did not come along", field);
+		if (lseek(fd, 0, SEEK_SET) < 0)
+			return err_sys(e, errno, "%s", field);
+		if (fd_read_to_end(fd, ret, e) < 0)
+			return err_wrap(e, "%s", field);
+	}
+	return buf_text(ret, e) ? 0 : -1;
+}
+
 static int configure(struct broker *b, struct wire_in *m, struct err *e)
 {
 	__attribute__((cleanup(declarations_fini))) struct declarations d = { .count = 0 };
-	auto_buf struct buf defaults = BUF_INIT(BROKER_DEFAULTS_MAX);
-	auto_fd int fd = wire_steal_fd(m, 0);
-	auto_free char *package_root = NULL, *upper = NULL;
+	auto_buf struct buf defaults = BUF_INIT(BROKER_DEFAULTS_MAX), policy = BUF_INIT(REG_POLICY_TEXT_MAX);
+	auto_free char *root = NULL, *upper = NULL;
+	auto_free char *name = wire_str(m, "name", e), *version = name ? wire_str(m, "version", e) : NULL;
+	auto_free char *package =
+		version ? mem_printf(e, "%s%s%s", name, *version ? " " : "", version) : NULL;
+	struct broker_setup setup;
+	size_t idx = 0;
 
-	if (find_text(m, "package-root", &package_root, e) < 0 || find_text(m, "upper", &upper, e) < 0 ||
-	    read_declarations(m, &d, e) < 0 || broker_render(b, upper, NULL, false, e) < 0)
+	if (!package || find_text(m, "package-root", &root, e) < 0 || find_text(m, "upper", &upper, e) < 0 ||
+	    read_declarations(m, &d, e) < 0 || read_beside(m, "has-defaults", &idx, &defaults, e) < 0 ||
+	    read_beside(m, "has-policy", &idx, &policy, e) < 0 || broker_render(b, upper, NULL, false, e) < 0)
 		return -1;
-	if (fd >= 0 && (lseek(fd, 0, SEEK_SET) < 0 || fd_read_to_end(fd, &defaults, e) < 0))
-		return err_wrap(e, "registry defaults");
-	if (!buf_text(&defaults, e))
-		return -1;
-	return broker_configure(b, d.list, d.count, package_root, (const char *)defaults.data, defaults.len,
-				e);
+	setup = (struct broker_setup){ .declared = d.list,
+				       .count = d.count,
+				       .package_root = root,
+				       .package_name = name,
+				       .package = package,
+				       .defaults = (const char *)defaults.data,
+				       .defaults_len = defaults.len,
+				       .policy = (const char *)policy.data,
+				       .policy_len = policy.len,
+				       .local = d.local,
+				       .local_count = d.nlocal };
+	return broker_configure(b, &setup, e);
 }
 
 static int render(struct broker *b, struct wire_in *m, struct err *e)
@@ -131,7 +185,7 @@ static int on_control(struct broker *b, struct wire_in *m, int control, struct e
 {
 	auto_wire_out struct wire_out reply = WIRE_OUT_INIT;
 	struct err why;
-	size_t changed = 0;
+	struct reg_saved saved = { 0 };
 	int r;
 
 	if (wire_is(m, "type", "configure")) {
@@ -143,9 +197,10 @@ static int on_control(struct broker *b, struct wire_in *m, int control, struct e
 		if (wire_put_str(&reply, "type", "rendered", e) < 0)
 			return -1;
 	} else if (wire_is(m, "type", "harvest")) {
-		r = broker_harvest(b, wire_u64_or(m, "is-idle", 0) != 0, &changed, &why);
+		r = broker_harvest(b, wire_u64_or(m, "is-idle", 0) != 0, &saved, &why);
 		if (wire_put_str(&reply, "type", "harvested", e) < 0 ||
-		    wire_put_u64(&reply, "changes", changed, e) < 0)
+		    wire_put_u64(&reply, "changes", saved.changed, e) < 0 ||
+		    wire_put_u64(&reply, "refused", saved.refused, e) < 0)
 			return -1;
 	} else {
 		r = err_set(&why, ERR_FORMAT, "unknown request");

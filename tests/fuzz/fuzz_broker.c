@@ -29,6 +29,12 @@ static void start(void)
 {
 	static const struct broker_declaration declared = { "/nowhere/settings.ini", "ini", "", "f" };
 	static const char defaults[] = "f\0s/k\0v";
+	const struct broker_setup setup = { .declared = &declared,
+					    .count = 1,
+					    .package_name = "fuzzed",
+					    .package = "fuzzed",
+					    .defaults = defaults,
+					    .defaults_len = sizeof(defaults) };
 	struct buf paths = BUF_INIT(4096);
 	char db[128], run[128];
 	const char *tab;
@@ -41,7 +47,7 @@ static void start(void)
 	snprintf(db, sizeof(db), "%s/registry.db", top);
 	snprintf(run, sizeof(run), "%s/run", top);
 	if (path_make_dirs(run, 0700, &e) < 0 || broker_open(db, run, &broker, &e) < 0 ||
-	    broker_configure(broker, &declared, 1, NULL, defaults, sizeof(defaults), &e) < 0 ||
+	    broker_configure(broker, &setup, &e) < 0 ||
 	    fd_read_file(broker_run_fd(broker), "paths", &paths, &e) < 0)
 		abort();
 	tab = memchr(paths.data, '\t', paths.len);
@@ -55,7 +61,7 @@ static void answer(struct wire_in *m)
 	auto_wire_out struct wire_out reply = WIRE_OUT_INIT;
 	struct err e;
 
-	if (broker_answer(broker, m, &reply, &e) < 0)
+	if (broker_answer(broker, 0, m, &reply, &e) < 0)
 		abort();
 }
 
@@ -79,8 +85,8 @@ static void save(const char *type, const uint8_t *data, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
+	struct reg_saved n;
 	struct err e;
-	size_t n;
 
 	if (!broker)
 		start();
@@ -100,7 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	default:
 		save("remove", data + 1, len - 1);
 	}
-	if (broker_harvest(broker, true, &n, &e) < 0 || n != 0)
+	if (broker_harvest(broker, true, &n, &e) < 0 || n.changed != 0)
 		abort(); /* a reported change was not taken wholly */
 	return 0;
 }

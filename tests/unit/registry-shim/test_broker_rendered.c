@@ -26,10 +26,16 @@ static void open_broker(void)
 {
 	static const char packed[] = "f\0s/a\0one\0f\0s/b\0two";
 	const struct broker_declaration declared = { file, "ini", "", "f" };
+	const struct broker_setup setup = { .declared = &declared,
+					    .count = 1,
+					    .package_name = "app",
+					    .package = "app 1",
+					    .defaults = packed,
+					    .defaults_len = sizeof(packed) };
 
 	assert_int_equal(broker_open(db, run_dir, &b, &e), 0);
 	assert_int_equal(broker_render(b, tree, NULL, false, &e), 0);
-	assert_int_equal(broker_configure(b, &declared, 1, NULL, packed, sizeof(packed), &e), 0);
+	assert_int_equal(broker_configure(b, &setup, &e), 0);
 }
 
 static void mount_tree(void)
@@ -102,11 +108,11 @@ static void assert_lying(const char *text)
 
 static size_t collect(bool is_idle)
 {
-	size_t changed = 99;
+	struct reg_saved saved = { .changed = 99 };
 
-	if (broker_harvest(b, is_idle, &changed, &e) < 0)
+	if (broker_harvest(b, is_idle, &saved, &e) < 0)
 		fail_msg("%s", e.msg);
-	return changed;
+	return saved.changed;
 }
 
 /* What `floe registry set` does. */
@@ -125,7 +131,7 @@ static void set_key(const char *key, const char *value)
 		return;
 	assert_int_equal(wire_put_str(&m, "type", "refresh", &e), 0);
 	assert_int_equal(wire_parse(m.buf.data, m.buf.len, &in, &e), 0);
-	assert_int_equal(broker_answer(b, &in, &reply, &e), 0);
+	assert_int_equal(broker_answer(b, 0, &in, &reply, &e), 0);
 	wire_in_fini(&in);
 	wire_out_fini(&m);
 	wire_out_fini(&reply);

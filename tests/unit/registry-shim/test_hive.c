@@ -14,7 +14,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "registry-shim/hive.h"
+#include "registry-shim/hive_text.h"
 
 static char dir[64];
 static char db[96];
@@ -59,10 +59,10 @@ static size_t apply(struct reg_hive *h, const char *key, const char *value)
 
 static void set_default(struct reg_hive *h, const char *key, const char *value)
 {
-	struct reg_change c = { key, value };
+	struct reg_layer_value v = { key, value, "" };
 	struct err e;
 
-	assert_int_equal(reg_hive_set_defaults(h, "f", &c, 1, &e), 0);
+	assert_int_equal(reg_hive_set_layer(h, "f", REG_PACKAGE, &v, 1, &e), 0);
 }
 
 /* value NULL = not there */
@@ -91,12 +91,12 @@ static int count_one(void *arg, const struct reg_setting *s, struct err *e)
 	return 0;
 }
 
-static int count(struct reg_hive *h, bool only_user)
+static int count(struct reg_hive *h, enum reg_each which)
 {
 	struct err e;
 	int n = 0;
 
-	assert_int_equal(reg_hive_each(h, NULL, only_user, count_one, &n, &e), 0);
+	assert_int_equal(reg_hive_each(h, NULL, which, count_one, &n, &e), 0);
 	return n;
 }
 
@@ -113,20 +113,20 @@ static void test_layers(void **state)
 	/* Back to the default's value is back to the default, which may move then. */
 	assert_int_equal(apply(h, "a/x", "1"), 1);
 	assert_setting(h, "a/x", "1", REG_PACKAGE);
-	assert_int_equal(count(h, true), 0);
+	assert_int_equal(count(h, REG_EACH_CHANGED), 0);
 	set_default(h, "a/x", "10");
 	assert_setting(h, "a/x", "10", REG_PACKAGE);
 	/* Deleting leaves a tombstone, that outlives a new default. */
 	assert_int_equal(apply(h, "a/x", NULL), 1);
 	assert_setting(h, "a/x", NULL, 0);
-	assert_int_equal(count(h, true), 1);
+	assert_int_equal(count(h, REG_EACH_CHANGED), 1);
 	set_default(h, "a/x", "11");
 	assert_setting(h, "a/x", NULL, 0);
 	/* Deleting what only the user has leaves nothing. */
 	assert_int_equal(apply(h, "b/y", "1"), 1);
 	assert_int_equal(apply(h, "b/y", NULL), 1);
 	assert_int_equal(apply(h, "b/y", NULL), 0);
-	assert_int_equal(count(h, true), 1);
+	assert_int_equal(count(h, REG_EACH_CHANGED), 1);
 	reg_hive_close(h);
 	h = open_hive();
 	assert_setting(h, "a/x", NULL, 0);
@@ -135,19 +135,19 @@ static void test_layers(void **state)
 
 static void test_upgrade(void **state)
 {
-	struct reg_change one[] = { { "s/A", "1" }, { "s/B", "2" } };
-	struct reg_change two[] = { { "s/A", "10" }, { "s/B", "20" }, { "s/C", "30" } };
+	struct reg_layer_value one[] = { { "s/A", "1", "" }, { "s/B", "2", "" } };
+	struct reg_layer_value two[] = { { "s/A", "10", "" }, { "s/B", "20", "" }, { "s/C", "30", "" } };
 	struct reg_hive *h = open_hive();
 	struct err e;
 
 	(void)state;
-	assert_int_equal(reg_hive_set_defaults(h, "f", one, 2, &e), 0);
+	assert_int_equal(reg_hive_set_layer(h, "f", REG_PACKAGE, one, 2, &e), 0);
 	apply(h, "s/B", "5");
-	assert_int_equal(reg_hive_set_defaults(h, "f", two, 3, &e), 0);
+	assert_int_equal(reg_hive_set_layer(h, "f", REG_PACKAGE, two, 3, &e), 0);
 	assert_setting(h, "s/A", "10", REG_PACKAGE);
 	assert_setting(h, "s/B", "5", REG_USER);
 	assert_setting(h, "s/C", "30", REG_PACKAGE);
-	assert_int_equal(reg_hive_set_defaults(h, "f", one, 2, &e), 0);
+	assert_int_equal(reg_hive_set_layer(h, "f", REG_PACKAGE, one, 2, &e), 0);
 	assert_setting(h, "s/A", "1", REG_PACKAGE);
 	assert_setting(h, "s/B", "5", REG_USER);
 	assert_setting(h, "s/C", NULL, 0);
@@ -171,9 +171,11 @@ static void assert_template(struct reg_hive *h, const char *text, enum reg_text_
 static void test_templates(void **state)
 {
 	struct reg_save removed = { .kind = REG_TEXT_REMOVED };
+	struct reg_save mine = { .kind = REG_TEXT_KEYS, .text = "mine", .len = 4 };
 	struct reg_save opaque = { .kind = REG_TEXT_OPAQUE, .text = "o", .len = 1 };
 	struct reg_hive *h = open_hive();
 	enum reg_text_kind kind;
+	struct reg_saved saved;
 	char *got;
 	size_t n;
 	struct err e;
@@ -183,17 +185,17 @@ static void test_templates(void **state)
 	assert_int_equal(e.code, ERR_NOTFOUND);
 	assert_int_equal(reg_hive_set_default_text(h, "f", "v1", 2, REG_TEXT_KEYS, &e), 0);
 	assert_template(h, "v1", REG_TEXT_KEYS);
-	assert_int_equal(reg_hive_set_template(h, "f", "mine", 4, &e), 0);
+	assert_int_equal(reg_hive_save(h, "f", &mine, &saved, &e), 0);
 	assert_template(h, "mine", REG_TEXT_KEYS);
 	assert_int_equal(reg_hive_set_default_text(h, "f", "v2", 2, REG_TEXT_KEYS, &e), 0);
 	assert_template(h, "v2", REG_TEXT_KEYS); /* the new version's comments */
 	assert_int_equal(reg_hive_set_default_text(h, "f", "v1", 2, REG_TEXT_KEYS, &e), 0);
 	assert_template(h, "mine", REG_TEXT_KEYS); /* rolled back */
-	assert_int_equal(reg_hive_save(h, "f", &opaque, &n, &e), 0);
+	assert_int_equal(reg_hive_save(h, "f", &opaque, &saved, &e), 0);
 	assert_int_equal(reg_hive_set_default_text(h, "f", "v2", 2, REG_TEXT_KEYS, &e), 0);
 	assert_template(h, "o", REG_TEXT_OPAQUE);
-	assert_int_equal(reg_hive_save(h, "f", &removed, &n, &e), 0);
-	assert_template(h, "", REG_TEXT_REMOVED);
+	assert_int_equal(reg_hive_save(h, "f", &removed, &saved, &e), 0);
+	assert_template(h, "v2", REG_TEXT_REMOVED);
 	assert_int_equal(reg_hive_set_default_text(h, "f", NULL, 0, REG_TEXT_NONE, &e), 0);
 	reg_hive_close(h);
 }
@@ -299,7 +301,7 @@ static void test_damaged_pages(void **state)
 			continue;
 		if (reg_hive_get(h, "f", "s/1", &v, &layer, &e) == 0)
 			free(v);
-		(void)!reg_hive_each(h, NULL, false, count_one, &found, &e);
+		(void)!reg_hive_each(h, NULL, REG_EACH_EFFECTIVE, count_one, &found, &e);
 		(void)!reg_hive_apply(h, "f", &c, 1, &n, &e);
 		reg_hive_close(h);
 	}
@@ -315,7 +317,7 @@ static void write_forever(int out)
 		char v[32], text[80];
 		struct reg_change c[] = { { "s/one", v }, { "s/two", v } };
 		struct reg_save save = { c, 2, text, 0, REG_TEXT_KEYS };
-		size_t n;
+		struct reg_saved n;
 		struct err e;
 
 		sprintf(v, "%u", i);

@@ -127,6 +127,9 @@ static void configure_with(const char *defaults_path, const char *packed, size_t
 	int fd = -1;
 
 	assert_int_equal(wire_put_str(&m, "type", "configure", &e), 0);
+	assert_int_equal(wire_put_str(&m, "name", "app", &e), 0);
+	assert_int_equal(wire_put_str(&m, "version", "1", &e), 0);
+	assert_int_equal(wire_put_u64(&m, "has-defaults", packed != NULL, &e), 0);
 	add_config(&m, file, "ini", defaults_path, "config/app/ini");
 	add_config(&m, other, "nothing", "", "home/.otherrc");
 	if (packed) {

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hive's schema, version by version.
+ *
+ * 1: setting(file, key, layer 0|2, value, flags), text(file, layer, kind, body, base)
+ * 2: layers with room between them (hive.h); of each value its time and origin; history
+ *
+ * A hive goes from its version to the next, and so on, in one transaction. */
+#include "registry-shim/hive_db.h"
+
+enum { SCHEMA_VERSION = 2, APPLICATION_ID = 0x666c7267 /* "flrg" */ };
+
+static const char version_1[] =
+	"CREATE TABLE setting(file TEXT NOT NULL, key TEXT NOT NULL, layer INTEGER NOT NULL,"
+	" value TEXT, flags INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(file, key, layer)) WITHOUT ROWID;"
+	"CREATE TABLE text(file TEXT NOT NULL, layer INTEGER NOT NULL, kind INTEGER NOT NULL,"
+	" body BLOB NOT NULL, base INTEGER NOT NULL, PRIMARY KEY(file, layer));";
+
+static const char version_2[] =
+	"ALTER TABLE setting RENAME TO setting_1;"
+	"CREATE TABLE setting(file TEXT NOT NULL, key TEXT NOT NULL, layer INTEGER NOT NULL, value TEXT,"
+	" time_ms INTEGER NOT NULL, origin TEXT NOT NULL, PRIMARY KEY(file, key, layer)) WITHOUT ROWID;"
+	"INSERT INTO setting SELECT file, key, CASE layer WHEN 2 THEN 30 ELSE layer END, value, 0, ''"
+	" FROM setting_1;"
+	"DROP TABLE setting_1;"
+	"UPDATE text SET layer=30 WHERE layer=2;"
+	"CREATE TABLE history(id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, count INTEGER NOT NULL,"
+	" program TEXT NOT NULL, pid INTEGER NOT NULL, file TEXT NOT NULL, key TEXT NOT NULL,"
+	" layer INTEGER NOT NULL, what INTEGER NOT NULL, old TEXT, new TEXT);"
+	"CREATE INDEX history_of ON history(file, key);";
+
+static const char *const steps[SCHEMA_VERSION] = { version_1, version_2 };
+
+/* A new database is no hive yet, an old one may be. */
+static int check_kind(struct reg_hive *h, int64_t *ret_version, struct err *e)
+{
+	int64_t id = hive_pragma(h, "PRAGMA application_id", -1);
+	int64_t version = hive_pragma(h, "PRAGMA user_version", -1);
+
+	if (id < 0 || version < 0)
+		return hive_error(h, e);
+	if (id != 0 && id != APPLICATION_ID)
+		return err_set(e, ERR_FORMAT, "%s: not a registry", h->path);
+	if (version > SCHEMA_VERSION)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "%s: made by a newer floe (registry version %lld, this one knows %d)", h->path,
+			       (long long)version, SCHEMA_VERSION);
+	*ret_version = id ? version : 0;
+	return 0;
+}
+
+static int bring_up(struct reg_hive *h, struct err *e)
+{
+	auto_free char *sql = NULL;
+	int64_t version;
+
+	/* Another process may have been faster. */
+	if (check_kind(h, &version, e) < 0)
+		return -1;
+	for (; version < SCHEMA_VERSION; version++)
+		if (hive_exec(h, steps[version], e) < 0)
+			return -1;
+	sql = mem_printf(e, "PRAGMA application_id=%d; PRAGMA user_version=%d", APPLICATION_ID,
+			 SCHEMA_VERSION);
+	return sql ? hive_exec(h, sql, e) : -1;
+}
+
+int hive_schema_make(struct reg_hive *h, struct err *e)
+{
+	int64_t version;
+
+	if (check_kind(h, &version, e) < 0)
+		return -1;
+	if (version == SCHEMA_VERSION)
+		return 0;
+	return reg_hive_begin(h, e) < 0 ? -1 : reg_hive_end(h, bring_up(h, e), e);
+}
