@@ -62,6 +62,10 @@ int stream_cache_sync(struct stream_cache *c, struct err *e) FLOE_MUST_USE; /* w
 int stream_cache_save_package(struct stream_cache *c, const char *source, const char *identity,
 			      const uint8_t header[PKG_HEADER_LEN], const void *index, size_t index_len,
 			      struct err *e) FLOE_MUST_USE;
+/* The end of the index of another version of the package at `source`, of which this cache has or had content:
+ * one from beside it, when `source` is called after that one's name, a dash and a digit, as repositories have
+ * it. 0 = none is known. Blocks on the local disk. */
+uint64_t stream_cache_kin(struct stream_cache *c, const char *source);
 /* ERR_NOTFOUND when the source or its index is not here. `index` receives the compressed, digest-checked
  * index. */
 int stream_cache_load_package(struct stream_cache *c, const char *source, char identity[],

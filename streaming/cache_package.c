@@ -132,6 +132,47 @@ int stream_cache_note_package(struct stream_cache *c, const struct pkg_digest *r
 	return rc;
 }
 
+/* ---- kin -------------------------------------------------------------------------------- */
+
+struct kinship {
+	const char *source;
+	size_t dir_len;
+	uint64_t index_end;
+};
+
+/* Fails with the first that is found. */
+static int look_at(void *arg, const struct cache_version *v, struct err *e)
+{
+	struct kinship *k = arg;
+	const char *file = k->source + k->dir_len;
+	size_t name_len = strlen(v->name);
+	struct pkg_header header;
+	struct err ignored;
+
+	if (!name_len || strncmp(file, v->name, name_len) != 0 || file[name_len] != '-' ||
+	    file[name_len + 1] < '0' || file[name_len + 1] > '9' ||
+	    strncmp(v->source, k->source, k->dir_len) != 0 || strchr(v->source + k->dir_len, '/') ||
+	    v->header_len != PKG_HEADER_LEN || pkg_header_decode(v->header, &header, &ignored) < 0)
+		return 0;
+	k->index_end = PKG_HEADER_LEN + header.index_stored_len;
+	return err_set(e, ERR_EXISTS, "found");
+}
+
+uint64_t stream_cache_kin(struct stream_cache *c, const char *source)
+{
+	const char *slash = strrchr(source, '/');
+	struct kinship k = { .source = source };
+	struct err ignored;
+
+	if (!slash)
+		return 0;
+	k.dir_len = (size_t)(slash + 1 - source);
+	sync_lock(&c->find_lock);
+	(void)!cache_db_versions(c->find_db, look_at, &k, &ignored);
+	sync_unlock(&c->find_lock);
+	return k.index_end;
+}
+
 /* ---- versions --------------------------------------------------------------------------- */
 
 static void known_free(struct cache_known *k)

@@ -120,7 +120,7 @@ static int complete_index(struct stream_package *p, struct buf *first, struct er
 static int begin(struct stream_package *p, const struct stream_package_opt *opt, const struct known *known,
 		 struct buf *ret, struct err *e)
 {
-	uint64_t len = opt->start_len ? opt->start_len : STREAM_START_REQUEST;
+	uint64_t len = opt->start_len ? opt->start_len : STREAM_START_REQUEST, kin;
 	int rc;
 
 	if (p->is_file)
@@ -131,7 +131,11 @@ static int begin(struct stream_package *p, const struct stream_package_opt *opt,
 		package_hurry(p, false);
 		return rc;
 	}
-	if (opt->no_prefetch)
+	/* Of another version most may be here: only what the index then shows to be lacking is asked for. */
+	kin = opt->cache ? stream_cache_kin(opt->cache, p->source) : 0;
+	if (kin && kin + kin / 8 < len)
+		len = kin + kin / 8;
+	if (opt->no_prefetch && len > STREAM_FIRST_REQUEST)
 		len = STREAM_FIRST_REQUEST;
 	beginning_close(p->beginning); /* of a package that was replaced meanwhile */
 	p->beginning = NULL;

@@ -68,3 +68,37 @@ says fourth --offline
 serve_dir "$scratch/www" "listen 127.0.0.1:$port;"
 publish fifth
 says fifth
+
+note "a new version by name: what the old one brought does not come again"
+apps=$scratch/www/apps
+mkdir "$apps"
+rm -rf "$scratch/tree"
+mkdir -p "$scratch/tree/bin" "$scratch/tree/share"
+head -c 4000000 /dev/urandom >"$scratch/tree/share/block"
+printf 'floe-touches 1\n0 4000000 opt/name/share/block\n' >"$scratch/profile"
+offer() { # VERSION
+	printf '#!/bin/sh\necho %s\nexec cat /opt/name/share/block >/dev/null\n' "$1" >"$scratch/tree/bin/name"
+	chmod 755 "$scratch/tree/bin/name"
+	printf %s "$1" | dd of="$scratch/tree/share/block" bs=1 seek=2000000 conv=notrunc status=none
+	expect 0 -- "$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/name --name name --version "$1" \
+		--profile "$scratch/profile" -o "$scratch/name-$1.floe"
+	expect 0 -- "$floe" repo add "$apps" "$scratch/name-$1.floe"
+}
+runs() { # VERSION
+	timeout 60 "$floe" run name >"$out" 2>"$err" || { cat "$err"; fail "floe run name"; }
+	[ "$(cat "$out")" = "$1" ] || fail "it says $(cat "$out"), not $1"
+}
+bytes() { sleep 0.5; awk '$2 ~ /floe$/ { sum += $4 } END { print sum + 0 }' "$access_log"; }
+is_kept() { "$floe" cache status --json | python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)["content_bytes"] < 4000000)'; }
+offer 1
+expect 0 -- "$floe" add "$url/apps"
+runs 1
+until_true 30 is_kept || fail "the first version is not kept"
+offer 2
+expect 0 -- "$floe" update
+: >"$access_log"
+runs 2
+sent=$(bytes)
+note "$sent bytes for the new version"
+[ "$sent" -lt 2000000 ] || { cat "$access_log"; fail "$sent bytes for a change of one"; }
+[ "$sent" -gt 1000 ] || fail "nothing was asked for"
