@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* First inputs for the package parsers: make_corpus DIR writes DIR/{header,index,chunk,manifest}/seed, taken
- * from a package that it makes, and DIR/repository/seed, a list that offers it. What fuzzing finds is kept in
+ * from a package that it makes, DIR/repository/seed, a list that offers it, and DIR/touches/seed, what was
+ * learnt of it. What fuzzing finds is kept in
  * corpus/NOUN/ beside this file. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +13,8 @@
 #include "package-format/chunk.h"
 #include "package-format/header.h"
 #include "package-format/repository.h"
-#include "package-format/writer.h"
+#include "package-format/touches.h"
+#include "tests/fuzz/sample_package.h"
 
 static int put(const char *dir, const char *noun, const void *data, size_t len, struct err *e)
 {
@@ -24,61 +26,19 @@ static int put(const char *dir, const char *noun, const void *data, size_t len, 
 	return fd_write_file(AT_FDCWD, path, data, len, 0644, e);
 }
 
-static int make_package(const char *dir, const char *out, const char *content, uint64_t content_len,
-			struct err *e)
+/* Of the first chunk, and a name that must be written in another way. */
+static int put_touches(const char *dir, struct pkg_index *x, struct err *e)
 {
-	static char command[] = "tool", path[] = "/usr/bin/tool", note[] = "a note", lens[] = "ini",
-		    file[] = "@config/tool/ini", name[] = "sample", version[] = "1.0";
-	static char *notes[] = { note };
-	struct pkg_command commands[] = { { command, path, NULL } };
-	struct pkg_config_file configs[] = { { file, lens, NULL } };
-	struct pkg_path_rule rules[] = { { file, PKG_DIRECT } };
-	const struct pkg_manifest m = { .name = name,
-					.version = version,
-					.commands = commands,
-					.command_count = 1,
-					.configs = configs,
-					.config_count = 1,
-					.rules = rules,
-					.rule_count = 1,
-					.notes = notes,
-					.note_count = 1 };
-	const struct pkg_writer_xattr xattr = { "user.note", "text", 4 };
-	const struct pkg_touch touch = { 4, 0, 100 };
-	const struct pkg_writer_opt opt = { .zstd_level = 1, .threads = 1 };
-	struct pkg_writer_report report;
-	struct pkg_secret_key *key;
-	struct pkg_public_key public;
-	struct pkg_writer *w;
-	int rc = 0;
+	static const char odd[] = "0 1 usr/d0/sp\\040ace\n";
+	auto_buf struct buf text = BUF_INIT(PKG_TOUCHES_TEXT_MAX);
+	auto_free struct pkg_touch *list = NULL;
+	const uint32_t first = 0;
+	size_t count;
 
-	if (pkg_key_generate(dir, "default", &public, e) < 0 && e->code != ERR_EXISTS)
+	if (pkg_touches_of_chunks(x, &first, 1, &list, &count, e) < 0 ||
+	    pkg_touches_print(x, list, count, &text, e) < 0 || buf_add(&text, odd, strlen(odd), e) < 0)
 		return -1;
-	if (pkg_key_load(dir, "default", &key, e) < 0 || pkg_writer_open(&opt, &w, e) < 0)
-		return -1;
-	for (int i = 0; rc == 0 && i < 40; i++) {
-		bool is_link = i % 8 == 7;
-		char inside[64];
-		const struct pkg_writer_entry entry = { .path = inside,
-							.mode = is_link ? S_IFLNK | 0777 : S_IFREG | 0755,
-							.symlink = is_link ? "tool" : NULL,
-							.size = is_link ? 0 : content_len,
-							.content_path = content,
-							.xattrs = &xattr,
-							.xattr_count = i % 4 == 0 };
-
-		(void)snprintf(inside, sizeof(inside), "usr/d%d/file-%d", i % 3, i);
-		rc = pkg_writer_add(w, &entry, e);
-	}
-	if (rc == 0)
-		rc = pkg_writer_default(w, "@config/tool/ini", "Section/key", "value", e);
-	if (rc == 0)
-		rc = pkg_writer_finish(w, &m, key, out, &report, e);
-	if (rc == 0)
-		rc = pkg_writer_relayout(out, &touch, 1, NULL, key, out, &report, e);
-	pkg_writer_close(w);
-	pkg_key_close(key);
-	return rc;
+	return put(dir, "touches", text.data, text.len, e);
 }
 
 /* The package's parts, each as its target wants it. */
@@ -103,6 +63,8 @@ static int take_apart(const char *dir, const char *path, const char *content, si
 		    0)
 		return -1;
 	rc = pkg_manifest_print(pkg_index_manifest(x), &json, e);
+	if (rc == 0)
+		rc = put_touches(dir, x, e);
 	pkg_index_close(x);
 	if (rc < 0 || buf_add(&chunk, &len, sizeof(len), e) < 0 ||
 	    pkg_chunk_compress(content, content_len, 3, &chunk, e) < 0)
@@ -163,7 +125,7 @@ static int make(const char *dir, struct err *e)
 
 	if (!package || !content || path_make_dirs(dir, 0755, e) < 0 ||
 	    fd_write_file(AT_FDCWD, content, text, strlen(text), 0644, e) < 0 ||
-	    make_package(dir, package, content, strlen(text), e) < 0 || make_list(dir, package, e) < 0)
+	    sample_package_make(dir, package, content, strlen(text), e) < 0 || make_list(dir, package, e) < 0)
 		return -1;
 	return take_apart(dir, package, text, strlen(text), e);
 }
