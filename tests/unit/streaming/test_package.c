@@ -285,7 +285,8 @@ static void test_silence(void **state)
 	assert_int_equal(e.code, ERR_NET);
 	assert_non_null(strstr(e.msg, "does not answer"));
 	fault_server_counts(server, &counts);
-	assert_int_equal(counts.requests, 1); /* no second attempt was waited for */
+	/* Over the kept connection and over a fresh one; no second attempt was waited for. */
+	assert_true(counts.requests <= 2);
 	assert_int_equal(atomic_load(&stalls), 1);
 	assert_int_equal(atomic_load(&returns), 0);
 	fault_server_fault(server, FAULT_NONE, 0, 0);
