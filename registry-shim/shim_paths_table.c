@@ -17,16 +17,17 @@
 
 enum { TEXT_MAX = 256 * 1024, RUN_MAX = 256 };
 
+/* What every process looks at comes first: few pages are touched at its start. */
 static struct {
-	char text[TEXT_MAX];
+	atomic_int count;
+	uint64_t base_lens; /* bit min(length, 63) of every declared last part */
+	char view[RUN_MAX], socket[RUN_MAX];
 	struct {
 		const char *path, *base, *name;
 		size_t path_len, base_len;
 		char view[RUN_MAX + SHIM_NAME_MAX];
 	} files[SHIM_FILES_MAX];
-	atomic_int count;
-	uint64_t base_lens; /* bit min(length, 63) of every declared last part */
-	char view[RUN_MAX], socket[RUN_MAX];
+	char text[TEXT_MAX];
 } table;
 
 enum { EMPTY, LOADING, READY };
@@ -81,7 +82,7 @@ static void add_file(char *line, char *end)
 static void load(void)
 {
 	char path[RUN_MAX];
-	size_t len = 0;
+	size_t len;
 	ssize_t n;
 	int fd;
 
@@ -91,8 +92,8 @@ static void load(void)
 	fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
 	if (fd < 0)
 		return;
-	while (len < TEXT_MAX && (n = sys_read(fd, table.text + len, TEXT_MAX - len)) > 0)
-		len += (size_t)n;
+	n = sys_read(fd, table.text, TEXT_MAX); /* a small regular file comes whole */
+	len = n > 0 ? (size_t)n : 0;
 	sys_close(fd);
 	for (char *line = table.text, *end; (end = memchr(line, '\n', len)); line = end + 1) {
 		len -= (size_t)(end + 1 - line);
