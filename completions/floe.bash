@@ -71,7 +71,7 @@ _floe() {
 	run) options="--env --ephemeral --command --share --private --hide --policy --net --engine --mirror --offline --on-loss --trust-once
 		--dry-run --help -q -v" ;;
 	sequence) options="-o --name --version --summary --command --launch --profile --launch-seconds --engine --config --env
-		--path --rules --print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;
+		--path --local --rules --print-rules --report --json --key --level --keep --keep-going --from-dir --prefix --help -q -v" ;;
 	info | ps | doctor) options="--json --help" ;;
 	ls) options="-l -R --recursive --json --help" ;;
 	verify) options="--no-trust --help" ;;

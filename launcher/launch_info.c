@@ -93,6 +93,16 @@ static int put_config(const struct pkg_config_file *c, struct wire_out *out, str
 	return wire_put_str(out, "key", c->path + (*c->path == '@'), e);
 }
 
+static int put_local(const struct pkg_local_rule *r, struct wire_out *out, struct err *e)
+{
+	auto_buf struct buf b = BUF_INIT(WIRE_MAX);
+
+	if (add_text(&b, r->is_merged ? "merge" : "override", e) < 0 ||
+	    add_text(&b, r->subtree + (*r->subtree == '@'), e) < 0)
+		return -1;
+	return wire_put(out, "local", b.data, b.len, e);
+}
+
 static int put_rule(const struct pkg_path_rule *r, struct wire_out *out, struct err *e)
 {
 	static const char *const word[] = {
@@ -123,6 +133,9 @@ int launch_info_put(const struct pkg_manifest *m, struct wire_out *out, struct e
 	}
 	for (size_t i = 0; i < m->config_count; i++)
 		if (put_config(&m->configs[i], out, e) < 0)
+			return -1;
+	for (size_t i = 0; i < m->local_count; i++)
+		if (put_local(&m->locals[i], out, e) < 0)
 			return -1;
 	for (size_t i = 0; i < m->rule_count; i++)
 		if (put_rule(&m->rules[i], out, e) < 0)

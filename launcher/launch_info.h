@@ -7,6 +7,7 @@
  *   env     = NAME=VALUE                                  repeated
  *   rule    = "private" | "direct" | "hidden" NUL path    repeated
  *   config  = path NUL lens NUL defaults NUL              repeated; absolute, as the application sees it
+ *   local   = "merge" | "override" NUL subtree NUL        repeated (registry-shim/broker.h)
  *   key     = the file's name in keys                     repeated, in the same order
  *
  * launch_info_put needs the manifest's types only; the rest is libc. Any thread, never blocks. */

@@ -54,6 +54,9 @@ void pkg_manifest_free(struct pkg_manifest *m)
 	}
 	for (size_t i = 0; i < m->rule_count; i++)
 		free(m->rules[i].path);
+	for (size_t i = 0; i < m->local_count; i++)
+		free(m->locals[i].subtree);
+	free(m->locals);
 	free(m->commands);
 	free(m->configs);
 	free(m->env);
@@ -123,6 +126,17 @@ static int check_rule_path(const char *path, struct err *e)
 	return 0;
 }
 
+/* A path, and perhaps a ':' and the beginning of a key. */
+static int check_subtree(const char *subtree, struct err *e)
+{
+	const char *colon = strchr(subtree, ':');
+	auto_free char *path = mem_strndup(subtree, colon ? (size_t)(colon - subtree) : strlen(subtree), e);
+
+	if (!path)
+		return -1;
+	return check_path(path, "local_settings", e);
+}
+
 static int check(const struct pkg_manifest *m, struct err *e)
 {
 	if (!m->name || !path_is_plain_name(m->name))
@@ -150,6 +164,9 @@ static int check(const struct pkg_manifest *m, struct err *e)
 		if ((size_t)m->rules[i].policy >= ARRAY_LEN(policy_names))
 			return err_set(e, ERR_USAGE, "manifest: paths: no such policy");
 	}
+	for (size_t i = 0; i < m->local_count; i++)
+		if (check_subtree(m->locals[i].subtree, e) < 0)
+			return -1;
 	for (size_t i = 0; i < m->desktop_file_count; i++)
 		if (check_path(m->desktop_files[i], "desktop_files", e) < 0)
 			return -1;
@@ -254,6 +271,19 @@ static int read_env(const json_t *v, void *slot, struct err *e)
 	return take_string(v, "value", true, &c->value, e);
 }
 
+static int read_local(const json_t *v, void *slot, struct err *e)
+{
+	struct pkg_local_rule *r = slot;
+	auto_free char *rule = NULL;
+
+	if (take_string(v, "subtree", true, &r->subtree, e) < 0 || take_string(v, "rule", true, &rule, e) < 0)
+		return -1;
+	r->is_merged = !strcmp(rule, "merge-local");
+	if (r->is_merged || !strcmp(rule, "override-local"))
+		return 0;
+	return err_set(e, ERR_FORMAT, "manifest: local_settings: rule must be merge-local or override-local");
+}
+
 static int read_rule(const json_t *v, void *slot, struct err *e)
 {
 	struct pkg_path_rule *c = slot;
@@ -312,6 +342,8 @@ static int read_manifest(const json_t *v, struct pkg_manifest *m, struct err *e)
 		    0 ||
 	    take_objects(v, "paths", sizeof(*m->rules), read_rule, (void **)&m->rules, &m->rule_count, e) <
 		    0 ||
+	    take_objects(v, "local_settings", sizeof(*m->locals), read_local, (void **)&m->locals,
+			 &m->local_count, e) < 0 ||
 	    take_strings(v, "desktop_files", &m->desktop_files, &m->desktop_file_count, e) < 0 ||
 	    take_strings(v, "notes", &m->notes, &m->note_count, e) < 0)
 		return -1;
@@ -406,6 +438,18 @@ static json_t *env_of(const struct pkg_manifest *m, size_t i)
 	return v;
 }
 
+static json_t *local_of(const struct pkg_manifest *m, size_t i)
+{
+	json_t *v = json_object();
+
+	if (put_string(v, "subtree", m->locals[i].subtree) < 0 ||
+	    put_string(v, "rule", m->locals[i].is_merged ? "merge-local" : "override-local") < 0) {
+		json_decref(v);
+		return NULL;
+	}
+	return v;
+}
+
 static json_t *rule_of(const struct pkg_manifest *m, size_t i)
 {
 	json_t *v = json_object();
@@ -442,6 +486,7 @@ static int put_all(json_t *v, const struct pkg_manifest *m)
 	    put_list(v, "commands", m, m->command_count, command_of) < 0 ||
 	    put_list(v, "config_files", m, m->config_count, config_of) < 0 ||
 	    put_list(v, "environment", m, m->env_count, env_of) < 0 ||
+	    put_list(v, "local_settings", m, m->local_count, local_of) < 0 ||
 	    put_list(v, "paths", m, m->rule_count, rule_of) < 0)
 		return -1;
 	if (m->desktop_file_count &&

@@ -9,6 +9,7 @@
 #ifndef FLOE_PKG_MANIFEST_H
 #define FLOE_PKG_MANIFEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/mem.h"
@@ -37,6 +38,14 @@ struct pkg_path_rule {
 	enum pkg_policy policy;
 };
 
+/* What becomes of settings in the host's own file: they lie over the package's ("merge-local") or do not
+ * count
+ * ("override-local"). */
+struct pkg_local_rule {
+	char *subtree; /* "@config/mc", "@config/mc/ini", "@config/mc/ini:Section": that and all below it */
+	bool is_merged;
+};
+
 /* Owns all it points to; every list may be empty (NULL, 0). */
 struct pkg_manifest {
 	char *name;            /* plain name (path_is_plain_name), never NULL */
@@ -51,6 +60,8 @@ struct pkg_manifest {
 	size_t env_count;
 	struct pkg_path_rule *rules;
 	size_t rule_count;
+	struct pkg_local_rule *locals;
+	size_t local_count;
 	char **desktop_files; /* paths inside the package */
 	size_t desktop_file_count;
 	char **notes; /* what could not be virtualised, for people */

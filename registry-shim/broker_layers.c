@@ -185,6 +185,7 @@ static int set_local(const struct broker_layers *l, const struct broker_declarat
 	struct source *text = package->is_there ? package : &host;
 	const char *key, *value;
 	enum reg_text_kind kind;
+	bool is_whole = true;
 
 	if (may_merge(l->setup, !has_package)) {
 		auto_fd int fd = open_host(d->path);
@@ -193,15 +194,18 @@ static int set_local(const struct broker_layers *l, const struct broker_declarat
 			return -1;
 	}
 	if (host.doc)
-		for (size_t pos = 0; reg_doc_next(host.doc, &pos, &key, &value);)
-			if (is_local_merged(l->setup, file, key, !has_package) &&
-			    add(&values, key, value, d->path, e) < 0)
+		for (size_t pos = 0; reg_doc_next(host.doc, &pos, &key, &value);) {
+			if (!is_local_merged(l->setup, file, key, !has_package))
+				is_whole = false;
+			else if (add(&values, key, value, d->path, e) < 0)
 				return -1;
+		}
 	if (reg_hive_set_layer(h, file, REG_LOCAL, values.list, values.count, e) < 0)
 		return -1;
-	/* A text that is kept as a whole comes from the host only as a whole. */
-	if (text == &host && !host.doc && !is_local_merged(l->setup, file, "", !has_package))
-		host.is_there = false;
+	/* Of a text that does not count as a whole nothing shines through: no comments, no empty sections. */
+	if (!host.doc)
+		is_whole = is_local_merged(l->setup, file, "", !has_package);
+	host.is_there &= is_whole;
 	kind = text->doc ? REG_TEXT_KEYS : REG_TEXT_OPAQUE;
 	return reg_hive_set_default_text(h, file, text->is_there ? (const char *)text->text.data : NULL,
 					 text->text.len, kind, e);

@@ -38,6 +38,9 @@ static const char usage[] =
 	"      --env NAME=VALUE     an environment variable for its programs; repeatable\n"
 	"      --path POLICY:PATH   private, direct or hidden: how its programs see the host's PATH; "
 	"repeatable\n"
+	"      --local RULE:PATH    merge or override: whether the host's settings in the configuration "
+	"files\n"
+	"                           of PATH (PATH:SECTION for a part) count; repeatable\n"
 	"      --rules FILE         what to leave out (default: --print-rules shows it)\n"
 	"      --print-rules        show the rules that come with floe\n"
 	"      --report FILE        write the full report there (JSON when it ends in .json)\n"
@@ -66,6 +69,7 @@ enum option_id {
 	OPT_CONFIG,
 	OPT_ENV,
 	OPT_PATH,
+	OPT_LOCAL,
 	OPT_RULES,
 	OPT_PRINT_RULES,
 	OPT_REPORT,
@@ -92,6 +96,7 @@ static const struct option options[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG },
 	{ "env", required_argument, NULL, OPT_ENV },
 	{ "path", required_argument, NULL, OPT_PATH },
+	{ "local", required_argument, NULL, OPT_LOCAL },
 	{ "rules", required_argument, NULL, OPT_RULES },
 	{ "print-rules", no_argument, NULL, OPT_PRINT_RULES },
 	{ "report", required_argument, NULL, OPT_REPORT },
@@ -129,7 +134,7 @@ static void listen_for_interrupts(void)
 /* Room for every repeatable option; filled in the order given. */
 struct lists {
 	char *commands[LIST_MAX], *launches[LIST_MAX], *profiles[LIST_MAX], *configs[LIST_MAX];
-	char *envs[LIST_MAX], *paths[LIST_MAX];
+	char *envs[LIST_MAX], *paths[LIST_MAX], *locals[LIST_MAX];
 };
 
 static int append(char **list, size_t *count, char *value, struct err *e)
@@ -167,6 +172,8 @@ static int take_list_option(int id, char *value, struct seq_request *q, struct l
 		return append(l->configs, &q->config_count, value, e);
 	case OPT_PATH:
 		return append(l->paths, &q->path_count, value, e);
+	case OPT_LOCAL:
+		return append(l->locals, &q->local_count, value, e);
 	default:
 		return append(l->envs, &q->env_count, value, e);
 	}
@@ -269,6 +276,7 @@ int cmd_sequence(int argc, char **argv)
 				 .configs = l.configs,
 				 .envs = l.envs,
 				 .paths = l.paths,
+				 .locals = l.locals,
 				 .cancel = &interrupted };
 	enum log_level level = log_get_level();
 	struct launch_status status;

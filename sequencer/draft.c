@@ -174,6 +174,29 @@ int seq_draft_path_rule(struct pkg_manifest *m, const char *policy, const char *
 	return 0;
 }
 
+int seq_draft_local_rule(struct pkg_manifest *m, const char *rule, const char *subtree, struct err *e)
+{
+	bool is_merged = !strcmp(rule, "merge");
+	struct pkg_local_rule *list;
+
+	if (!is_merged && strcmp(rule, "override") != 0)
+		return err_set(e, ERR_USAGE, "%.80s: a rule for the host's settings is merge or override",
+			       rule);
+	if (m->local_count == SEQ_DRAFT_LIST_MAX || !fits(subtree))
+		return 0;
+	list = grow(m->locals, m->local_count, sizeof(*list), e);
+	if (!list)
+		return -1;
+	m->locals = list;
+	list += m->local_count;
+	list->is_merged = is_merged;
+	list->subtree = mem_strdup(subtree, e);
+	if (!list->subtree)
+		return -1;
+	m->local_count++;
+	return 0;
+}
+
 static int add_string(char ***list, size_t *count, const char *s, struct err *e)
 {
 	char **grown;

@@ -29,6 +29,9 @@ int seq_draft_env(struct pkg_manifest *m, const char *name, const char *value, s
 /* ERR_USAGE when `policy` is no word for one. */
 int seq_draft_path_rule(struct pkg_manifest *m, const char *policy, const char *path,
 			struct err *e) FLOE_MUST_USE;
+/* `rule` is "merge" or "override", else ERR_USAGE. */
+int seq_draft_local_rule(struct pkg_manifest *m, const char *rule, const char *subtree,
+			 struct err *e) FLOE_MUST_USE;
 int seq_draft_desktop(struct pkg_manifest *m, const char *path, struct err *e) FLOE_MUST_USE;
 int seq_draft_note(struct pkg_manifest *m, const char *note, struct err *e) FLOE_MUST_USE;
 

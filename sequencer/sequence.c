@@ -192,8 +192,10 @@ static int add_environment(struct pkg_manifest *m, const char *spec, struct err 
 	return name ? seq_draft_env(m, name, equals + 1, e) : -1;
 }
 
-/* POLICY:PATH. A path in our home is meant for everybody's. */
-static int add_path_rule(struct pkg_manifest *m, const char *spec, struct err *e)
+typedef int rule_fn(struct pkg_manifest *m, const char *word, const char *path, struct err *e);
+
+/* WORD:PATH. A path in our home is meant for everybody's. */
+static int add_rule(struct pkg_manifest *m, const char *option, const char *spec, rule_fn *fn, struct err *e)
 {
 	const char *colon = strchr(spec, ':');
 	auto_free char *home = path_home(e);
@@ -202,7 +204,7 @@ static int add_path_rule(struct pkg_manifest *m, const char *spec, struct err *e
 	if (!home)
 		return -1;
 	if (!colon || !colon[1])
-		return err_set(e, ERR_USAGE, "--path %s: give POLICY:PATH", spec);
+		return err_set(e, ERR_USAGE, "%s %s: a path is missing", option, spec);
 	word = mem_strndup(spec, (size_t)(colon - spec), e);
 	if (!word)
 		return -1;
@@ -210,7 +212,7 @@ static int add_path_rule(struct pkg_manifest *m, const char *spec, struct err *e
 		path = path_join("@home", colon + 1 + strlen(home), e);
 	else
 		path = mem_strdup(colon + 1, e);
-	return path ? seq_draft_path_rule(m, word, path, e) : -1;
+	return path ? fn(m, word, path, e) : -1;
 }
 
 static int draft_manifest(struct run *r, struct err *e)
@@ -240,7 +242,10 @@ static int draft_manifest(struct run *r, struct err *e)
 		if (add_environment(r->manifest, q->envs[i], e) < 0)
 			return -1;
 	for (size_t i = 0; i < q->path_count; i++)
-		if (add_path_rule(r->manifest, q->paths[i], e) < 0)
+		if (add_rule(r->manifest, "--path", q->paths[i], seq_draft_path_rule, e) < 0)
+			return -1;
+	for (size_t i = 0; i < q->local_count; i++)
+		if (add_rule(r->manifest, "--local", q->locals[i], seq_draft_local_rule, e) < 0)
 			return -1;
 	for (size_t i = 0; i < r->effects.count; i++)
 		if (seq_draft_note(r->manifest, r->effects.notes[i], e) < 0)

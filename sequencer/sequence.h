@@ -15,8 +15,8 @@
 struct seq_request {
 	const char *out_path;
 	const char *name, *version, *summary; /* NULL = find out */
-	char **commands, **launches, **profiles, **configs, **envs, **paths;
-	size_t command_count, launch_count, profile_count, config_count, env_count, path_count;
+	char **commands, **launches, **profiles, **configs, **envs, **paths, **locals;
+	size_t command_count, launch_count, profile_count, config_count, env_count, path_count, local_count;
 	enum launch_engine engine; /* of the session's union and the launches' */
 	unsigned launch_seconds;   /* 0 = 30 */
 	const char *rules_path;    /* NULL = the rules that come with floe; for a directory: none */

@@ -34,6 +34,16 @@ static const char full[] = "{\n"
 			   "      \"value\": \"\"\n"
 			   "    }\n"
 			   "  ],\n"
+			   "  \"local_settings\": [\n"
+			   "    {\n"
+			   "      \"rule\": \"merge-local\",\n"
+			   "      \"subtree\": \"@config/mc\"\n"
+			   "    },\n"
+			   "    {\n"
+			   "      \"rule\": \"override-local\",\n"
+			   "      \"subtree\": \"@config/mc/ini:Panels\"\n"
+			   "    }\n"
+			   "  ],\n"
 			   "  \"name\": \"mc\",\n"
 			   "  \"notes\": [\n"
 			   "    \"a unit was left out\"\n"
@@ -68,6 +78,8 @@ static void round_trip(void **state)
 	assert_string_equal(m->configs[0].lens, "ini");
 	assert_string_equal(m->env[0].value, "");
 	assert_int_equal(m->rules[1].policy, PKG_HIDDEN);
+	assert_true(m->locals[0].is_merged);
+	assert_false(m->locals[1].is_merged);
 	assert_string_equal(m->notes[0], "a unit was left out");
 	OK(pkg_manifest_print(m, &text, &e));
 	assert_string_equal(buf_text(&text, &e), full);
@@ -114,6 +126,10 @@ static void wrong_members(void **state)
 		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"/\",\"policy\":\"direct\"}]}", "paths" },
 		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"/proc/1\",\"policy\":\"direct\"}]}", "/proc/1" },
 		{ "{\"name\":\"x\",\"paths\":[{\"path\":\"@runtime\",\"policy\":\"direct\"}]}", "@runtime" },
+		{ "{\"name\":\"x\",\"local_settings\":[{\"subtree\":\"@config/a\",\"rule\":\"keep\"}]}",
+		  "rule" },
+		{ "{\"name\":\"x\",\"local_settings\":[{\"subtree\":\"a:b\",\"rule\":\"merge-local\"}]}",
+		  "local_settings" },
 		{ "{\"name\":\"x\",\"environment\":[{\"name\":\"A=B\",\"value\":\"\"}]}", "environment" },
 		{ "{\"name\":\"x\",\"desktop_files\":[\"x\"]}", "desktop_files" },
 	};

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the broker makes of package, host, policy and locks: the text that applications see, and what becomes
+ * of what they write. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "registry-shim/broker.h"
+#include "registry-shim/hive_history.h"
+
+static char top[64], db[100], run_dir[100], file[100], name[256];
+static struct broker *b;
+static struct broker_setup setup;
+static const char packed[] = "f\0s/a\0one\0f\0s/b\0two";
+static struct err e;
+
+static int set_up(void **state)
+{
+	static struct broker_declaration declared;
+
+	(void)state;
+	strcpy(top, "/tmp/floe-layers-XXXXXX");
+	assert_non_null(mkdtemp(top));
+	sprintf(db, "%s/registry.db", top);
+	sprintf(run_dir, "%s/run", top);
+	sprintf(file, "%s/app.ini", top);
+	declared = (struct broker_declaration){ file, "ini", "", "f" };
+	setup = (struct broker_setup){ .declared = &declared,
+				       .count = 1,
+				       .package_name = "app",
+				       .package = "app 1",
+				       .defaults = packed,
+				       .defaults_len = sizeof(packed) };
+	assert_int_equal(path_make_dirs(run_dir, 0700, &e), 0);
+	assert_int_equal(broker_open(db, run_dir, &b, &e), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	broker_close(b);
+	return path_remove_tree(AT_FDCWD, top, &e);
+}
+
+static void configure(void)
+{
+	struct buf paths = BUF_INIT(4096);
+	const char *text, *tab;
+
+	if (broker_configure(b, &setup, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(fd_read_file(broker_run_fd(b), "paths", &paths, &e), 0);
+	text = buf_text(&paths, &e);
+	tab = strchr(text, '\t');
+	snprintf(name, sizeof(name), "view/%.*s", (int)strcspn(tab + 1, "\n"), tab + 1);
+	buf_fini(&paths);
+}
+
+/* want NULL = no file */
+static void assert_view(const char *want)
+{
+	struct buf got = BUF_INIT(65536);
+	int r = fd_read_file(broker_run_fd(b), name, &got, &e);
+
+	if (!want) {
+		assert_int_equal(r, -1);
+		return;
+	}
+	assert_int_equal(r, 0);
+	assert_string_equal(buf_text(&got, &e), want);
+	buf_fini(&got);
+}
+
+/* What an application saves; returns how many keys were refused. */
+static uint64_t save(const char *type, const char *text)
+{
+	auto_wire_out struct wire_out out = WIRE_OUT_INIT, reply = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in m = WIRE_IN_INIT, answer = WIRE_IN_INIT;
+
+	assert_int_equal(wire_put_str(&out, "type", type, &e), 0);
+	assert_int_equal(wire_put_str(&out, "name", name + strlen("view/"), &e), 0);
+	assert_int_equal(wire_parse(out.buf.data, out.buf.len, &m, &e), 0);
+	if (text) {
+		m.fds[0] = memfd_create("text", MFD_CLOEXEC);
+		m.nfds = 1;
+		assert_int_equal(write(m.fds[0], text, strlen(text)), (ssize_t)strlen(text));
+	}
+	assert_int_equal(broker_answer(b, getpid(), &m, &reply, &e), 0);
+	assert_int_equal(wire_parse(reply.buf.data, reply.buf.len, &answer, &e), 0);
+	if (!wire_is(&answer, "type", "done"))
+		fail_msg("%s", wire_error(&answer, &e) < 0 ? e.msg : "no answer");
+	return wire_u64_or(&answer, "refused", 99);
+}
+
+static void write_host(const char *text)
+{
+	assert_int_equal(fd_write_file(AT_FDCWD, file, text, strlen(text), 0600, &e), 0);
+}
+
+static void test_merge_local(void **state)
+{
+	static const struct broker_local merge[] = { { "f", true } },
+					 part[] = { { "f", true }, { "f:s/b", false } };
+
+	(void)state;
+	write_host("# mine\n[s]\nb=host\nc=host\n");
+	configure();
+	assert_view("[s]\na=one\nb=two\n"); /* the package brings something: hidden */
+	setup.local = merge;
+	setup.local_count = 1;
+	configure();
+	assert_view("# mine\n[s]\nb=host\nc=host\na=one\n");
+	setup.local = part;
+	setup.local_count = 2;
+	configure();
+	assert_view("[s]\na=one\nb=two\nc=host\n");
+	/* What the environment changed is above it. */
+	assert_int_equal(save("replace", "[s]\na=one\nb=two\nc=mine\n"), 0);
+	write_host("[s]\nb=again\nc=again\n");
+	configure();
+	assert_view("[s]\na=one\nb=two\nc=mine\n");
+	/* "f" is no beginning of the name "ff". */
+	setup.local = (const struct broker_local[]){ { "ff", true }, { "f:", false }, { "f:s", true } };
+	setup.local_count = 3;
+	assert_int_equal(save("remove", NULL), 0);
+	configure();
+	assert_view(NULL);
+}
+
+/* A text that nobody parses is the host's as a whole, or not at all. */
+static void test_local_text(void **state)
+{
+	(void)state;
+	setup.defaults_len = 0;
+	write_host("<xml>\n");
+	configure();
+	assert_view("<xml>\n");
+	setup.local = (const struct broker_local[]){ { "f", false } };
+	setup.local_count = 1;
+	configure();
+	assert_view(NULL);
+}
+
+static void set_policy(const char *text, size_t len)
+{
+	setup.policy = text;
+	setup.policy_len = len;
+	configure();
+}
+#define POLICY(text) set_policy("site.policy\0" text, sizeof("site.policy\0" text))
+
+static int last_event(void *arg, const struct reg_event *v, struct err *err)
+{
+	(void)err;
+	snprintf(arg, 256, "%s %s %s->%s", reg_what_name(v->what), v->key, v->old_value ? v->old_value : "-",
+		 v->new_value ? v->new_value : "-");
+	return 0;
+}
+
+static void assert_event(const char *want)
+{
+	struct reg_hive *h = NULL;
+	char got[256] = "";
+
+	assert_int_equal(reg_hive_open(db, &h, &e), 0);
+	assert_int_equal(reg_hive_each_event(h, "f", NULL, 1, last_event, got, &e), 0);
+	reg_hive_close(h);
+	assert_string_equal(got, want);
+}
+
+static void test_policy(void **state)
+{
+	(void)state;
+	POLICY("default f:s/a = site\ndefault f:s/c = site\nlock f:s/b = fixed\n"
+	       "[package other]\nlock f:s/a = no\n[package a*]\ndefault f:s/c = later\n");
+	assert_view("[s]\na=site\nb=fixed\nc=later\n");
+	/* A default may be changed, a lock may not; all else that was saved is kept. */
+	assert_int_equal(save("replace", "[s]\na=mine\nb=mine\nc=later\nd=mine\n"), 1);
+	assert_view("[s]\na=mine\nb=fixed\nc=later\nd=mine\n");
+	/* At the next save the locked key is what it was shown as. */
+	assert_int_equal(save("replace", "[s]\na=mine\nb=fixed\nc=later\nd=other\n"), 0);
+	assert_int_equal(save("replace", "[s]\na=mine\nc=later\nd=other\n"), 1);
+	assert_event("refused s/b fixed->-");
+	assert_view("[s]\na=mine\nc=later\nd=other\nb=fixed\n");
+	/* Garbage is no way around, and neither is a removal. */
+	assert_int_equal(save("replace", "<xml>\n"), 1);
+	assert_event("refused  -->-");
+	assert_view("[s]\na=mine\nc=later\nd=other\nb=fixed\n");
+	assert_int_equal(save("remove", NULL), 1);
+	configure();
+	assert_view("[s]\nb=fixed\n");
+	/* The policy goes, and all is as the environment has it. */
+	set_policy(NULL, 0);
+	assert_view("[s]\nb=two\n");
+	assert_int_equal(save("replace", "[s]\nb=free\n"), 0);
+	assert_view("[s]\nb=free\n");
+	/* Locked as not being there. */
+	POLICY("lock f:s/b\n");
+	assert_view("[s]\n");
+	assert_int_equal(save("replace", "[s]\nb=1\n"), 1);
+	assert_view("[s]\n");
+}
+
+static void test_bad_policy(void **state)
+{
+	(void)state;
+	setup.policy = "site.policy\0lock f:s/a = 1\nlock nothing\n";
+	setup.policy_len = sizeof("site.policy\0lock f:s/a = 1\nlock nothing\n");
+	assert_int_equal(broker_configure(b, &setup, &e), -1);
+	assert_non_null(strstr(e.msg, "site.policy:2"));
+	setup.policy_len -= 3;
+	assert_int_equal(broker_configure(b, &setup, &e), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_merge_local, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_local_text, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_policy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_bad_policy, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
