@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=heavy users=root,user timeout=900
+# floe-test: class=heavy users=root,user timeout=2400
 # Random work on each union engine, and on a plain directory: one file against its image in memory (fsx), several
 # processes in one tree (stress), on lower layers that have something and on empty ones, also while the server is
 # killed all the time. Afterwards the tree can be listed, exactly, and removed, and nothing half made is left.
