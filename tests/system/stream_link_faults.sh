@@ -45,7 +45,7 @@ all_right() {
 
 	shift
 	run_far "$@" -- sh -c "$read_all" >"$out" 2>"$err" || { cat "$err"; fail "$what: status $?"; }
-	[ "$(cat "$out")" = "$want" ] || fail "$what: wrong bytes"
+	[ "$(cat "$out")" = "$want" ] || { cat "$err"; fail "$what: wrong bytes"; }
 }
 
 # all_right_or_refused WHAT
@@ -54,7 +54,7 @@ all_right_or_refused() {
 
 	run_far -- sh -c "$read_all" >"$out" 2>"$err" || status=$?
 	if [ "$status" = 0 ]; then
-		[ "$(cat "$out")" = "$want" ] || fail "$1: wrong bytes"
+		[ "$(cat "$out")" = "$want" ] || { cat "$err"; fail "$1: wrong bytes"; }
 	else
 		[ "$status" = 125 ] && grep -qE "$refusals" "$err" || { cat "$err"; fail "$1: status $status"; }
 	fi
