@@ -6,9 +6,12 @@
 
 #include "registry-shim/lens_ini.h"
 #include "registry-shim/lens_json.h"
+#include "registry-shim/lens_properties.h"
+#include "registry-shim/lens_shell.h"
 
 /* In the order in which a text is tried. */
-static const struct reg_lens *const lenses[] = { &reg_lens_json, &reg_lens_ini };
+static const struct reg_lens *const lenses[] = { &reg_lens_properties, &reg_lens_json, &reg_lens_ini,
+						 &reg_lens_shell };
 
 const struct reg_lens *reg_lens_find(const char *name)
 {
@@ -25,7 +28,7 @@ const char *reg_lens_name(const struct reg_lens *l)
 
 const char *reg_lens_names(void)
 {
-	return "json, ini";
+	return "ini, json, properties, shell";
 }
 
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)

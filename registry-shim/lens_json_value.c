@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "registry-shim/lens_json.h"
+#include "registry-shim/lens_text.h"
 
 static bool is_blank(char c)
 {
@@ -178,56 +179,6 @@ int json_skip_value(const char *s, size_t len, size_t *at, struct err *e)
 
 /* ---- strings -------------------------------------------------------------------------------- */
 
-static unsigned hex4(const char *s)
-{
-	unsigned v = 0;
-
-	for (int i = 0; i < 4; i++)
-		v = v << 4 | (unsigned)(s[i] <= '9' ? s[i] - '0' : (s[i] | 0x20) - 'a' + 10);
-	return v;
-}
-
-static int add_code_point(unsigned c, struct buf *ret, struct err *e)
-{
-	char b[4];
-
-	if (c < 0x80) {
-		b[0] = (char)c;
-		return buf_add(ret, b, 1, e);
-	}
-	b[0] = (char)(c < 0x800 ? 0xc0 | c >> 6 : c < 0x10000 ? 0xe0 | c >> 12 : 0xf0 | c >> 18);
-	if (c < 0x800) {
-		b[1] = (char)(0x80 | (c & 0x3f));
-		return buf_add(ret, b, 2, e);
-	}
-	if (c < 0x10000) {
-		b[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		b[2] = (char)(0x80 | (c & 0x3f));
-		return buf_add(ret, b, 3, e);
-	}
-	b[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	b[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	b[3] = (char)(0x80 | (c & 0x3f));
-	return buf_add(ret, b, 4, e);
-}
-
-/* \uXXXX at s, or two that are a pair. Bytes read, or 0 when C has no text for it. */
-static size_t read_unicode(const char *s, size_t len, unsigned *ret)
-{
-	unsigned c = hex4(s + 2), low;
-
-	*ret = c;
-	if (c < 0xd800 || c > 0xdfff)
-		return c ? 6 : 0;
-	if (c >= 0xdc00 || len < 12 || s[6] != '\\' || s[7] != 'u')
-		return 0;
-	low = hex4(s + 8);
-	if (low < 0xdc00 || low > 0xdfff)
-		return 0;
-	*ret = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-	return 12;
-}
-
 int json_read_string(const char *s, size_t len, struct buf *ret, struct err *e)
 {
 	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
@@ -235,7 +186,7 @@ int json_read_string(const char *s, size_t len, struct buf *ret, struct err *e)
 
 	for (size_t i = 1, plain; i < end;) {
 		const char *escape = memchr(s + i, '\\', end - i), *known;
-		unsigned c;
+		unsigned long c;
 
 		plain = escape ? (size_t)(escape - s) - i : end - i;
 		if (buf_add(ret, s + i, plain, e) < 0)
@@ -244,13 +195,13 @@ int json_read_string(const char *s, size_t len, struct buf *ret, struct err *e)
 		if (!escape)
 			break;
 		if (s[i + 1] == 'u') {
-			size_t used = read_unicode(s + i, end - i, &c);
+			size_t used = text_utf16(s + i + 2, end - i - 2, &c);
 
 			if (used == 0)
 				return 1;
-			if (add_code_point(c, ret, e) < 0)
+			if (text_add_code_point(c, ret, e) < 0)
 				return -1;
-			i += used;
+			i += used + 2;
 			continue;
 		}
 		known = strchr(from, s[i + 1]);

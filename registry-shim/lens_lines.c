@@ -97,7 +97,7 @@ static int take_header(struct reg_doc *d, size_t whole, const struct line_parts 
 
 static bool has_blanks_around_equals(const struct doc_piece *p)
 {
-	return memmem(p->text, p->len, " = ", 3) != NULL;
+	return p->value_off >= 3 && !memcmp(p->text + p->value_off - 3, " = ", 3);
 }
 
 int lines_scan(struct reg_doc *d, struct err *e)
@@ -154,33 +154,30 @@ static struct line_parts read_back(struct reg_doc *d, struct err *e)
 	return s->read((char *)d->line.data, len);
 }
 
-static int check_spelling(const struct reg_doc *d, line_spelling_fn *fn, size_t off, size_t len,
-			  const char *want, size_t want_len, struct buf *room, struct err *e)
+static bool is_text(const struct buf *b, const char *text, size_t len)
 {
-	const char *got = (const char *)d->line.data + off;
-
-	if (spelling(fn, got, len, room, e) < 0)
-		return -1;
-	return room->len == want_len && (!want_len || !memcmp(room->data, want, want_len)) ? 1 : 0;
+	return b->len == len && (!len || !memcmp(b->data, text, len));
 }
 
-/* Checks the setting in d->line. */
-static int check_setting(struct reg_doc *d, const char *name, size_t name_len, const char *value,
+/* Checks that the setting in d->line reads as it is meant. Where values have several spellings *value becomes
+ * the one that is read, which is in d->plain then. */
+static int check_setting(struct reg_doc *d, const char *name, size_t name_len, const char **value,
 			 struct line_parts *ret, struct err *e)
 {
 	const struct line_syntax *s = syntax_of(d);
-	auto_buf struct buf room = BUF_INIT(2 * (size_t)REG_TEXT_MAX);
-	int ok = 0;
+	struct line_parts r = read_back(d, e);
+	const char *line = (char *)d->line.data;
+	bool ok = r.kind == LINE_KEY &&
+		  spelling(s->read_name, line + r.name_off, r.name_len, &d->plain, e) == 0 &&
+		  is_text(&d->plain, name, name_len) &&
+		  spelling(s->read_value, line + r.value_off, r.value_len, &d->plain, e) == 0;
 
-	*ret = read_back(d, e);
-	if (ret->kind == LINE_KEY)
-		ok = check_spelling(d, s->read_name, ret->name_off, ret->name_len, name, name_len, &room, e);
-	if (ok == 1)
-		ok = check_spelling(d, s->read_value, ret->value_off, ret->value_len, value, strlen(value),
-				    &room, e);
-	if (ok <= 0)
-		return ok < 0 ? -1 : refuse(d, (char *)d->line.data, d->line.len, e);
-	return 0;
+	if (ok && !is_text(&d->plain, *value, strlen(*value))) {
+		*value = s->has_spellings ? buf_text(&d->plain, e) : NULL;
+		ok = *value;
+	}
+	*ret = r;
+	return ok ? 0 : refuse(d, line, d->line.len, e);
 }
 
 static int write_value(const struct reg_doc *d, const char *old, size_t old_len, const char *value,
@@ -193,29 +190,33 @@ static int write_value(const struct reg_doc *d, const char *old, size_t old_len,
 
 int lines_change(struct reg_doc *d, uint32_t piece, const char *value, struct err *e)
 {
-	const struct doc_piece *p = &d->pieces[piece];
-	size_t end = without_end(p->text, p->len), tail = p->value_off + p->value_len, raw_len;
+	struct doc_piece *p = &d->pieces[piece];
+	size_t end = without_end(p->text, p->len), tail = p->value_off + p->value_len, raw;
 	auto_buf struct buf name = BUF_INIT(4 * REG_KEY_MAX);
 	struct line_parts r = syntax_of(d)->read(p->text, end);
+	bool is_bare = p->value_off == r.name_off + r.name_len; /* a name alone */
 	const char *kept;
 
 	buf_reset(&d->line);
 	if (spelling(syntax_of(d)->read_name, p->text + r.name_off, r.name_len, &name, e) < 0 ||
 	    buf_add(&d->line, p->text, p->value_off, e) < 0 ||
-	    write_value(d, p->text + p->value_off, p->value_len, value, &d->line, e) < 0)
+	    (is_bare && buf_add_str(&d->line, syntax_of(d)->equals, e) < 0))
 		return -1;
-	raw_len = d->line.len - p->value_off;
+	raw = d->line.len;
+	if (write_value(d, p->text + p->value_off, p->value_len, value, &d->line, e) < 0)
+		return -1;
+	raw = d->line.len - raw;
 	if (buf_add(&d->line, p->text + tail, end - tail, e) < 0 ||
-	    check_setting(d, (char *)name.data, name.len, value, &r, e) < 0)
+	    check_setting(d, (char *)name.data, name.len, &value, &r, e) < 0)
 		return -1;
-	if (r.value_off != p->value_off || r.value_len != raw_len)
+	if (r.value_len != raw)
 		return refuse(d, value, strlen(value), e);
 	kept = doc_keep(d, value, strlen(value), e);
-	if (!kept || doc_splice(d, piece, p->value_off, p->value_len, (char *)d->line.data + p->value_off,
-				raw_len, e) < 0)
+	if (!kept || doc_splice(d, piece, 0, end, (char *)d->line.data, d->line.len, e) < 0)
 		return -1;
-	d->pieces[piece].value = kept;
-	d->pieces[piece].value_len = (uint32_t)raw_len;
+	p->value = kept;
+	p->value_off = (uint32_t)r.value_off;
+	p->value_len = (uint32_t)raw;
 	return 0;
 }
 
@@ -297,8 +298,11 @@ static int add_setting(struct reg_doc *d, uint32_t section, const char *name, si
 			   : buf_add(&d->line, name, name_len, e)) < 0 ||
 	    buf_add_str(&d->line, equals_for(d, after), e) < 0 ||
 	    write_value(d, NULL, 0, value, &d->line, e) < 0 ||
-	    check_setting(d, name, name_len, value, &r, e) < 0 ||
+	    check_setting(d, name, name_len, &value, &r, e) < 0 ||
 	    buf_add(&line, d->line.data, d->line.len, e) < 0)
+		return -1;
+	value = doc_keep(d, value, strlen(value), e);
+	if (!value)
 		return -1;
 	if (section != DOC_TOP && d->names[section].piece == DOC_NONE && add_header(d, section, e) < 0)
 		return -1;
@@ -311,8 +315,9 @@ static int add_setting(struct reg_doc *d, uint32_t section, const char *name, si
 	if (buf_add(&d->line, line.data, line.len, e) < 0)
 		return -1;
 	piece = insert_line(d, after, DOC_SETTING, e);
-	if (piece == DOC_NONE || doc_value(d, piece, value, strlen(value), e) < 0)
+	if (piece == DOC_NONE)
 		return -1;
+	d->pieces[piece].value = value;
 	d->pieces[piece].value_off = (uint32_t)r.value_off;
 	d->pieces[piece].value_len = (uint32_t)r.value_len;
 	bind_setting(d, piece, key);

@@ -30,6 +30,7 @@ struct line_parts {
 typedef int line_spelling_fn(const char *text, size_t len, struct buf *ret, struct err *e);
 
 struct line_syntax {
+	bool has_spellings; /* a value may be given in several ways, of which one is read */
 	const char *equals; /* between a name and a value, where the file has no " = " */
 	/* The length of the line that s begins with, continuations and its end included. NULL: up to the
 	 * feed. */

@@ -27,6 +27,24 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
+	{ .lens = "properties",
+	  .other = { " changed = \\ \xc3\xa9 \n", "" },
+	  .spans = true,
+	  .texts = { "a=1\n", "# c\n! d\n\n a : b\\\n   c\\\r\n  d\r\nname\nk v\n",
+		     "\\u00e9\\ =\\u20ac\\ud83d\\ude00\\t\\q", "a\\:b\\=c = x\na=1\na=2\n", "x=\xe9\xc3\xa9",
+		     "p=C:\\\\dir\\\\\nq=1", "a==b\na= =\n/=%\n" },
+	  .places = { "/usr/share/*/*.properties", "/etc/*/*.properties", "/usr/lib/jvm/*/conf/*.properties",
+		      "/usr/lib/jvm/*/conf/*/*.properties", "/etc/java*/*/*.properties" } },
+	{ .lens = "shell",
+	  .other = { "it's $5 `x` \"\\", "" },
+	  .spans = true,
+	  .texts = { "A=1\n",
+		     "# c\nexport A=1 # one\nB='two words'\nC=\"three $\\{4}\"\r\nD=\"$HOME/x\"\nE=\n",
+		     "if true; then\n\tA=1\nfi\nA=$(date)\nB=\"a\nb\"\nC=x y\nF=\"`x`\"\n_1=a\\ "
+		     "b$x\nG='\"q\"'\nH=it\\'s",
+		     "A=1\\\n2\nB=\"1\\\n2\"\n" },
+	  .places = { "/etc/default/*", "/etc/os-release", "/etc/environment", "/usr/lib/*.d/*.sh",
+		      "/etc/adduser.conf", "/etc/deluser.conf" } },
 	{ .lens = "json",
 	  .other = { "changed", "" },
 	  .spans = true,
