@@ -110,7 +110,8 @@ static int document_settle(struct document *d, const struct settings *want, stru
 		if (!settings_has(want, key) && settings_add(&gone, key, NULL, e) < 0)
 			return -1;
 	for (size_t i = 0; i < gone.count; i++)
-		reg_doc_unset(d->doc, gone.list[i].key);
+		if (reg_doc_unset(d->doc, gone.list[i].key, e) < 0 && e->code == ERR_NOMEM)
+			return -1;
 	for (size_t i = 0; i < want->count; i++) {
 		value = reg_doc_get(d->doc, want->list[i].key);
 		if (value && !strcmp(value, want->list[i].value))

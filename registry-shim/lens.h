@@ -42,6 +42,6 @@ const char *reg_doc_get(const struct reg_doc *d, const char *key); /* NULL = non
 /* Adds behind the last key of its section, making the section if needed. ERR_USAGE when the kind of
  * file cannot express the key or the value (a line feed, say); the document then says what it said. */
 int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct err *e);
-void reg_doc_unset(struct reg_doc *d, const char *key);
+int reg_doc_unset(struct reg_doc *d, const char *key, struct err *e);
 
 #endif

@@ -466,17 +466,16 @@ int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct er
 	return strcmp(d->pieces[piece].value, value) ? d->lens->change(d, piece, value, e) : 0;
 }
 
-void reg_doc_unset(struct reg_doc *d, const char *key)
+int reg_doc_unset(struct reg_doc *d, const char *key, struct err *e)
 {
 	uint32_t name = find_key(d, key), piece = d->names[name].piece;
 
-	if (name == DOC_NONE)
-		return;
 	while (piece != DOC_NONE) {
 		uint32_t same = d->pieces[piece].same;
 
-		d->lens->remove(d, piece);
-		piece = same;
+		if (d->lens->remove(d, piece, e) < 0)
+			return -1;
+		d->names[name].piece = piece = same;
 	}
-	d->names[name].piece = DOC_NONE;
+	return 0;
 }

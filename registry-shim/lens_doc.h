@@ -65,7 +65,7 @@ struct reg_lens {
 	/* Adds a setting that is not there. */
 	int (*add)(struct reg_doc *d, const char *key, const char *value, struct err *e);
 	/* Takes a setting's piece away, and what goes with it. */
-	void (*remove)(struct reg_doc *d, uint32_t piece);
+	int (*remove)(struct reg_doc *d, uint32_t piece, struct err *e);
 	/* NULL: concatenation of the pieces. */
 	int (*render)(const struct reg_doc *d, struct buf *ret, struct err *e);
 	void (*release)(struct reg_doc *d); /* of d->own; NULL: nothing to do */

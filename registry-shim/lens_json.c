@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "registry-shim/lens_json_value.h"
+#include "registry-shim/lens_tree.h"
 
 enum { GAP_IN_LINE_COMMENT = 1 };
 
@@ -178,20 +179,6 @@ static int take_members(struct reg_doc *d, struct err *e)
 	return 0;
 }
 
-/* The blanks that a piece begins with, from its last line's end on. */
-static const char *lead_of(const struct doc_piece *p, size_t *ret_len)
-{
-	size_t len = 0, start = 0;
-
-	while (len < p->len && strchr(" \t\r\n", p->text[len]) && p->text[len]) {
-		if (p->text[len] == '\n')
-			start = len && p->text[len - 1] == '\r' ? len - 1 : len;
-		len++;
-	}
-	*ret_len = len - start;
-	return p->text + start;
-}
-
 static bool is_member(const struct doc_piece *p)
 {
 	return p->kind == DOC_SETTING || (p->kind == DOC_OPEN && p->name != DOC_TOP);
@@ -213,7 +200,7 @@ static int learn_style(struct reg_doc *d, struct err *e)
 		i = d->pieces[i].next;
 	if (i == DOC_NONE)
 		return 0;
-	lead = lead_of(&d->pieces[i], &len);
+	lead = tree_lead(&d->pieces[i], &len);
 	indent = len - strspn(lead, "\r\n");
 	if (len > indent && indent > 0)
 		style->unit = doc_keep(d, lead + len - indent, indent, e);
@@ -259,15 +246,6 @@ static int json_change(struct reg_doc *d, uint32_t piece, const char *value, str
 	return 0;
 }
 
-/* The member in front in the same object, or what opens that. */
-static uint32_t sibling_before(const struct reg_doc *d, uint32_t piece)
-{
-	do
-		piece = d->pieces[piece].prev;
-	while (d->pieces[piece].kind == DOC_GAP);
-	return piece;
-}
-
 /* Unlinks a piece; what stood behind a line comment leaves that its line's end. */
 static void unlink_behind(struct reg_doc *d, uint32_t piece, uint32_t next)
 {
@@ -283,13 +261,15 @@ static void unlink_behind(struct reg_doc *d, uint32_t piece, uint32_t next)
 	doc_unlink(d, piece);
 }
 
-static void json_remove(struct reg_doc *d, uint32_t piece)
+static int json_remove(struct reg_doc *d, uint32_t piece, struct err *e)
 {
-	struct doc_piece *before = &d->pieces[sibling_before(d, piece)];
+	struct doc_piece *before = &d->pieces[tree_before(d, piece)];
 
+	(void)e;
 	if (!has_comma(&d->pieces[piece]) && before->kind != DOC_OPEN)
 		before->len--; /* it is the last now */
 	unlink_behind(d, piece, d->pieces[piece].next);
+	return 0;
 }
 
 /* ---- add ------------------------------------------------------------------------------------ */
@@ -330,7 +310,7 @@ static int new_lead(const struct reg_doc *d, uint32_t object, uint32_t sibling, 
 
 	if (like->kind == DOC_CLOSE)
 		like = &d->pieces[d->names[like->name].piece];
-	lead = lead_of(like, &len);
+	lead = tree_lead(like, &len);
 	if (like->kind != DOC_OPEN || sibling != d->names[object].piece)
 		return buf_add(ret, lead, len, e);
 	if (object == DOC_TOP)
@@ -357,7 +337,7 @@ static int begin_member(struct reg_doc *d, uint32_t object, const char *name, si
 			bool *ret_comma, struct err *e)
 {
 	const struct style *style = d->own;
-	uint32_t close = d->names[object].end, sibling = sibling_before(d, close);
+	uint32_t close = d->names[object].end, sibling = tree_before(d, close);
 	bool in_comment = d->pieces[d->pieces[close].prev].mark == GAP_IN_LINE_COMMENT;
 
 	buf_reset(&d->plain);
@@ -379,7 +359,7 @@ static int move_brace(struct reg_doc *d, uint32_t object, struct err *e)
 	uint32_t close = d->names[object].end;
 	const struct doc_piece *p = &d->pieces[close];
 	size_t blanks = strspn(p->text, " \t\r"), len;
-	const char *lead = lead_of(&d->pieces[d->names[object].piece], &len);
+	const char *lead = tree_lead(&d->pieces[d->names[object].piece], &len);
 
 	if (p->text[blanks] == '\n')
 		return 0;
@@ -404,7 +384,7 @@ static uint32_t end_member(struct reg_doc *d, uint32_t object, enum doc_kind kin
 static int add_object(struct reg_doc *d, uint32_t object, struct err *e)
 {
 	const struct doc_name *n = &d->names[object];
-	const char *slash = strrchr(n->text, '/'), *part = slash ? slash + 1 : n->text, *lead, *text;
+	const char *part = tree_last_part(d, object), *lead, *text;
 	auto_buf struct buf name = BUF_INIT(REG_KEY_MAX);
 	uint32_t open, close;
 	size_t len;
@@ -420,7 +400,7 @@ static int add_object(struct reg_doc *d, uint32_t object, struct err *e)
 	if (open == DOC_NONE)
 		return -1;
 	doc_bind(d, open, object);
-	lead = lead_of(&d->pieces[open], &len);
+	lead = tree_lead(&d->pieces[open], &len);
 	buf_reset(&d->line);
 	if ((memchr(lead, '\n', len) && buf_add(&d->line, lead, len, e) < 0) ||
 	    buf_add_str(&d->line, comma ? "}," : "}", e) < 0)
@@ -439,14 +419,9 @@ static int want_object(struct reg_doc *d, uint32_t object, struct err *e)
 {
 	if (d->names[DOC_TOP].end == DOC_NONE && make_top(d, e) < 0)
 		return -1;
-	while (d->names[object].end == DOC_NONE) {
-		uint32_t outer = object;
-
-		while (d->names[d->names[outer].container].end == DOC_NONE)
-			outer = d->names[outer].container;
-		if (add_object(d, outer, e) < 0)
+	while (d->names[object].end == DOC_NONE)
+		if (add_object(d, tree_outermost_missing(d, object), e) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -459,7 +434,7 @@ static int drop_object(struct reg_doc *d, uint32_t object, struct err *e)
 		if (d->pieces[i].kind == DOC_SETTING || d->pieces[open].same != DOC_NONE)
 			return err_set(e, ERR_USAGE, "%s is an object: it has keys and no value of its own",
 				       d->names[object].text);
-	before = sibling_before(d, open);
+	before = tree_before(d, open);
 	if (!has_comma(&d->pieces[close]) && d->pieces[before].kind != DOC_OPEN)
 		d->pieces[before].len--;
 	while (d->pieces[open].next != close) {

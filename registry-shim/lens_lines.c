@@ -343,8 +343,9 @@ int lines_add(struct reg_doc *d, const char *key, const char *value, struct err 
 	return add_setting(d, section, plain.len ? (char *)plain.data : "", plain.len, value, e);
 }
 
-void lines_remove(struct reg_doc *d, uint32_t piece)
+int lines_remove(struct reg_doc *d, uint32_t piece, struct err *e)
 {
+	(void)e;
 	struct doc_name *section = &d->names[d->names[d->pieces[piece].name].container];
 
 	if (section->end == piece) { /* the setting before it below the same header */
@@ -356,6 +357,7 @@ void lines_remove(struct reg_doc *d, uint32_t piece)
 		section->end = d->pieces[before].kind == DOC_SETTING ? before : DOC_NONE;
 	}
 	doc_unlink(d, piece);
+	return 0;
 }
 
 bool lines_fit(const struct line_syntax *s, const char *text, size_t len)

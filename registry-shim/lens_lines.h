@@ -52,7 +52,7 @@ struct line_syntax {
 int lines_scan(struct reg_doc *d, struct err *e);
 int lines_change(struct reg_doc *d, uint32_t piece, const char *value, struct err *e);
 int lines_add(struct reg_doc *d, const char *key, const char *value, struct err *e);
-void lines_remove(struct reg_doc *d, uint32_t piece);
+int lines_remove(struct reg_doc *d, uint32_t piece, struct err *e);
 
 /* True when a text has settings (in sections, if it can have any) and no line without a meaning. */
 bool lines_fit(const struct line_syntax *s, const char *text, size_t len);

@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			check_reading(l, d, k, "new");
 		(void)reg_doc_set(d, k, v, &e);
 		if (n == 1) {
-			reg_doc_unset(d, k);
+			check(reg_doc_unset(d, k, &e) == 0);
 			check_reading(l, d, k, NULL);
 			if (reg_doc_set(d, k, v, &e) == 0)
 				check_reading(l, d, k, v);

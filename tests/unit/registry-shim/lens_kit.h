@@ -57,7 +57,7 @@ static inline void kit_assert_after(const char *lens, const char *text, const ch
 	struct err e;
 
 	if (!value)
-		reg_doc_unset(d, key);
+		assert_int_equal(reg_doc_unset(d, key, &e), 0);
 	else if (reg_doc_set(d, key, value, &e) < 0)
 		fail_msg("%s = %s: %s", key, value, e.msg);
 	kit_assert_renders(d, want);

@@ -91,7 +91,7 @@ static void check_laws(const char *text, size_t len)
 		assert_int_equal(reg_doc_set(d, name, was, &e), 0);
 		assert_renders(d, text, len);
 		again = parse(text, len);
-		reg_doc_unset(again, name);
+		assert_int_equal(reg_doc_unset(again, name, &e), 0);
 		assert_null(reg_doc_get(again, name));
 		out = render(again, &out_len);
 		reg_doc_free(again);
@@ -165,7 +165,7 @@ static void assert_after(const char *text, const char *key, const char *value, c
 	if (value)
 		assert_int_equal(reg_doc_set(d, key, value, &e), 0);
 	else
-		reg_doc_unset(d, key);
+		assert_int_equal(reg_doc_unset(d, key, &e), 0);
 	assert_renders(d, want, strlen(want));
 	reg_doc_free(d);
 }
@@ -194,10 +194,10 @@ static void test_unset_and_back(void **state)
 	struct err e;
 
 	(void)state;
-	reg_doc_unset(d, "a/y");
+	assert_int_equal(reg_doc_unset(d, "a/y", &e), 0);
 	assert_int_equal(reg_doc_set(d, "a/z", "3", &e), 0);
-	reg_doc_unset(d, "a/x");
-	reg_doc_unset(d, "a/z");
+	assert_int_equal(reg_doc_unset(d, "a/x", &e), 0);
+	assert_int_equal(reg_doc_unset(d, "a/z", &e), 0);
 	assert_int_equal(reg_doc_set(d, "a/x", "4", &e), 0);
 	assert_renders(d, "[a]\nx=4\n;c\n[b]\n", 15);
 	reg_doc_free(d);
