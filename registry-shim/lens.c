@@ -8,10 +8,11 @@
 #include "registry-shim/lens_json.h"
 #include "registry-shim/lens_properties.h"
 #include "registry-shim/lens_shell.h"
+#include "registry-shim/lens_xfconf.h"
 
 /* In the order in which a text is tried. */
-static const struct reg_lens *const lenses[] = { &reg_lens_properties, &reg_lens_json, &reg_lens_ini,
-						 &reg_lens_shell };
+static const struct reg_lens *const lenses[] = { &reg_lens_properties, &reg_lens_json, &reg_lens_xfconf,
+						 &reg_lens_ini, &reg_lens_shell };
 
 const struct reg_lens *reg_lens_find(const char *name)
 {
@@ -28,7 +29,7 @@ const char *reg_lens_name(const struct reg_lens *l)
 
 const char *reg_lens_names(void)
 {
-	return "ini, json, properties, shell";
+	return "ini, json, properties, shell, xfconf";
 }
 
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)

@@ -27,6 +27,24 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
+	{ .lens = "xfconf",
+	  .other = { "<changed> & \"so\" \n'", "" },
+	  .texts = { "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\n<channel name=\"xfwm4\" "
+		     "version=\"1.0\">\n"
+		     "  <property name=\"general\" type=\"empty\">\n"
+		     "    <property name=\"theme\" type=\"string\" value=\"Default\"/>\n"
+		     "    <property name=\"snap\" type=\"bool\" value=\"true\"/>\n    <!-- a comment -->\n"
+		     "    <property name=\"names\" type=\"array\">\n"
+		     "      <value type=\"string\" value=\"one\"/>\n    </property>\n"
+		     "    <property name=\"count\" type=\"uint\" value=\"4\"/>\n"
+		     "    <property name='both' value='5' type='string'>\n"
+		     "      <property name=\"in&amp;/%\" type=\"double\" value=\"0.5\"/>\n    </property>\n"
+		     "  </property>\n  <property name=\"none\" type=\"empty\"/>\n</channel>\n",
+		     "<channel name='a'><property name='b' type='string' "
+		     "value='int:&#x20ac;&lt;'/></channel>",
+		     "<channel name='a'>\r\n\t<property name='b' type='int' value='-1'\r\n\t locked='x' "
+		     "/>\r\n</channel><!---->" },
+	  .places = { "/etc/xdg/xfce4/xfconf/*/*.xml", "/usr/share/xfce4/*/*.xml" } },
 	{ .lens = "properties",
 	  .other = { " changed = \\ \xc3\xa9 \n", "" },
 	  .spans = true,
