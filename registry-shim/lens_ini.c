@@ -61,7 +61,7 @@ static uint32_t ini_section(struct reg_doc *d, const char *name, size_t len, str
 	return doc_container(d, DOC_TOP, name, len, e);
 }
 
-static int ini_header(const struct reg_doc *d, uint32_t section, struct buf *ret, struct err *e)
+static int ini_header(struct reg_doc *d, uint32_t section, struct buf *ret, struct err *e)
 {
 	const struct doc_name *n = &d->names[section];
 

@@ -45,10 +45,12 @@ static int spelling(line_spelling_fn *fn, const char *text, size_t len, struct b
 	return fn ? fn(text, len, ret, e) : buf_add(ret, text, len, e);
 }
 
-static void bind_setting(struct reg_doc *d, uint32_t piece, uint32_t name)
+/* A key's container may lie below the section: dotted names do that. */
+static void bind_setting(struct reg_doc *d, uint32_t piece, uint32_t section, uint32_t key)
 {
-	doc_bind(d, piece, name);
-	d->names[d->names[name].container].end = piece;
+	doc_bind(d, piece, key);
+	d->names[section].end = piece;
+	d->names[d->names[key].container].end = piece;
 }
 
 static void bind_header(struct reg_doc *d, uint32_t piece, uint32_t section)
@@ -57,25 +59,33 @@ static void bind_header(struct reg_doc *d, uint32_t piece, uint32_t section)
 	d->names[section].end = DOC_NONE;
 }
 
+static uint32_t read_key(struct reg_doc *d, uint32_t section, const char *name, size_t len, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+
+	return s->key ? s->key(d, section, name, len, e) : doc_key(d, section, name, len, e);
+}
+
 static int take_setting(struct reg_doc *d, size_t whole, const struct line_parts *r, uint32_t section,
 			struct err *e)
 {
 	const char *line = d->text + d->at;
-	uint32_t piece = doc_insert(d, d->pieces[0].prev, DOC_SETTING, line, whole, e), name;
+	uint32_t key, piece;
 
+	if (d->names[section].mark == LINES_NO_KEYS)
+		return doc_gap(d, d->at, whole, e);
+	key = read_key(d, section, line + r->name_off, r->name_len, e);
+	if (key == DOC_NONE)
+		return -1;
+	piece = doc_insert(d, d->pieces[0].prev, DOC_SETTING, line, whole, e);
 	if (piece == DOC_NONE)
 		return -1;
 	d->pieces[piece].value_off = (uint32_t)r->value_off;
 	d->pieces[piece].value_len = (uint32_t)r->value_len;
-	if (spelling(syntax_of(d)->read_name, line + r->name_off, r->name_len, &d->plain, e) < 0)
-		return -1;
-	name = doc_key(d, section, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
-	if (name == DOC_NONE)
-		return -1;
 	if (spelling(syntax_of(d)->read_value, line + r->value_off, r->value_len, &d->plain, e) < 0 ||
-	    doc_value(d, piece, (char *)d->plain.data, d->plain.len, e) < 0)
+	    doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e) < 0)
 		return -1;
-	bind_setting(d, piece, name);
+	bind_setting(d, piece, section, key);
 	return 0;
 }
 
@@ -159,25 +169,18 @@ static bool is_text(const struct buf *b, const char *text, size_t len)
 	return b->len == len && (!len || !memcmp(b->data, text, len));
 }
 
-/* Checks that the setting in d->line reads as it is meant. Where values have several spellings *value becomes
- * the one that is read, which is in d->plain then. */
-static int check_setting(struct reg_doc *d, const char *name, size_t name_len, const char **value,
-			 struct line_parts *ret, struct err *e)
+/* Checks the value in d->line. Where values have several spellings *value becomes the one that is read, kept.
+ */
+static int check_value(struct reg_doc *d, const struct line_parts *r, const char **value, struct err *e)
 {
-	const struct line_syntax *s = syntax_of(d);
-	struct line_parts r = read_back(d, e);
 	const char *line = (char *)d->line.data;
-	bool ok = r.kind == LINE_KEY &&
-		  spelling(s->read_name, line + r.name_off, r.name_len, &d->plain, e) == 0 &&
-		  is_text(&d->plain, name, name_len) &&
-		  spelling(s->read_value, line + r.value_off, r.value_len, &d->plain, e) == 0;
 
-	if (ok && !is_text(&d->plain, *value, strlen(*value))) {
-		*value = s->has_spellings ? buf_text(&d->plain, e) : NULL;
-		ok = *value;
-	}
-	*ret = r;
-	return ok ? 0 : refuse(d, line, d->line.len, e);
+	if (r->kind != LINE_KEY ||
+	    spelling(syntax_of(d)->read_value, line + r->value_off, r->value_len, &d->plain, e) < 0 ||
+	    (!syntax_of(d)->has_spellings && !is_text(&d->plain, *value, strlen(*value))))
+		return refuse(d, line, d->line.len, e);
+	*value = doc_keep_buf(d, &d->plain, e);
+	return *value ? 0 : -1;
 }
 
 static int write_value(const struct reg_doc *d, const char *old, size_t old_len, const char *value,
@@ -192,29 +195,28 @@ int lines_change(struct reg_doc *d, uint32_t piece, const char *value, struct er
 {
 	struct doc_piece *p = &d->pieces[piece];
 	size_t end = without_end(p->text, p->len), tail = p->value_off + p->value_len, raw;
-	auto_buf struct buf name = BUF_INIT(4 * REG_KEY_MAX);
-	struct line_parts r = syntax_of(d)->read(p->text, end);
-	bool is_bare = p->value_off == r.name_off + r.name_len; /* a name alone */
-	const char *kept;
+	const struct line_parts old = syntax_of(d)->read(p->text, end);
+	bool is_bare = p->value_off == old.name_off + old.name_len; /* a name alone */
+	struct line_parts r;
 
 	buf_reset(&d->line);
-	if (spelling(syntax_of(d)->read_name, p->text + r.name_off, r.name_len, &name, e) < 0 ||
-	    buf_add(&d->line, p->text, p->value_off, e) < 0 ||
+	if (buf_add(&d->line, p->text, p->value_off, e) < 0 ||
 	    (is_bare && buf_add_str(&d->line, syntax_of(d)->equals, e) < 0))
 		return -1;
 	raw = d->line.len;
 	if (write_value(d, p->text + p->value_off, p->value_len, value, &d->line, e) < 0)
 		return -1;
 	raw = d->line.len - raw;
-	if (buf_add(&d->line, p->text + tail, end - tail, e) < 0 ||
-	    check_setting(d, (char *)name.data, name.len, &value, &r, e) < 0)
+	if (buf_add(&d->line, p->text + tail, end - tail, e) < 0)
 		return -1;
-	if (r.value_len != raw)
+	r = read_back(d, e);
+	if (check_value(d, &r, &value, e) < 0)
+		return -1;
+	if (r.value_len != raw || r.name_off != old.name_off || r.name_len != old.name_len)
 		return refuse(d, value, strlen(value), e);
-	kept = doc_keep(d, value, strlen(value), e);
-	if (!kept || doc_splice(d, piece, 0, end, (char *)d->line.data, d->line.len, e) < 0)
+	if (doc_splice(d, piece, 0, end, (char *)d->line.data, d->line.len, e) < 0)
 		return -1;
-	p->value = kept;
+	p->value = value;
 	p->value_off = (uint32_t)r.value_off;
 	p->value_len = (uint32_t)raw;
 	return 0;
@@ -285,30 +287,40 @@ static const char *equals_for(const struct reg_doc *d, uint32_t near)
 	return blanks ? " = " : syntax_of(d)->equals;
 }
 
-static int add_setting(struct reg_doc *d, uint32_t section, const char *name, size_t name_len,
-		       const char *value, struct err *e)
+/* Writes a setting that is missing into d->line, and checks it. */
+static int write_setting(struct reg_doc *d, uint32_t section, uint32_t key, const char **value,
+			 struct line_parts *ret, struct err *e)
 {
 	const struct line_syntax *s = syntax_of(d);
-	uint32_t after = d->names[section].end, piece, key;
-	auto_buf struct buf line = BUF_INIT(REG_TEXT_MAX);
-	struct line_parts r;
+	uint32_t near = d->names[section].end;
 
 	buf_reset(&d->line);
-	if ((s->write_name ? s->write_name(name, name_len, &d->line, e)
-			   : buf_add(&d->line, name, name_len, e)) < 0 ||
-	    buf_add_str(&d->line, equals_for(d, after), e) < 0 ||
-	    write_value(d, NULL, 0, value, &d->line, e) < 0 ||
-	    check_setting(d, name, name_len, &value, &r, e) < 0 ||
-	    buf_add(&line, d->line.data, d->line.len, e) < 0)
+	if ((s->write_name ? s->write_name(d, section, key, &d->line, e) : lines_name(d, key, &d->line, e)) <
+		    0 ||
+	    buf_add_str(&d->line, equals_for(d, near), e) < 0 ||
+	    write_value(d, NULL, 0, *value, &d->line, e) < 0)
 		return -1;
-	value = doc_keep(d, value, strlen(value), e);
-	if (!value)
+	*ret = read_back(d, e);
+	if (ret->kind != LINE_KEY ||
+	    read_key(d, section, (char *)d->line.data + ret->name_off, ret->name_len, e) != key)
+		return refuse(d, (char *)d->line.data, d->line.len, e);
+	return check_value(d, ret, value, e);
+}
+
+static int add_setting(struct reg_doc *d, uint32_t section, uint32_t key, const char *value, struct err *e)
+{
+	const struct line_syntax *s = syntax_of(d);
+	auto_buf struct buf line = BUF_INIT(REG_TEXT_MAX);
+	uint32_t after = d->names[d->names[key].container].end, piece;
+	struct line_parts r;
+
+	if (write_setting(d, section, key, &value, &r, e) < 0 ||
+	    buf_add(&line, d->line.data, d->line.len, e) < 0)
 		return -1;
 	if (section != DOC_TOP && d->names[section].piece == DOC_NONE && add_header(d, section, e) < 0)
 		return -1;
-	key = doc_key(d, section, name, name_len, e);
-	if (key == DOC_NONE)
-		return -1;
+	if (after == DOC_NONE)
+		after = d->names[section].end;
 	if (after == DOC_NONE) /* behind the header; without one in front of the first, or at the end */
 		after = s->section ? d->names[section].piece : d->pieces[0].prev;
 	buf_reset(&d->line);
@@ -320,7 +332,27 @@ static int add_setting(struct reg_doc *d, uint32_t section, const char *name, si
 	d->pieces[piece].value = value;
 	d->pieces[piece].value_off = (uint32_t)r.value_off;
 	d->pieces[piece].value_len = (uint32_t)r.value_len;
-	bind_setting(d, piece, key);
+	bind_setting(d, piece, section, key);
+	return 0;
+}
+
+/* Whether there is room for a key below these sections. */
+static int check_place(const struct reg_doc *d, uint32_t container, const char *key, struct err *e)
+{
+	uint32_t same = doc_find_container(d, key, strlen(key));
+	bool is_exclusive = syntax_of(d)->is_exclusive;
+
+	if (is_exclusive && same != DOC_NONE &&
+	    (d->names[same].piece != DOC_NONE || d->names[same].end != DOC_NONE))
+		return err_set(e, ERR_USAGE, "%s is a section: it has keys and no value of its own", key);
+	for (uint32_t i = container; i != DOC_TOP; i = d->names[i].container) {
+		if (d->names[i].mark == LINES_NO_KEYS)
+			return err_set(e, ERR_USAGE, "%s is a list: there are no keys in it",
+				       d->names[i].text);
+		if (is_exclusive && reg_doc_get(d, d->names[i].text))
+			return err_set(e, ERR_USAGE, "%s has a value, so there are no keys in it",
+				       d->names[i].text);
+	}
 	return 0;
 }
 
@@ -331,30 +363,56 @@ int lines_add(struct reg_doc *d, const char *key, const char *value, struct err 
 			    : paths == DOC_SECTION ? strchr(key, '/')
 						   : strrchr(key, '/');
 	const char *name = slash ? slash + 1 : key;
-	auto_buf struct buf plain = BUF_INIT(REG_KEY_MAX);
-	uint32_t section = doc_container_at(d, key, slash ? (size_t)(slash - key) : 0, e);
+	uint32_t container = doc_container_at(d, key, slash ? (size_t)(slash - key) : 0, e), number;
 
-	if (section == DOC_NONE)
+	if (container == DOC_NONE || check_place(d, container, key, e) < 0)
 		return -1;
-	if (paths != DOC_NESTED)
-		return add_setting(d, section, name, strlen(name), value, e);
-	if (doc_unspell(name, strlen(name), &plain, e) < 0)
+	buf_reset(&d->plain);
+	if ((paths == DOC_NESTED ? doc_unspell(name, strlen(name), &d->plain, e)
+				 : buf_add_str(&d->plain, name, e)) < 0)
 		return -1;
-	return add_setting(d, section, plain.len ? (char *)plain.data : "", plain.len, value, e);
+	number = doc_key(d, container, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	if (number == DOC_NONE)
+		return -1;
+	return add_setting(d, syntax_of(d)->place ? syntax_of(d)->place(d, container) : container, number,
+			   value, e);
+}
+
+int lines_name(const struct reg_doc *d, uint32_t key, struct buf *ret, struct err *e)
+{
+	const struct doc_name *n = &d->names[key];
+	bool has_slash =
+		d->lens->paths == DOC_SECTION || (d->lens->paths == DOC_NESTED && n->container != DOC_TOP);
+	size_t skip = d->names[n->container].len + has_slash;
+
+	return d->lens->paths == DOC_NESTED ? doc_unspell(n->text + skip, n->len - skip, ret, e)
+					    : buf_add(ret, n->text + skip, n->len - skip, e);
+}
+
+/* The setting before this one below the same header, or DOC_NONE. */
+static uint32_t setting_before(const struct reg_doc *d, uint32_t piece)
+{
+	do
+		piece = d->pieces[piece].prev;
+	while (piece != DOC_NONE && d->pieces[piece].kind == DOC_GAP);
+	return d->pieces[piece].kind == DOC_SETTING ? piece : DOC_NONE;
 }
 
 int lines_remove(struct reg_doc *d, uint32_t piece, struct err *e)
 {
+	uint32_t container = d->names[d->pieces[piece].name].container;
+	bool is_section = false;
+
 	(void)e;
-	struct doc_name *section = &d->names[d->names[d->pieces[piece].name].container];
+	for (; container != DOC_NONE && !is_section; container = d->names[container].container) {
+		struct doc_name *n = &d->names[container];
 
-	if (section->end == piece) { /* the setting before it below the same header */
-		uint32_t before = piece;
-
-		do
-			before = d->pieces[before].prev;
-		while (before != DOC_NONE && d->pieces[before].kind == DOC_GAP);
-		section->end = d->pieces[before].kind == DOC_SETTING ? before : DOC_NONE;
+		is_section = container == DOC_TOP || n->piece != DOC_NONE;
+		if (n->end != piece)
+			continue;
+		n->end = setting_before(d, piece);
+		if (!is_section && d->names[d->pieces[n->end].name].container != container)
+			n->end = DOC_NONE;
 	}
 	doc_unlink(d, piece);
 	return 0;

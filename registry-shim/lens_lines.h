@@ -29,8 +29,11 @@ struct line_parts {
 /* Adds what the text spells to ret, or the other way round. */
 typedef int line_spelling_fn(const char *text, size_t len, struct buf *ret, struct err *e);
 
+enum { LINES_NO_KEYS = 1 }; /* doc_name.mark of a section whose settings have no keys */
+
 struct line_syntax {
 	bool has_spellings; /* a value may be given in several ways, of which one is read */
+	bool is_exclusive;  /* what has a value is no section, and the other way round */
 	const char *equals; /* between a name and a value, where the file has no " = " */
 	/* The length of the line that s begins with, continuations and its end included. NULL: up to the
 	 * feed. */
@@ -40,9 +43,14 @@ struct line_syntax {
 	/* The container that a header names, made if missing; DOC_NONE on failure. NULL: no sections. */
 	uint32_t (*section)(struct reg_doc *d, const char *name, size_t len, struct err *e);
 	/* The header of a container. */
-	int (*header)(const struct reg_doc *d, uint32_t container, struct buf *ret, struct err *e);
+	int (*header)(struct reg_doc *d, uint32_t container, struct buf *ret, struct err *e);
+	/* The key that a name in a section stands for, and back. NULL: the name as it stands. */
+	uint32_t (*key)(struct reg_doc *d, uint32_t section, const char *name, size_t len, struct err *e);
+	int (*write_name)(struct reg_doc *d, uint32_t section, uint32_t key, struct buf *ret, struct err *e);
+	/* The section in which a key of a container is written. NULL: the container. */
+	uint32_t (*place)(const struct reg_doc *d, uint32_t container);
 	/* NULL: as it stands. */
-	line_spelling_fn *read_name, *write_name, *read_value;
+	line_spelling_fn *read_value;
 	/* `old` is the spelling that it replaces, of old_len bytes, or NULL. */
 	int (*write_value)(const char *old, size_t old_len, const char *value, struct buf *ret,
 			   struct err *e);
@@ -56,6 +64,9 @@ int lines_remove(struct reg_doc *d, uint32_t piece, struct err *e);
 
 /* True when a text has settings (in sections, if it can have any) and no line without a meaning. */
 bool lines_fit(const struct line_syntax *s, const char *text, size_t len);
+
+/* A key's name in the text, without the sections' part, unspelled and added to ret. */
+int lines_name(const struct reg_doc *d, uint32_t key, struct buf *ret, struct err *e);
 
 /* From off, past blanks and tabs. */
 size_t lines_skip_blanks(const char *s, size_t off, size_t len);

@@ -150,8 +150,21 @@ static size_t write_character(const char *s, size_t len, bool is_plain, bool is_
 	return buf_add(ret, s, 1, e) < 0 ? 0 : 1;
 }
 
-static int write_name(const char *name, size_t len, struct buf *ret, struct err *e)
+static uint32_t properties_key(struct reg_doc *d, uint32_t section, const char *name, size_t len,
+			       struct err *e)
 {
+	buf_reset(&d->plain);
+	return read_escapes(name, len, &d->plain, e) < 0
+		       ? DOC_NONE
+		       : doc_key(d, section, (char *)d->plain.data, d->plain.len, e);
+}
+
+static int write_name(struct reg_doc *d, uint32_t section, uint32_t key, struct buf *ret, struct err *e)
+{
+	const char *name = d->names[key].text;
+	size_t len = d->names[key].len;
+
+	(void)section;
 	for (size_t i = 0, used; i < len; i += used) {
 		used = write_character(name + i, len - i, !strchr(" :=#!", name[i]), false, ret, e);
 		if (used == 0)
@@ -179,7 +192,7 @@ static const struct line_syntax properties_syntax = {
 	.equals = "=",
 	.extent = properties_extent,
 	.read = properties_read,
-	.read_name = read_escapes,
+	.key = properties_key,
 	.write_name = write_name,
 	.read_value = read_escapes,
 	.write_value = write_value,
