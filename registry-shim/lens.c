@@ -8,11 +8,12 @@
 #include "registry-shim/lens_json.h"
 #include "registry-shim/lens_properties.h"
 #include "registry-shim/lens_shell.h"
+#include "registry-shim/lens_toml.h"
 #include "registry-shim/lens_xfconf.h"
 
 /* In the order in which a text is tried. */
-static const struct reg_lens *const lenses[] = { &reg_lens_properties, &reg_lens_json, &reg_lens_xfconf,
-						 &reg_lens_ini, &reg_lens_shell };
+static const struct reg_lens *const lenses[] = { &reg_lens_properties, &reg_lens_toml, &reg_lens_json,
+						 &reg_lens_xfconf,     &reg_lens_ini,  &reg_lens_shell };
 
 const struct reg_lens *reg_lens_find(const char *name)
 {
@@ -29,7 +30,7 @@ const char *reg_lens_name(const struct reg_lens *l)
 
 const char *reg_lens_names(void)
 {
-	return "ini, json, properties, shell, xfconf";
+	return "ini, json, properties, shell, toml, xfconf";
 }
 
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)

@@ -27,6 +27,22 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
+	{ .lens = "toml",
+	  .other = { "it's \"so\"\n\x7f", "" },
+	  .spans = true,
+	  .texts = { "a = 1\n",
+		     "# c\ntitle = \"T\\u00e9\"\n[owner] # o\nname = 'N'\ndob = 1979-05-27T07:32:00-08:00\r\n"
+		     "[a . \"b/c\"]\nx.y.\"z z\" = [1, # one\n 2,]\nx.q=0xff\nw = \"\"\"\nl1\nl2 \\\n   "
+		     "l3\"\"\" # d\n"
+		     "[[list]]\nk = 1\n[list.sub]\nk = 2\n[after]\nk = {a = 1, b.c = [true, {d = \"e\"}]}\n",
+		     "n = '12'\nt = \"true\"\nq = '\"q\"'\ne = ''\nf = -1.5e+3\nu = \"\\u0000\"\ni = inf\nd "
+		     "= 1979-05-27 07:32:00.5Z\n",
+		     "[a]\n[a.b]\nx = 1\n[a.c]\n\"\" = '''\n'' '''\ny = 07:32:00",
+		     "\xef\xbb\xbf"
+		     "a.b = 1\na.c = 2\n[d]\na.e = 3" },
+	  .places = { "/usr/share/*/*.toml", "/usr/lib/python3*/*/*.toml", "/etc/*/*.toml",
+		      "/usr/share/doc/*/examples/*.toml", "/usr/share/cargo/registry/*/*.toml",
+		      "/usr/lib/python3/dist-packages/*/*.toml" } },
 	{ .lens = "xfconf",
 	  .other = { "<changed> & \"so\" \n'", "" },
 	  .texts = { "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\n<channel name=\"xfwm4\" "
