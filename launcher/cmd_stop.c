@@ -138,7 +138,7 @@ static int stop(const struct request *r, struct err *e)
 	auto_fd int sock = -1;
 	uint64_t count;
 
-	if (launch_holder_connect(false, &sock, e) < 0) {
+	if (launch_holder_connect(&sock, e) < 0) {
 		if (e->code != ERR_NOTFOUND)
 			return -1;
 		log_note("nothing is running");

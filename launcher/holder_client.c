@@ -13,6 +13,9 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "launcher/holder_address.h"
+#include "launcher/holder_protocol.h"
+
+enum { ATTEMPTS = 6 };
 
 int launch_holder_connect_at(const char *path, int *ret_sock, struct err *e)
 {
@@ -34,82 +37,100 @@ int launch_holder_connect_at(const char *path, int *ret_sock, struct err *e)
 	return 0;
 }
 
-/* The holder answers on this pipe: nothing and end of file when it serves, an error otherwise. */
-static int start_holder(struct err *e)
+/* Its first client is whoever starts it: descriptor 3 is the other end of *ret_sock. */
+static int start_holder(int *ret_sock, struct err *e)
 {
 	auto_free char *program = path_of_install("libexec/floe/floe-holder", e);
-	struct err said;
-	int pipe_fds[2];
-	ssize_t n;
+	int pair[2];
 	pid_t pid;
 
 	if (!program)
 		return -1;
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "pipe");
+	if (access(program, X_OK) < 0)
+		return err_sys(e, errno, "cannot run %s", program);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, errno, "socketpair");
 	pid = fork();
-	if (pid < 0) {
-		fd_close(pipe_fds[0]);
-		fd_close(pipe_fds[1]);
-		return err_sys(e, errno, "cannot start the holder");
-	}
 	if (pid == 0) {
-		/* Twice, so that the holder is nobody's child; descriptor 3 is its pipe. */
+		/* Twice, so that the holder is nobody's child. */
 		if (fork() != 0)
 			_exit(0);
-		if (pipe_fds[1] == 3 ? fcntl(3, F_SETFD, 0) < 0 : dup2(pipe_fds[1], 3) < 0)
+		if (pair[1] == HOLDER_FIRST_CLIENT_FD ? fcntl(pair[1], F_SETFD, 0) < 0
+						      : dup2(pair[1], HOLDER_FIRST_CLIENT_FD) < 0)
 			_exit(125);
 		execl(program, "floe-holder", (char *)NULL);
-		(void)err_sys(&said, errno, "cannot run %s", program);
-		(void)!write(3, &said, sizeof(said));
 		_exit(125);
 	}
-	fd_close(pipe_fds[1]);
+	fd_close(pair[1]);
+	if (pid < 0) {
+		fd_close(pair[0]);
+		return err_sys(e, errno, "cannot start the holder");
+	}
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	do
-		n = read(pipe_fds[0], &said, sizeof(said));
-	while (n < 0 && errno == EINTR);
-	fd_close(pipe_fds[0]);
-	if (n == (ssize_t)sizeof(said)) {
-		*e = said;
-		return -1;
-	}
+	*ret_sock = pair[0];
 	return 0;
 }
 
-int launch_holder_connect(bool start, int *ret_sock, struct err *e)
+int launch_holder_connect(int *ret_sock, struct err *e)
 {
 	struct holder_address a = { 0 };
 	int rc;
 
-	if (holder_address_find(start, &a, e) < 0)
+	if (holder_address_find(false, &a, e) < 0)
 		return -1;
 	rc = launch_holder_connect_at(a.socket, ret_sock, e);
-	/* A holder that is leaving may refuse once or twice; its successor will not. */
-	for (int attempt = 0; rc < 0 && start && e->code == ERR_NOTFOUND && attempt < 5; attempt++) {
-		rc = start_holder(e);
-		if (rc == 0)
-			rc = launch_holder_connect_at(a.socket, ret_sock, e);
-	}
 	holder_address_fini(&a);
 	return rc;
 }
 
-int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e)
+/* 1 = answered, 0 = the other side has gone without a word, -1 = error. */
+static int ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e)
 {
 	int n;
 
 	if (wire_send(sock, m, e) < 0)
-		return -1;
+		return e->sys == EPIPE || e->sys == ECONNRESET ? 0 : -1;
 	n = wire_recv(sock, ret, e);
-	if (n == 0)
-		return err_set(e, ERR_IO, "the holder went away");
-	if (n < 0)
-		return -1;
+	if (n <= 0)
+		return n < 0 && e->sys != ECONNRESET ? -1 : 0;
 	if (wire_error(ret, e) < 0) {
 		wire_in_fini(ret);
 		return -1;
 	}
-	return 0;
+	return 1;
+}
+
+static int went_away(struct err *e)
+{
+	return err_set(e, ERR_IO, "the holder went away");
+}
+
+int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e)
+{
+	int n = ask(sock, m, ret, e);
+
+	return n == 0 ? went_away(e) : n < 0 ? -1 : 0;
+}
+
+int launch_holder_ask_started(const struct wire_out *m, int *ret_sock, struct wire_in *ret, struct err *e)
+{
+	struct holder_address a = { 0 };
+	int n = 0;
+
+	if (holder_address_find(true, &a, e) < 0)
+		return -1;
+	/* One that is leaving refuses, and one that finds another serving leaves; the next try meets that. */
+	for (int attempt = 0; n == 0 && attempt < ATTEMPTS; attempt++) {
+		auto_fd int sock = -1;
+		int rc = launch_holder_connect_at(a.socket, &sock, e);
+
+		if (rc < 0 && e->code == ERR_NOTFOUND)
+			rc = start_holder(&sock, e);
+		n = rc < 0 ? -1 : ask(sock, m, ret, e);
+		if (n > 0)
+			*ret_sock = fd_steal(&sock);
+	}
+	holder_address_fini(&a);
+	return n == 0 ? went_away(e) : n < 0 ? -1 : 0;
 }

@@ -7,12 +7,16 @@
 
 #include "base/wire.h"
 
-/* A connection; with `start`, the holder is started when there is none. Without: ERR_NOTFOUND then. Caller
- * closes. */
-int launch_holder_connect(bool start, int *ret_sock, struct err *e) FLOE_MUST_USE;
+/* A connection to the holder that runs. ERR_NOTFOUND when there is none. Caller closes. */
+int launch_holder_connect(int *ret_sock, struct err *e) FLOE_MUST_USE;
 /* The holder that listens at `path`, whoever's directories it serves. ERR_NOTFOUND when none does. */
 int launch_holder_connect_at(const char *path, int *ret_sock, struct err *e) FLOE_MUST_USE;
 /* Sends m and receives one answer; error fields in it become the error. */
 int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e) FLOE_MUST_USE;
+
+/* As launch_holder_ask, of the holder that runs or of one that is started for it: that one finds the request
+ * when it begins, and sees to it first. On success the connection, too; caller closes. */
+int launch_holder_ask_started(const struct wire_out *m, int *ret_sock, struct wire_in *ret,
+			      struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -34,7 +34,7 @@ int launch_holder_list(launch_row_fn *fn, void *arg, pid_t *ret_holder, struct e
 	auto_fd int sock = -1;
 	pid_t holder = 0;
 
-	if (launch_holder_connect(false, &sock, e) == 0) {
+	if (launch_holder_connect(&sock, e) == 0) {
 		holder = peer_of(sock);
 		if (wire_put_str(&ask, "type", "list", e) < 0 || wire_send(sock, &ask, e) < 0)
 			return -1;
@@ -61,7 +61,7 @@ int launch_holder_drop(const char *env, struct err *e)
 	auto_wire_in struct wire_in answer = WIRE_IN_INIT;
 	auto_fd int sock = -1;
 
-	if (launch_holder_connect(false, &sock, e) < 0)
+	if (launch_holder_connect(&sock, e) < 0)
 		return e->code == ERR_NOTFOUND ? 0 : -1;
 	if (wire_put_str(&ask, "type", "drop", e) < 0 || wire_put_str(&ask, "env", env, e) < 0)
 		return -1;

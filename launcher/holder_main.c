@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* floe-holder: the per-user process that keeps namespaces, mounts and servers alive between launches.
  *
- * Started by holder_client.c with a pipe as descriptor 3 (closed when it serves; an error goes there). It
- * never parses a package and never touches the network. It leaves after 15 idle minutes (FLOE_IDLE_SECONDS),
- * on SIGTERM, or when asked, and takes every mount and server with it: its mount namespace ends when it and
- * all inits are gone. */
+ * Started by holder_client.c, whose connection it inherits (holder_protocol.h): that request is begun before
+ * what else there is to prepare, so that the network works meanwhile. It never parses a package and never
+ * touches the network. It leaves after 15 idle minutes (FLOE_IDLE_SECONDS), on SIGTERM, or when asked, and
+ * takes every mount and server with it: its mount namespace ends when it and all inits are gone. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -30,9 +30,10 @@
 #include "launcher/crash_report.h"
 #include "launcher/filter.h"
 #include "launcher/holder.h"
+#include "launcher/holder_protocol.h"
 #include "launcher/sandbox.h"
 
-enum { READY_FD = 3, IDLE_S = 15 * 60, CLIENTS_MAX = 512, LAST_WORDS_MS = 2500 };
+enum { IDLE_S = 15 * 60, CLIENTS_MAX = 512, LAST_WORDS_MS = 2500 };
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
@@ -68,7 +69,7 @@ static int make_stage(struct holder *h, struct err *e)
 	if (mount("floe", h->address.stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=4m") < 0 ||
 	    mount(NULL, h->address.stage, NULL, MS_PRIVATE, NULL) < 0)
 		return err_sys(e, errno, "cannot mount the stage at %s", h->address.stage);
-	return holder_host_view_want(h, e);
+	return 0;
 }
 
 static int listen_for_signals(struct holder *h, struct err *e)
@@ -101,10 +102,10 @@ static int start(struct holder *h, struct err *e)
 		return err_sys(e, errno, "%s", h->address.lock);
 	if (flock(h->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? 0 : err_sys(e, errno, "%s", h->address.lock);
-	if (listen_for_signals(h, e) < 0 || launch_namespaces_make(geteuid(), getegid(), e) < 0 ||
-	    open_namespaces(h, e) < 0 || make_stage(h, e) < 0 ||
-	    launch_filter_application(&h->filter, &h->filter_len, e) < 0 ||
-	    listen_at(h->address.socket, &h->listen_fd, e) < 0)
+	/* Whoever comes from here on waits to be accepted. */
+	if (listen_at(h->address.socket, &h->listen_fd, e) < 0 || listen_for_signals(h, e) < 0 ||
+	    launch_namespaces_make(geteuid(), getegid(), e) < 0 || open_namespaces(h, e) < 0 ||
+	    make_stage(h, e) < 0)
 		return -1;
 	return 1;
 }
@@ -146,12 +147,27 @@ static void finish(struct holder *h)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
+/* Takes the connection over. NULL: it is closed. */
+static struct holder_client *add_client(struct holder *h, int sock)
+{
+	struct err ignored;
+	struct holder_client *c = mem_alloc(1, sizeof(*c), &ignored);
+
+	if (!c) {
+		fd_close(sock);
+		return NULL;
+	}
+	c->sock = sock;
+	c->next = h->clients;
+	h->clients = c;
+	return c;
+}
+
 static void accept_client(struct holder *h)
 {
 	struct holder_client *c;
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	struct err e;
 	size_t count = 0;
 	int sock = accept4(h->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
@@ -164,14 +180,7 @@ static void accept_client(struct holder *h)
 		fd_close(sock);
 		return;
 	}
-	c = mem_alloc(1, sizeof(*c), &e);
-	if (!c) {
-		fd_close(sock);
-		return;
-	}
-	c->sock = sock;
-	c->next = h->clients;
-	h->clients = c;
+	(void)add_client(h, sock);
 }
 
 static void forget_done_clients(struct holder *h)
@@ -350,7 +359,44 @@ static int let_go_of_caller(void)
 	for (int fd = 0; fd <= 2; fd++)
 		if (null < 0 || dup2(null, fd) < 0)
 			return -1;
-	return close_range(READY_FD + 1, ~0U, 0);
+	return close_range(HOLDER_FIRST_CLIENT_FD + 1, ~0U, 0);
+}
+
+static bool has_first_client(void)
+{
+	socklen_t len = sizeof(int);
+	int type;
+
+	if (getsockopt(HOLDER_FIRST_CLIENT_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	    type == SOCK_SEQPACKET)
+		return true;
+	log_error("this program is started by floe run, not by hand");
+	return false;
+}
+
+static void tell_error(int sock, const struct err *why)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	struct err ignored;
+
+	(void)(wire_put_err(&m, why, &ignored) == 0 && wire_send(sock, &m, &ignored) == 0);
+}
+
+/* Its package's server is on its way when the rest is made ready, which no launch can do without. */
+static int serve_first_client(struct holder *h, struct err *e)
+{
+	struct holder_client *c = add_client(h, HOLDER_FIRST_CLIENT_FD);
+	int rc;
+
+	if (c)
+		holder_client_message(h, c);
+	rc = holder_host_view_want(h, e);
+	if (rc == 0)
+		rc = launch_filter_application(&h->filter, &h->filter_len, e);
+	if (rc < 0 && c && c->kind != CLIENT_DONE)
+		tell_error(c->sock, e);
+	forget_done_clients(h);
+	return rc;
 }
 
 int main(int argc, char **argv)
@@ -366,25 +412,28 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "--crash-report"))
 		return launch_crash_of_parent("floe-holder", argv[2]);
+	if (!has_first_client())
+		return 125;
 	(void)setsid();
 	(void)umask(022);
 	if (let_go_of_caller() < 0)
 		return 125;
 	if (chdir("/") < 0)
 		return 125;
-	(void)fcntl(READY_FD, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(HOLDER_FIRST_CLIENT_FD, F_SETFD, FD_CLOEXEC);
 	log_setup("floe-holder", LOG_VERBOSE);
 	launch_crash_watch_self("floe-holder");
 	rc = start(&h, &e);
-	if (rc <= 0) {
-		/* What is mounted goes with our namespace, servers with our sockets. */
-		if (rc < 0)
-			(void)!write(READY_FD, &e, sizeof(e));
-		return rc < 0 ? 125 : 0;
-	}
-	(void)prctl(PR_SET_NAME, "floe-holder");
-	fd_close(READY_FD);
-	loop(&h);
-	finish(&h);
-	return 0;
+	if (rc < 0)
+		tell_error(HOLDER_FIRST_CLIENT_FD, &e);
+	if (rc > 0)
+		(void)prctl(PR_SET_NAME, "floe-holder");
+	if (rc > 0 && serve_first_client(&h, &e) < 0)
+		rc = -1;
+	if (rc > 0)
+		loop(&h);
+	/* Without the lock, what is there is another's. What is mounted goes with our namespace anyway. */
+	if (rc != 0 && h.listen_fd >= 0)
+		finish(&h);
+	return rc < 0 ? 125 : 0;
 }

@@ -2,6 +2,8 @@
 /* What floe asks of the holder: messages of base/wire.h over holder.sock (SOCK_SEQPACKET,
  * launcher/holder_address.h says where). One request per connection. Only the same user may connect
  * (SO_PEERCRED). Numbers are u64 fields. Every request may be answered by error fields instead.
+ * Who starts the holder is its first client, on a connection that it inherits as descriptor 3; it closes that
+ * without an answer when another holder serves already.
  *
  *   type=launch    source home                   what to run, for whom
  *                  [command]                     none is the default one; only learnt by
@@ -38,5 +40,7 @@
 #define FLOE_LAUNCH_HOLDER_PROTOCOL_H
 
 #define LAUNCH_HOLDER_SOCKET "holder.sock"
+
+enum { HOLDER_FIRST_CLIENT_FD = 3 };
 
 #endif

@@ -291,7 +291,7 @@ static void show_progress(const struct wire_in *m, bool *is_shown)
 	*is_shown = true;
 }
 
-static int request_launch(int sock, const struct options *o, const char *home, struct wire_in *ret,
+static int request_launch(const struct options *o, const char *home, int *ret_sock, struct wire_in *ret,
 			  struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
@@ -301,11 +301,11 @@ static int request_launch(int sock, const struct options *o, const char *home, s
 
 	if (put_request(o, home, &m, e) < 0 || put_policy(o, &m, &policy, e) < 0)
 		return -1;
-	rc = launch_holder_ask(sock, &m, ret, e);
+	rc = launch_holder_ask_started(&m, ret_sock, ret, e);
 	while (rc == 0 && wire_is(ret, "type", "progress")) {
 		show_progress(ret, &is_shown);
 		wire_in_fini(ret);
-		rc = wire_recv(sock, ret, e);
+		rc = wire_recv(*ret_sock, ret, e);
 		if (rc == 0)
 			rc = err_set(e, ERR_IO, "the holder went away");
 		else if (rc > 0)
@@ -426,8 +426,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 	pid_t init;
 	int events;
 
-	if (!home || launch_holder_connect(true, &sock, e) < 0 ||
-	    request_launch(sock, o, home, &launched, e) < 0)
+	if (!home || request_launch(o, home, &sock, &launched, e) < 0)
 		return -1;
 	tree = wire_str(&launched, "tree", e);
 	if (!tree)
