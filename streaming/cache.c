@@ -37,9 +37,7 @@ static int open_files(struct stream_cache *c, struct err *e)
 		return err_sys(e, errno, "%s/chunks.dat", c->dir);
 	if (fstat(c->data_fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_IO, "%s/chunks.dat: not a file", c->dir);
-	/* Rows are worth nothing when a crash takes the file's name. */
-	if (!st.st_size && fsync(c->dir_fd) < 0)
-		return err_sys(e, errno, "%s", c->dir);
+	c->is_new = !st.st_size;
 	return 0;
 }
 

@@ -241,11 +241,13 @@ static int connect_db(struct cache_db *db, struct err *e)
 		return -1;
 	if (version > SCHEMA_VERSION)
 		return newer(db, version, e);
-	if (cache_sql_run(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", e) < 0)
+	/* A new one that a crash damages is made anew: nothing waits for the disk. */
+	if (version < 1 && cache_sql_run(db, "PRAGMA synchronous=OFF", e) < 0)
 		return -1;
-	if (version < 1 && cache_sql_run(db, SCHEMA_1, e) < 0)
-		return -1;
-	if (version < 2 && cache_sql_run(db, SCHEMA_2, e) < 0)
+	if (cache_sql_run(db, "PRAGMA journal_mode=WAL", e) < 0 ||
+	    (version < 1 && cache_sql_run(db, SCHEMA_1, e) < 0) ||
+	    (version < 2 && cache_sql_run(db, SCHEMA_2, e) < 0) ||
+	    cache_sql_run(db, "PRAGMA synchronous=NORMAL", e) < 0)
 		return -1;
 	return prepare_all(db, e);
 }

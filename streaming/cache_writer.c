@@ -62,7 +62,13 @@ static int write_rows(struct stream_cache *c, struct batch *b, uint64_t off, str
 		if (fd_pwrite_all(c->data_fd, b->fresh[i]->data, b->fresh[i]->len, b->rows[i].off, e) < 0)
 			return -1;
 	}
-	return fdatasync(c->data_fd) < 0 ? err_set(e, ERR_IO, "fdatasync") : 0;
+	if (fdatasync(c->data_fd) < 0)
+		return err_set(e, ERR_IO, "fdatasync");
+	/* Rows are worth nothing when a crash takes the file's name. */
+	if (c->is_new && fsync(c->dir_fd) < 0)
+		return err_set(e, ERR_IO, "fsync");
+	c->is_new = false;
+	return 0;
 }
 
 static int write_batch(struct stream_cache *c, struct batch *b, struct err *e)
