@@ -17,6 +17,7 @@
 #include "launcher/power.h"
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
+#include "streaming/knock.h"
 
 enum {
 	MIRRORS_MAX = 15, /* beside the source: STREAM_MIRRORS_MAX */
@@ -195,6 +196,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		.trust_once = s->trust_once,
 		.offline = s->offline,
 		.root = s->root,
+		.remembers_later = true,
 		.no_prefetch = s->root != NULL,
 		.start_len = s->start_len,
 		.fail_after_s = s->fail_after_s,
@@ -208,6 +210,9 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 
 	if (!config_dir || !mirrors)
 		return -1;
+	/* Who wants one version may have it here. */
+	if (!s->offline && !s->root && !s->has_wanted)
+		stream_knock(s->source);
 	open_cache(ret);
 	opt.cache = ret->cache;
 	opt.config_dir = config_dir;

@@ -2,8 +2,11 @@
 /* One transfer as libcurl sees it; see http_transfer.h. */
 #include "streaming/http_transfer.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/fd.h"
 #include "streaming/origin.h"
 
 enum {
@@ -55,6 +58,27 @@ static int on_connected(void *arg, char *own, char *other, int own_port, int oth
 	t->is_asking = true;
 	transfer_count_afresh(t);
 	return CURL_PREREQFUNC_OK;
+}
+
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct transfer *t = arg;
+
+	if (t->knocked.fd >= 0 && purpose == CURLSOCKTYPE_IPCXN) {
+		t->taken = fd_steal(&t->knocked.fd);
+		return t->taken;
+	}
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	struct transfer *t = arg;
+	bool is_knocked = fd == t->taken;
+
+	(void)purpose;
+	t->taken = -1;
+	return is_knocked ? CURL_SOCKOPT_ALREADY_CONNECTED : CURL_SOCKOPT_OK;
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
@@ -147,12 +171,32 @@ static bool set_origin(CURL *easy, const struct stream_origin *o)
 	return !bad;
 }
 
+/* Makes it go over the connection that was begun before everything else, if that leads where it goes. */
+static bool use_knocked(struct transfer *t, const struct http_get *get)
+{
+	bool bad = false;
+
+	t->taken = -1;
+	if (!stream_knock_take(get->url, &t->knocked))
+		return true;
+	t->resolve = curl->slist_append(NULL, t->knocked.resolve);
+#define SET(option, value) (bad |= curl->easy_setopt(t->easy, option, value) != CURLE_OK)
+	SET(CURLOPT_RESOLVE, t->resolve);
+	SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	SET(CURLOPT_OPENSOCKETDATA, t);
+	SET(CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+	SET(CURLOPT_SOCKOPTDATA, t);
+#undef SET
+	return t->resolve && !bad;
+}
+
 int transfer_init(struct transfer *t, struct http_engine *g, const struct http_get *get, struct err *e)
 {
 	char range[64];
 	bool bad = false;
 
 	t->engine = g;
+	t->knocked.fd = -1;
 	t->connect_ms = get->connect_timeout_ms;
 	t->stall_ms = get->stall_timeout_ms;
 	t->cap = get->len < RING_MIN ? RING_MIN : get->len > RING_MAX ? RING_MAX : get->len;
@@ -162,6 +206,7 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 		return err_set(e, ERR_NOMEM, "out of memory");
 	if (set_headers(t, get, e) < 0)
 		return -1;
+	bad = !use_knocked(t, get);
 	(void)snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long)get->off,
 		       (unsigned long long)(get->off + get->len - 1));
 #define SET(option, value) (bad |= curl->easy_setopt(t->easy, option, value) != CURLE_OK)
@@ -201,6 +246,9 @@ void transfer_fini(struct transfer *t)
 	if (t->easy)
 		curl->easy_cleanup(t->easy);
 	curl->slist_free_all(t->headers);
+	curl->slist_free_all(t->resolve);
+	free(t->knocked.resolve);
+	fd_close(t->knocked.fd);
 	free(t->ring);
 	sync_cond_fini(&t->changed);
 }

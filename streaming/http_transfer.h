@@ -13,16 +13,19 @@
 
 #include "base/sync.h"
 #include "streaming/http_engine.h"
+#include "streaming/knock.h"
 #include "streaming/net_change.h"
 
 struct transfer {
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers, *resolve;
+	struct stream_knocked knocked; /* resolve NULL: none; fd -1 once libcurl has it */
 	char reason[CURL_ERROR_SIZE];
 	struct http_engine *engine;
 	struct transfer *next; /* in arriving or active */
 
 	/* the thread's own */
+	int taken;         /* the knocked connection, between two callbacks; else -1 */
 	bool is_asking;    /* connected */
 	uint64_t since_ms; /* when its time began to count */
 	uint64_t came;     /* bytes, from then on */

@@ -2,6 +2,7 @@
 /* See source.h. */
 #include "streaming/source.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -58,4 +59,27 @@ void stream_source_blot(char *source)
 		memset(source + p.authority, '*', p.host - 1 - p.authority);
 	if (source[p.query])
 		memset(source + p.query + 1, '*', strlen(source + p.query + 1));
+}
+
+bool stream_source_find_host(const char *url, struct stream_source_host *ret)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+	const char *host, *port;
+	size_t len, digits;
+
+	if (!stream_source_is_url(url))
+		return false;
+	host = url + take_apart(url).host;
+	len = strspn(host, plain);
+	port = host + len;
+	digits = *port == ':' ? strspn(port + 1, "0123456789") : 0;
+	if (!len || len >= sizeof(ret->name) || digits >= sizeof(ret->port) ||
+	    !strchr("/?#", port[digits ? digits + 1 : 0]))
+		return false;
+	(void)snprintf(ret->name, sizeof(ret->name), "%.*s", (int)len, host);
+	if (digits)
+		(void)snprintf(ret->port, sizeof(ret->port), "%.*s", (int)digits, port + 1);
+	else
+		(void)snprintf(ret->port, sizeof(ret->port), "%s", url[4] == ':' ? "80" : "443");
+	return true;
 }

@@ -17,4 +17,12 @@ char *stream_source_for_people(const char *source, struct err *e) FLOE_MUST_USE;
 /* Writes stars over what _for_people leaves out: for a command line that others can see. */
 void stream_source_blot(char *source);
 
+/* Where to connect to, as a name server and libcurl are asked. */
+struct stream_source_host {
+	char name[254], port[6];
+};
+
+/* False for a URL without a plain host name or IPv4 address, as one that still has to be decoded. */
+bool stream_source_find_host(const char *url, struct stream_source_host *ret);
+
 #endif
