@@ -37,6 +37,9 @@ void pkg_key_public(const struct pkg_secret_key *k, struct pkg_public_key *ret);
 
 int pkg_key_sign(const struct pkg_secret_key *k, const void *data, size_t len, uint8_t ret[PKG_SIGNATURE_LEN],
 		 struct err *e) FLOE_MUST_USE;
+/* What the first verification would spend two milliseconds on: libcrypto looks for its algorithms. Any
+ * thread. */
+void pkg_key_prepare(void);
 /* 0 when the signature is right, ERR_INTEGRITY when not. */
 int pkg_key_verify(const struct pkg_public_key *k, const void *data, size_t len,
 		   const uint8_t sig[PKG_SIGNATURE_LEN], struct err *e) FLOE_MUST_USE;

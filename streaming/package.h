@@ -46,6 +46,8 @@ struct stream_package_opt {
 	 */
 	const char *const *mirrors;
 	size_t mirror_count;
+	/* Header and index are put into the cache beside what comes after the opening, not before. */
+	bool remembers_later;
 	bool no_prefetch; /* do not read the primary feature block ahead (info, ls) */
 	/* Length of header, index and primary feature block when the caller knows it, so that one request
 	 * brings just that; 0 = unknown. */

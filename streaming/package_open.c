@@ -141,26 +141,41 @@ static int begin(struct stream_package *p, const struct stream_package_opt *opt,
 	p->beginning = NULL;
 	if (beginning_open(p, len > PKG_HEADER_LEN ? len : PKG_HEADER_LEN, &p->beginning, e) < 0)
 		return -1;
+	pkg_key_prepare(); /* beside the network */
 	return beginning_read(p->beginning, 0, PKG_HEADER_LEN, ret, e);
 }
 
 /* Failures here cost the next start some time, no more. */
-static void remember(struct stream_package *p, const uint8_t *bytes, const uint8_t *index)
+static void *remember_main(void *arg)
 {
+	struct stream_package *p = arg;
+	const uint8_t *bytes = p->beginning_bytes.data, *index = bytes + PKG_HEADER_LEN;
 	const struct pkg_manifest *m = pkg_index_manifest(p->index);
 	char identity[STREAM_IDENTITY_MAX];
 	struct pkg_index_counts counts;
 	struct err ignored;
 
-	if (!p->opt.cache || p->is_file)
-		return;
 	p->fetcher->ops->identity(p->fetcher, identity);
 	pkg_index_counts(p->index, &counts);
-	if (stream_cache_save_package(p->opt.cache, p->source, identity, bytes, index,
-				      p->header.index_stored_len, &ignored) < 0 ||
-	    stream_cache_note_package(p->opt.cache, &p->header.root, m->name, m->version,
-				      counts.content_bytes, &ignored) < 0)
+	(void)!(stream_cache_save_package(p->opt.cache, p->source, identity, bytes, index,
+					  p->header.index_stored_len, &ignored) < 0 ||
+		stream_cache_note_package(p->opt.cache, &p->header.root, m->name, m->version,
+					  counts.content_bytes, &ignored) < 0);
+	buf_fini(&p->beginning_bytes);
+	return NULL;
+}
+
+/* Beside what the launch needs next. Takes header and index over. */
+static void remember(struct stream_package *p, struct buf *bytes)
+{
+	if (!p->opt.cache || p->is_file)
 		return;
+	p->beginning_bytes = *bytes;
+	*bytes = (struct buf)BUF_INIT(0);
+	p->is_remembering =
+		p->opt.remembers_later && pthread_create(&p->rememberer, NULL, remember_main, p) == 0;
+	if (!p->is_remembering)
+		(void)remember_main(p);
 }
 
 static int open_from_origin(struct stream_package *p, const struct stream_package_opt *opt,
@@ -185,7 +200,7 @@ static int open_from_origin(struct stream_package *p, const struct stream_packag
 	if (complete_index(p, &first, e) < 0 ||
 	    check_index(p, first.data + PKG_HEADER_LEN, p->header.index_stored_len, e) < 0)
 		return -1;
-	remember(p, first.data, first.data + PKG_HEADER_LEN);
+	remember(p, &first);
 	return 0;
 }
 
@@ -341,6 +356,8 @@ void stream_package_close(struct stream_package *p)
 	while (p->users)
 		sync_wait(&p->changed, &p->lock);
 	sync_unlock(&p->lock);
+	if (p->is_remembering)
+		(void)pthread_join(p->rememberer, NULL);
 	if (p->fetcher)
 		p->fetcher->ops->close(p->fetcher);
 	learn_fini(p);

@@ -53,6 +53,9 @@ struct stream_package {
 	bool has_wanted;          /* once it is known; both guarded by lock */
 
 	struct beginning *beginning; /* the first transfer of a cold start; NULL = none */
+	bool is_remembering;         /* a thread puts header and index into the cache */
+	pthread_t rememberer;
+	struct buf beginning_bytes; /* the thread's own */
 
 	struct sync_mutex lock;
 	/* guarded by lock */

@@ -36,7 +36,8 @@ struct push_file {
 
 struct package_push {
 	struct stream_package *package;
-	struct fuse_notify *store; /* the pusher's own */
+	int fuse_fd;               /* borrowed */
+	struct fuse_notify *store; /* the pusher's own; NULL = not needed yet */
 	struct pkg_touch *ranges;  /* by inode, then in profile order */
 	struct push_file *files;   /* by inode */
 	size_t file_count;
@@ -138,6 +139,9 @@ static int push_pages(struct package_push *push, const struct pkg_inode *inode, 
 	size_t got;
 	int sys;
 
+	/* It forks, which takes a while: not before the first reader is served. */
+	if (!push->store && fuse_notify_open(push->fuse_fd, PUSH_MAX, &push->store, &why) < 0)
+		return EIO;
 	if (stream_package_read(push->package, inode, off, len, fuse_notify_room(push->store), &got,
 				is_stopping, push, &why) < 0 ||
 	    got != len)
@@ -256,7 +260,8 @@ int package_push_open(struct stream_package *p, int fuse_fd, struct package_push
 	push->package = p;
 	sync_mutex_init(&push->lock);
 	sync_cond_init(&push->changed);
-	if (group(push, profile, count, e) < 0 || fuse_notify_open(fuse_fd, PUSH_MAX, &push->store, e) < 0) {
+	push->fuse_fd = fuse_fd;
+	if (group(push, profile, count, e) < 0) {
 		package_push_close(push);
 		return -1;
 	}
