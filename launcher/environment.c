@@ -194,7 +194,7 @@ static int make_hidden(int envs_fd, const char *name, char **ret, int *ret_fd, s
 	return err_set(e, ERR_EXISTS, "too many leftovers of environment %s", name);
 }
 
-static int create(const char *name, struct err *e)
+static int create(const char *name, bool *ret_is_new, struct err *e)
 {
 	auto_free char *hidden = NULL;
 	auto_fd int envs_fd = -1, work = -1, fd = -1;
@@ -211,6 +211,7 @@ static int create(const char *name, struct err *e)
 	/* Onto what somebody else made meanwhile this fails, and theirs is as good. */
 	if (renameat(envs_fd, hidden, envs_fd, name) == 0) {
 		(void)fsync(envs_fd);
+		*ret_is_new = true;
 		return 0;
 	}
 	sys = errno;
@@ -222,12 +223,16 @@ static int create(const char *name, struct err *e)
 
 int launch_environment_make(const char *name, struct launch_environment **ret, struct err *e)
 {
+	bool is_new = false;
+
 	for (int i = 0;; i++) {
-		if (launch_environment_open(name, LAUNCH_ENV_SHARED, ret, e) == 0)
+		if (launch_environment_open(name, LAUNCH_ENV_SHARED, ret, e) == 0) {
+			(*ret)->is_new = is_new;
 			return 0;
+		}
 		if (e->code != ERR_NOTFOUND || i == OPEN_TRIES)
 			return -1;
-		if (create(name, e) < 0)
+		if (create(name, &is_new, e) < 0)
 			return -1;
 	}
 }

@@ -29,6 +29,7 @@ struct launch_environment {
 	int64_t created_s;
 	int64_t used_s; /* when it was last noted (below), or made */
 	int lock_fd;    /* held until close */
+	bool is_new;    /* launch_environment_make has just made it */
 };
 
 #define auto_environment __attribute__((cleanup(launch_environment_close_ptr)))
@@ -38,7 +39,7 @@ enum launch_environment_use { LAUNCH_ENV_SHARED, LAUNCH_ENV_EXCLUSIVE };
 /* ERR_NOTFOUND, ERR_BUSY ("in use; floe stop NAME"), ERR_USAGE for a name that is none. */
 int launch_environment_open(const char *name, enum launch_environment_use use,
 			    struct launch_environment **ret, struct err *e) FLOE_MUST_USE;
-/* Opens (shared), after making it if it is not there. */
+/* Opens (shared), after making it if it is not there: is_new then. */
 int launch_environment_make(const char *name, struct launch_environment **ret, struct err *e) FLOE_MUST_USE;
 void launch_environment_close(struct launch_environment *env); /* NULL ok */
 static inline void launch_environment_close_ptr(struct launch_environment **env)

@@ -6,6 +6,8 @@
  *                      serves the union; a child assembles it; a server keeps its settings) ──► client gets
  *                      namespaces; its connection is the lease
  *
+ * An environment whose name the request tells is begun while the package opens.
+ *
  * The holder keeps every /dev/fuse descriptor: a server that dies is replaced on the same one. */
 #ifndef FLOE_LAUNCH_HOLDER_H
 #define FLOE_LAUNCH_HOLDER_H
@@ -47,7 +49,14 @@ struct holder_package {
 };
 
 /* What is being done about an environment's union; see holder_union.c. */
-enum holder_union_step { UNION_LOCKING, UNION_SERVING, UNION_ASSEMBLING, UNION_THERE };
+enum holder_union_step {
+	UNION_LOCKING,
+	UNION_PREPARING,
+	UNION_WAITING, /* for the package */
+	UNION_SERVING,
+	UNION_ASSEMBLING,
+	UNION_THERE
+};
 
 struct holder_environment {
 	struct holder_environment *next;
@@ -55,6 +64,7 @@ struct holder_environment {
 	bool ephemeral;
 	struct launch_environment *disk;
 	struct holder_package *package;
+	bool has_package; /* it is mounted: the environment no longer is what a failed launch takes back */
 	char *tree, *run; /* the assembled union; what is shown as /.floe/run */
 	char *home;
 	char *mounted;  /* top-level directories that had mounts inside when the union was made */
@@ -63,6 +73,7 @@ struct holder_environment {
 	bool is_engine_asked;               /* by the request: noted once it works */
 	struct launch_engine_choice engine; /* from UNION_SERVING on */
 	enum holder_union_step step;
+	bool is_prepared;           /* UNION_PREPARING has been done */
 	struct holder_mount served; /* fuse engine; else nothing */
 	pid_t worker;               /* locks or assembles; 0 = none */
 	int worker_report;
@@ -134,8 +145,19 @@ int holder_package_ask(struct holder *h, struct holder_package *p, const char *t
 		       struct err *e) FLOE_MUST_USE;
 
 /* ---- holder_environment.c */
+/* Does the request alone tell which environment it wants? */
+bool holder_environment_is_named(const struct wire_in *request);
+/* The environment for a launch request, begun when it is not there. The package must be mounted unless
+ * holder_environment_is_named. */
 int holder_environment_want(struct holder *h, const struct wire_in *request, struct holder_package *p,
 			    struct holder_environment **ret, struct err *e) FLOE_MUST_USE;
+/* Its package is mounted: goes on with what waited for that. Any number of times. */
+int holder_environment_take_package(struct holder *h, struct holder_environment *env,
+				    struct err *e) FLOE_MUST_USE;
+/* A client no longer waits for it: one whose package never came goes with the last of them. */
+void holder_environment_release(struct holder *h, struct holder_environment *env);
+/* A launch in it has begun: noted on disk. */
+void holder_environment_note(struct holder_environment *env);
 void holder_environment_message(struct holder *h, struct holder_environment *env);
 void holder_environment_server_died(struct holder *h, struct holder_environment *env);
 void holder_environment_launch_ended(struct holder *h, struct holder_environment *env);
@@ -149,6 +171,8 @@ uint64_t holder_environments_expire(struct holder *h);
 
 /* ---- holder_union.c: the steps from a directory on disk to a mounted union */
 int holder_union_start(struct holder *h, struct holder_environment *env, struct err *e) FLOE_MUST_USE;
+/* Goes on when env->has_package; else nothing. */
+int holder_union_take_package(struct holder *h, struct holder_environment *env, struct err *e) FLOE_MUST_USE;
 void holder_union_report(struct holder *h, struct holder_environment *env); /* the worker has written or ended
 									     */
 void holder_union_message(struct holder *h, struct holder_environment *env); /* from its server */

@@ -58,7 +58,7 @@ void holder_environment_drop(struct holder *h, struct holder_environment *env)
 		env->package->environments--;
 	fd_close(env->union_lock);
 	env->union_lock = -1;
-	if (env->ephemeral && env->disk) {
+	if (env->disk && (env->ephemeral || (!env->has_package && env->disk->is_new))) {
 		remove_ephemeral(env->disk);
 		env->disk = NULL;
 	}
@@ -154,7 +154,7 @@ static int look_again(struct holder_environment *env, const struct wire_in *requ
 {
 	if (take_policy(env, request, e) < 0)
 		return -1;
-	if (env->server.sock < 0)
+	if (!env->has_package || env->server.sock < 0)
 		return 0; /* none, or one that is about to be replaced and configured */
 	if (send_configure(env, e) < 0)
 		return -1;
@@ -162,16 +162,23 @@ static int look_again(struct holder_environment *env, const struct wire_in *requ
 	return 0;
 }
 
+/* What to show follows when the package has told. */
 static int start_registry(struct holder_environment *env, struct err *e)
 {
 	const char *argv[] = {
 		"floe-environment-server", "--registry", env->disk->registry, "--run", env->run, NULL
 	};
 
-	if (launch_server_start(argv, NULL, &env->server, e) < 0)
+	return launch_server_start(argv, NULL, &env->server, e);
+}
+
+/* One that has just died gets a successor, which is told then. */
+static int configure_registry(struct holder_environment *env, struct err *e)
+{
+	if (env->server.pid <= 0 && start_registry(env, e) < 0)
 		return -1;
 	env->configures = 0;
-	return send_configure(env, e);
+	return send_configure(env, e) < 0 && e->sys != EPIPE && e->sys != ECONNRESET ? -1 : 0;
 }
 
 void holder_environment_message(struct holder *h, struct holder_environment *env)
@@ -183,6 +190,10 @@ void holder_environment_message(struct holder *h, struct holder_environment *env
 	if (n == 0) {
 		fd_close(env->server.sock);
 		env->server.sock = -1;
+		return;
+	}
+	if (!env->has_package) {
+		launch_server_stop(&env->server);
 		return;
 	}
 	if (n > 0 && (wire_is(&m, "type", "rendered") || wire_is(&m, "type", "harvested"))) {
@@ -206,13 +217,14 @@ void holder_environment_server_died(struct holder *h, struct holder_environment 
 
 	launch_server_release(&env->server);
 	env->server_ready = env->is_render_asked = false;
-	if (env->state == HOLDER_FAILED)
+	/* Begun early, it may not be needed at all. */
+	if (env->state == HOLDER_FAILED || !env->has_package)
 		return;
 	if (env->state == HOLDER_STARTING && ++env->server_deaths > SERVER_DEATHS_MAX) {
 		(void)err_set(&e, ERR_IO, "the settings server of environment %s died while starting",
 			      env->name);
 		holder_environment_give_up(h, env, &e);
-	} else if (start_registry(env, &e) < 0) {
+	} else if (configure_registry(env, &e) < 0) {
 		if (env->state == HOLDER_READY)
 			log_detail("%s", e.msg);
 		else
@@ -284,16 +296,31 @@ static int want_engine(struct holder_environment *env, const struct wire_in *req
 	return 0;
 }
 
+static int take_package(struct holder_environment *env, struct err *e)
+{
+	struct wire_field f;
+
+	env->has_package = true;
+	env->has_config = wire_find(&env->package->opened, "config", &f);
+	if (env->has_config)
+		return configure_registry(env, e);
+	if (env->server.pid > 0)
+		launch_server_stop(&env->server);
+	return 0;
+}
+
+/* Is a settings server likely to be wanted, of a package that has not told yet? */
+static bool may_have_config(const struct holder_environment *env)
+{
+	return env->ephemeral || access(env->disk->registry, F_OK) == 0;
+}
+
 static int prepare(struct holder *h, struct holder_environment *env, const struct wire_in *request,
 		   struct err *e)
 {
 	static unsigned serial;
-	struct wire_field f;
 
-	if (launch_environment_make(env->name, &env->disk, e) < 0 ||
-	    launch_environment_note(env->disk, env->package->name, env->package->version, env->package->root,
-				    env->package->source, e) < 0 ||
-	    want_engine(env, request, e) < 0)
+	if (launch_environment_make(env->name, &env->disk, e) < 0 || want_engine(env, request, e) < 0)
 		return -1;
 	/* Another name each time: what is being unmounted may still be there. */
 	env->tree = mem_printf(e, "%s/tree-%s-%u", h->address.stage, env->name, ++serial);
@@ -301,12 +328,42 @@ static int prepare(struct holder *h, struct holder_environment *env, const struc
 	if (!env->tree || !env->run || path_make_dirs(env->tree, 0700, e) < 0 ||
 	    path_make_dirs(env->run, 0700, e) < 0 || holder_host_prepare(h, env, e) < 0)
 		return -1;
-	env->has_config = wire_find(&env->package->opened, "config", &f);
 	if (take_policy(env, request, e) < 0)
 		return -1;
-	if (env->has_config && start_registry(env, e) < 0)
+	if (env->package->state == HOLDER_READY ? take_package(env, e) < 0
+						: may_have_config(env) && start_registry(env, e) < 0)
 		return -1;
 	return holder_union_start(h, env, e);
+}
+
+int holder_environment_take_package(struct holder *h, struct holder_environment *env, struct err *e)
+{
+	if (env->has_package || env->state == HOLDER_FAILED)
+		return 0;
+	if (take_package(env, e) == 0 && holder_union_take_package(h, env, e) == 0)
+		return 0;
+	env->state = HOLDER_FAILED;
+	env->err = *e;
+	return -1;
+}
+
+void holder_environment_release(struct holder *h, struct holder_environment *env)
+{
+	for (const struct holder_client *c = h->clients; c; c = c->next)
+		if (c->environment == env)
+			return;
+	if (!env->has_package && !env->launches)
+		holder_environment_drop(h, env);
+}
+
+/* For people, so that a disk that refuses it does not stop what runs already. */
+void holder_environment_note(struct holder_environment *env)
+{
+	const struct holder_package *p = env->package;
+	struct err e;
+
+	if (launch_environment_note(env->disk, p->name, p->version, p->root, p->source, &e) < 0)
+		log_detail("%s", e.msg);
 }
 
 /* 1 when the union that is there (or being made) is what the request wants, 0 when not. */
@@ -373,6 +430,13 @@ static int clear_way(struct holder *h, struct holder_environment *env, const str
 	return 0;
 }
 
+bool holder_environment_is_named(const struct wire_in *request)
+{
+	struct wire_field f;
+
+	return wire_find(request, "env", &f) || wire_u64_or(request, "ephemeral", 0) != 0;
+}
+
 int holder_environment_want(struct holder *h, const struct wire_in *request, struct holder_package *p,
 			    struct holder_environment **ret, struct err *e)
 {
@@ -389,7 +453,7 @@ int holder_environment_want(struct holder *h, const struct wire_in *request, str
 	if (wire_find(request, "env", &f))
 		name = wire_str(request, "env", e);
 	else if (ephemeral)
-		name = mem_printf(e, "%.40s.tmp-%ld-%u", p->name, (long)getpid(), ++serial);
+		name = mem_printf(e, "tmp-%ld-%u", (long)getpid(), ++serial);
 	else
 		name = mem_strdup(p->name, e);
 	if (!name)

@@ -107,6 +107,7 @@ static void launched(struct holder *h, struct holder_client *c)
 	c->package = NULL;
 	c->started_s = (int64_t)time(NULL);
 	c->environment->launches++;
+	holder_environment_note(c->environment);
 	if (c->environment->package->stalled)
 		send_stall(c, c->environment->package->stalled);
 }
@@ -124,31 +125,49 @@ static bool want_package(struct holder *h, struct holder_client *c)
 	return false;
 }
 
+/* What it waited for is not its any more. */
+static void disappoint(struct holder *h, struct holder_client *c, const struct err *why)
+{
+	struct holder_environment *env = c->environment;
+
+	answer_error(c, why);
+	c->environment = NULL;
+	c->package = NULL;
+	if (env)
+		holder_environment_release(h, env);
+}
+
 static void advance(struct holder *h, struct holder_client *c)
 {
 	struct err e;
+	bool is_open;
 
 	if (c->package->is_outdated && !want_package(h, c))
 		return;
+	is_open = c->package->state == HOLDER_READY;
 	if (c->package->state == HOLDER_FAILED) {
 		e = c->package->err;
-		c->package = NULL;
-		answer_error(c, &e);
+		disappoint(h, c, &e);
 		return;
 	}
-	if (c->package->state == HOLDER_STARTING || c->package->is_asking)
+	if (c->package->is_asking)
+		return;
+	if (!c->environment && !is_open && !holder_environment_is_named(&c->request))
 		return;
 	if (!c->environment && holder_environment_want(h, &c->request, c->package, &c->environment, &e) < 0) {
 		c->environment = NULL;
-		answer_error(c, &e);
+		disappoint(h, c, &e);
+		return;
+	}
+	if (is_open && holder_environment_take_package(h, c->environment, &e) < 0) {
+		disappoint(h, c, &e);
 		return;
 	}
 	if (c->environment->state == HOLDER_READY) {
 		launched(h, c);
 	} else if (c->environment->state == HOLDER_FAILED) {
 		e = c->environment->err;
-		c->environment = NULL;
-		answer_error(c, &e);
+		disappoint(h, c, &e);
 	}
 }
 
@@ -414,6 +433,11 @@ void holder_client_message(struct holder *h, struct holder_client *c)
 		c->environment = NULL;
 		holder_environment_launch_ended(h, env);
 		stopped(h);
+	} else if (c->environment) {
+		struct holder_environment *env = c->environment;
+
+		c->environment = NULL;
+		holder_environment_release(h, env);
 	}
 	c->kind = CLIENT_DONE;
 }

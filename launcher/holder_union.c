@@ -3,6 +3,8 @@
  *
  *   LOCKING     nobody else may have this upper mounted: two unions on one are undefined
  *   (choice)    of the engine, which looks into the upper
+ *   PREPARING   overlay engine, while the package is being opened: all that is not the package's
+ *   WAITING     until it is
  *   SERVING     fuse engine only: a server opens layers and upper and answers for the mount
  *   ASSEMBLING  what lies above and around is mounted (vfs/union.h)
  *
@@ -62,7 +64,8 @@ static void give_up(struct holder *h, struct holder_environment *env, const stru
 {
 	struct err e = *why;
 
-	if (env->step == UNION_ASSEMBLING && env->engine.engine == LAUNCH_ENGINE_OVERLAY) {
+	if ((env->step == UNION_ASSEMBLING || env->step == UNION_PREPARING) &&
+	    env->engine.engine == LAUNCH_ENGINE_OVERLAY) {
 		/* What was said to work does not: the next launch tries again. */
 		launch_probe_forget(env->disk->dir);
 		if (why->sys)
@@ -265,13 +268,10 @@ static int bind_own(const struct holder_environment *env, struct err *e)
 	return vfs_point_bind(env->run, run, 0, e);
 }
 
-static int assemble(const struct holder *h, const struct holder_environment *env, struct err *e)
+static struct vfs_union_spec describe(const struct holder *h, const struct holder_environment *env)
 {
-	const char *packages[1] = { env->package->mount.point };
-	struct vfs_union_spec spec = {
+	return (struct vfs_union_spec){
 		.is_served = env->engine.engine == LAUNCH_ENGINE_FUSE,
-		.packages = packages,
-		.package_count = 1,
 		.upper = env->disk->upper,
 		.work = env->disk->work,
 		.target = env->tree,
@@ -279,8 +279,23 @@ static int assemble(const struct holder *h, const struct holder_environment *env
 		.host_view = h->host_view.point,
 		.own_mounts = h->address.stage,
 	};
+}
 
-	if (vfs_union_mount(&spec, e) < 0)
+static int prepare(const struct holder *h, const struct holder_environment *env, struct err *e)
+{
+	const struct vfs_union_spec spec = describe(h, env);
+
+	return vfs_union_prepare(&spec, e) < 0 ? err_wrap(e, "environment %s", env->name) : 0;
+}
+
+static int assemble(const struct holder *h, const struct holder_environment *env, struct err *e)
+{
+	const char *packages[1] = { env->package->mount.point };
+	struct vfs_union_spec spec = describe(h, env);
+
+	spec.packages = packages;
+	spec.package_count = 1;
+	if ((env->is_prepared ? vfs_union_complete(&spec, e) : vfs_union_mount(&spec, e)) < 0)
 		return err_wrap(e, "environment %s", env->name);
 	return bind_own(env, e);
 }
@@ -295,6 +310,14 @@ static int note_engine(struct holder_environment *env, struct err *e)
 	return launch_environment_set_engine(env->disk, launch_engine_name(env->wanted), e);
 }
 
+static int begin_union(struct holder *h, struct holder_environment *env, struct err *e)
+{
+	bool is_served = env->engine.engine == LAUNCH_ENGINE_FUSE;
+
+	env->step = is_served ? UNION_SERVING : UNION_ASSEMBLING;
+	return is_served ? start_serving(h, env, e) : start_worker(h, env, assemble, e);
+}
+
 /* What comes after the step that has just been done. */
 static int next_step(struct holder *h, struct holder_environment *env, struct err *e)
 {
@@ -303,12 +326,19 @@ static int next_step(struct holder *h, struct holder_environment *env, struct er
 		if (note_owner(h, env, e) < 0 ||
 		    launch_engine_choose(env->disk, env->wanted, &env->engine, e) < 0)
 			return -1;
-		if (env->engine.engine == LAUNCH_ENGINE_FUSE) {
-			env->step = UNION_SERVING;
-			return start_serving(h, env, e);
-		}
-		env->step = UNION_ASSEMBLING;
-		return start_worker(h, env, assemble, e);
+		if (env->has_package)
+			return begin_union(h, env, e);
+		env->step = UNION_WAITING;
+		if (env->engine.engine == LAUNCH_ENGINE_FUSE)
+			return 0;
+		env->step = UNION_PREPARING;
+		return start_worker(h, env, prepare, e);
+	case UNION_PREPARING:
+		env->is_prepared = true;
+		env->step = UNION_WAITING;
+		return env->has_package ? begin_union(h, env, e) : 0;
+	case UNION_WAITING:
+		return env->has_package ? begin_union(h, env, e) : 0;
 	case UNION_SERVING:
 		env->step = UNION_ASSEMBLING;
 		return start_worker(h, env, assemble, e);
@@ -322,6 +352,11 @@ static int next_step(struct holder *h, struct holder_environment *env, struct er
 		break;
 	}
 	return 0;
+}
+
+int holder_union_take_package(struct holder *h, struct holder_environment *env, struct err *e)
+{
+	return env->step == UNION_WAITING ? next_step(h, env, e) : 0;
 }
 
 void holder_union_end(struct holder_environment *env)

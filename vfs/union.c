@@ -71,7 +71,7 @@ static int mount_entry(const struct vfs_union_spec *spec, const struct vfs_host_
 	}
 	if (spec->private_tmp && !strcmp(h->name, "tmp"))
 		return mount_tmp(spec, h, target, e);
-	return spec->is_served ? 0 : vfs_union_overlay_top(spec, h->name, h, e);
+	return spec->is_served ? 0 : vfs_union_overlay_early(spec, h, e);
 }
 
 /* What floe itself shows the application. */
@@ -91,19 +91,38 @@ static int mount_own(const struct vfs_union_spec *spec, struct err *e)
 	return vfs_point_make_like(lib, 0755, 0, 0, e);
 }
 
-static int assemble(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e)
+static int prepare(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e)
 {
 	if (!spec->is_served && vfs_union_overlay_begin(spec, e) < 0)
 		return -1;
 	for (size_t i = 0; i < host->count; i++)
 		if (mount_entry(spec, &host->entries[i], e) < 0)
 			return -1;
-	if (!spec->is_served && vfs_union_overlay_packages(spec, host, e) < 0)
-		return -1;
 	return mount_own(spec, e);
 }
 
-int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e)
+static int complete(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e)
+{
+	if (spec->is_served)
+		return 0;
+	for (size_t i = 0; i < host->count; i++) {
+		const struct vfs_host_entry *h = &host->entries[i];
+
+		if (h->kind == VFS_HOST_UNION && !(spec->private_tmp && !strcmp(h->name, "tmp")) &&
+		    vfs_union_overlay_late(spec, h, e) < 0)
+			return -1;
+	}
+	return vfs_union_overlay_packages(spec, host, e);
+}
+
+static int assemble(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e)
+{
+	return prepare(spec, host, e) < 0 ? -1 : complete(spec, host, e);
+}
+
+typedef int union_part_fn(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e);
+
+static int mount_part(const struct vfs_union_spec *spec, union_part_fn *part, struct err *e)
 {
 	struct vfs_host_root host;
 	struct err ignored;
@@ -111,11 +130,26 @@ int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e)
 
 	if (vfs_host_root_read(spec->own_mounts, &host, e) < 0)
 		return -1;
-	rc = assemble(spec, &host, e);
+	rc = part(spec, &host, e);
 	if (rc < 0)
 		(void)!vfs_union_unmount(spec->target, &ignored);
 	vfs_host_root_fini(&host);
 	return rc;
+}
+
+int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e)
+{
+	return mount_part(spec, assemble, e);
+}
+
+int vfs_union_prepare(const struct vfs_union_spec *spec, struct err *e)
+{
+	return mount_part(spec, prepare, e);
+}
+
+int vfs_union_complete(const struct vfs_union_spec *spec, struct err *e)
+{
+	return mount_part(spec, complete, e);
 }
 
 int vfs_union_unmount(const char *target, struct err *e)

@@ -50,6 +50,10 @@ struct vfs_union_spec {
 /* True when some top-level directory cannot be a lower directly, so that a host view is needed. */
 int vfs_union_needs_host_view(const struct vfs_union_spec *spec, bool *ret, struct err *e) FLOE_MUST_USE;
 int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
+/* The same in two steps (overlay engine): what needs no package, whose names are not known yet, then the
+ * rest. What _prepare has mounted is detached when _complete fails, too. */
+int vfs_union_prepare(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
+int vfs_union_complete(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
 /* Detaches TARGET and all below it; processes that still use it keep it alive. */
 int vfs_union_unmount(const char *target, struct err *e) FLOE_MUST_USE;
 

@@ -89,8 +89,9 @@ static int mount_or_through_view(const struct vfs_union_spec *spec, const struct
 	return vfs_overlay_mount(l, e);
 }
 
-int vfs_union_overlay_top(const struct vfs_union_spec *spec, const char *name, const struct vfs_host_entry *h,
-			  struct err *e)
+/* `name`: a top-level directory; `h` is NULL when only packages have it. */
+static int mount_top(const struct vfs_union_spec *spec, const char *name, const struct vfs_host_entry *h,
+		     struct err *e)
 {
 	auto_free char *upper = path_join(spec->upper, name, e);
 	auto_free char *work = path_join(spec->work, name, e);
@@ -122,6 +123,56 @@ int vfs_union_overlay_top(const struct vfs_union_spec *spec, const char *name, c
 		rc = mount_or_through_view(spec, h, view, &l, upper, work, target, owned, e);
 	free_owned(owned, l.count);
 	return rc;
+}
+
+static bool is_late(const char *name)
+{
+	static const char *const names[] = { "bin", "etc", "lib", "lib64", "opt", "sbin", "usr", "var" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+int vfs_union_overlay_early(const struct vfs_union_spec *spec, const struct vfs_host_entry *h, struct err *e)
+{
+	struct vfs_union_spec alone = *spec;
+
+	if (is_late(h->name))
+		return 0;
+	alone.package_count = 0;
+	return mount_top(&alone, h->name, h, e);
+}
+
+static int has_package(const struct vfs_union_spec *spec, const char *name, bool *ret, struct err *e)
+{
+	*ret = false;
+	for (size_t i = 0; i < spec->package_count; i++) {
+		auto_free char *dir = path_join(spec->packages[i], name, e);
+
+		if (!dir)
+			return -1;
+		*ret |= vfs_point_is_dir(dir);
+	}
+	return 0;
+}
+
+int vfs_union_overlay_late(const struct vfs_union_spec *spec, const struct vfs_host_entry *h, struct err *e)
+{
+	auto_free char *target = NULL;
+	bool is_wanted = is_late(h->name);
+
+	if (!is_wanted) {
+		if (has_package(spec, h->name, &is_wanted, e) < 0)
+			return -1;
+		if (!is_wanted)
+			return 0;
+		target = path_join(spec->target, h->name, e);
+		if (!target || vfs_union_unmount(target, e) < 0)
+			return -1;
+	}
+	return mount_top(spec, h->name, h, e);
 }
 
 /* The directories above UPPER/path. */
@@ -205,7 +256,7 @@ static int mount_package_only(const struct vfs_union_spec *spec, const struct vf
 			if (stat(spec->target, &top) == 0 && stat(target, &here) == 0 &&
 			    top.st_dev != here.st_dev)
 				continue;
-			rc = vfs_union_overlay_top(spec, de->d_name, NULL, e);
+			rc = mount_top(spec, de->d_name, NULL, e);
 		}
 	}
 	(void)closedir(d);

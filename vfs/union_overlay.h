@@ -9,9 +9,13 @@
 
 /* Makes the upper the tree's root. */
 int vfs_union_overlay_begin(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
-/* `name`: a top-level directory; `h` is NULL when only packages have it. */
-int vfs_union_overlay_top(const struct vfs_union_spec *spec, const char *name, const struct vfs_host_entry *h,
-			  struct err *e) FLOE_MUST_USE;
+/* The overlay of a top-level directory of the host, without packages; nothing for those that packages mostly
+ * have. */
+int vfs_union_overlay_early(const struct vfs_union_spec *spec, const struct vfs_host_entry *h,
+			    struct err *e) FLOE_MUST_USE;
+/* What _early has left, and anew, with packages, what it should have. */
+int vfs_union_overlay_late(const struct vfs_union_spec *spec, const struct vfs_host_entry *h,
+			   struct err *e) FLOE_MUST_USE;
 /* What only packages have at the top, and their @home. */
 int vfs_union_overlay_packages(const struct vfs_union_spec *spec, const struct vfs_host_root *host,
 			       struct err *e) FLOE_MUST_USE;
