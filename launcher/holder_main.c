@@ -30,10 +30,11 @@
 #include "launcher/crash_report.h"
 #include "launcher/filter.h"
 #include "launcher/holder.h"
+#include "launcher/holder_client.h"
 #include "launcher/holder_protocol.h"
 #include "launcher/sandbox.h"
 
-enum { IDLE_S = 15 * 60, CLIENTS_MAX = 512, LAST_WORDS_MS = 2500 };
+enum { IDLE_S = 15 * 60, CLIENTS_MAX = 512, LAST_WORDS_MS = 2500, LEAVING_S = 10 };
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
@@ -66,6 +67,9 @@ static int open_namespaces(struct holder *h, struct err *e)
 
 static int make_stage(struct holder *h, struct err *e)
 {
+	/* One that was leaving has removed it. */
+	if (path_make_dirs(h->address.stage, 0700, e) < 0)
+		return -1;
 	if (mount("floe", h->address.stage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700,size=4m") < 0 ||
 	    mount(NULL, h->address.stage, NULL, MS_PRIVATE, NULL) < 0)
 		return err_sys(e, errno, "cannot mount the stage at %s", h->address.stage);
@@ -88,20 +92,50 @@ static int listen_for_signals(struct holder *h, struct err *e)
 	return h->signal_fd < 0 ? err_sys(e, errno, "signalfd") : 0;
 }
 
+static void on_alarm(int signal_no)
+{
+	(void)signal_no; /* flock ends with EINTR */
+}
+
+/* 1 = ours, 0 = another holder serves, -1 = error. One that is just leaving lets go of it when all of its is
+ * gone. */
+static int take_lock(struct holder *h, struct err *e)
+{
+	const struct sigaction interrupt = { .sa_handler = on_alarm }; /* no SA_RESTART */
+	struct err ignored;
+
+	h->lock_fd = open(h->address.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (h->lock_fd < 0)
+		return err_sys(e, errno, "%s", h->address.lock);
+	(void)sigaction(SIGALRM, &interrupt, NULL);
+	for (int i = 0; i < LEAVING_S; i++) {
+		auto_fd int sock = -1;
+
+		if (flock(h->lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return 1;
+		if (launch_holder_connect_at(h->address.socket, &sock, &ignored) == 0)
+			return 0;
+		(void)alarm(1);
+		if (flock(h->lock_fd, LOCK_EX) < 0 && errno != EINTR)
+			return err_sys(e, errno, "%s", h->address.lock);
+		(void)alarm(0);
+	}
+	return err_set(e, ERR_BUSY, "floe is still stopping: try again in a moment");
+}
+
 /* 1 = serving, 0 = another holder is, -1 = error. */
 static int start(struct holder *h, struct err *e)
 {
 	const char *idle = getenv("FLOE_IDLE_SECONDS");
+	int rc;
 
 	h->idle_ms = (uint64_t)(idle && atoi(idle) > 0 ? atoi(idle) : IDLE_S) * 1000;
 	h->idle_since_ms = sync_now_ms();
 	if (holder_address_find(true, &h->address, e) < 0)
 		return -1;
-	h->lock_fd = open(h->address.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (h->lock_fd < 0)
-		return err_sys(e, errno, "%s", h->address.lock);
-	if (flock(h->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? 0 : err_sys(e, errno, "%s", h->address.lock);
+	rc = take_lock(h, e);
+	if (rc <= 0)
+		return rc;
 	/* Whoever comes from here on waits to be accepted. */
 	if (listen_at(h->address.socket, &h->listen_fd, e) < 0 || listen_for_signals(h, e) < 0 ||
 	    launch_namespaces_make(geteuid(), getegid(), e) < 0 || open_namespaces(h, e) < 0 ||
@@ -132,7 +166,9 @@ static void finish(struct holder *h)
 {
 	struct err e;
 
+	/* Who waits to be accepted turns to the next holder. */
 	(void)unlink(h->address.socket);
+	fd_close(h->listen_fd);
 	end_launches(h);
 	while (h->environments)
 		holder_environment_drop(h, h->environments);
