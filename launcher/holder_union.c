@@ -37,6 +37,19 @@ static int next_step(struct holder *h, struct holder_environment *env, struct er
 
 typedef int union_work_fn(const struct holder *h, const struct holder_environment *env, struct err *e);
 
+/* What tells servers and the kernel that the holder has let go of them must not live on in a child that waits
+ * for them. */
+static void keep_only(int a, int b)
+{
+	int low = a < b ? a : b, high = a < b ? b : a;
+
+	if (low > STDERR_FILENO + 1)
+		(void)close_range(STDERR_FILENO + 1, (unsigned)low - 1, 0);
+	if (high > low + 1)
+		(void)close_range((unsigned)low + 1, (unsigned)high - 1, 0);
+	(void)close_range((unsigned)high + 1, ~0U, 0);
+}
+
 static int start_worker(struct holder *h, struct holder_environment *env, union_work_fn *work, struct err *e)
 {
 	int pipe_fds[2];
@@ -49,6 +62,7 @@ static int start_worker(struct holder *h, struct holder_environment *env, union_
 	if (env->worker == 0) {
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		keep_only(pipe_fds[1], env->union_lock);
 		(void)!work(h, env, &said);
 		(void)!write(pipe_fds[1], &said, sizeof(said));
 		_exit(0);
