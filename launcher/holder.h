@@ -156,8 +156,6 @@ int holder_environment_take_package(struct holder *h, struct holder_environment 
 				    struct err *e) FLOE_MUST_USE;
 /* A client no longer waits for it: one whose package never came goes with the last of them. */
 void holder_environment_release(struct holder *h, struct holder_environment *env);
-/* A launch in it has begun: noted on disk. */
-void holder_environment_note(struct holder_environment *env);
 void holder_environment_message(struct holder *h, struct holder_environment *env);
 void holder_environment_server_died(struct holder *h, struct holder_environment *env);
 void holder_environment_launch_ended(struct holder *h, struct holder_environment *env);

@@ -298,10 +298,15 @@ static int want_engine(struct holder_environment *env, const struct wire_in *req
 
 static int take_package(struct holder_environment *env, struct err *e)
 {
+	const struct holder_package *p = env->package;
 	struct wire_field f;
 
 	env->has_package = true;
-	env->has_config = wire_find(&env->package->opened, "config", &f);
+	/* Nobody reads it of one that goes with its launch. */
+	if (!env->ephemeral &&
+	    launch_environment_note(env->disk, p->name, p->version, p->root, p->source, e) < 0)
+		return -1;
+	env->has_config = wire_find(&p->opened, "config", &f);
 	if (env->has_config)
 		return configure_registry(env, e);
 	if (env->server.pid > 0)
@@ -354,16 +359,6 @@ void holder_environment_release(struct holder *h, struct holder_environment *env
 			return;
 	if (!env->has_package && !env->launches)
 		holder_environment_drop(h, env);
-}
-
-/* For people, so that a disk that refuses it does not stop what runs already. */
-void holder_environment_note(struct holder_environment *env)
-{
-	const struct holder_package *p = env->package;
-	struct err e;
-
-	if (launch_environment_note(env->disk, p->name, p->version, p->root, p->source, &e) < 0)
-		log_detail("%s", e.msg);
 }
 
 /* 1 when the union that is there (or being made) is what the request wants, 0 when not. */

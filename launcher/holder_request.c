@@ -107,7 +107,6 @@ static void launched(struct holder *h, struct holder_client *c)
 	c->package = NULL;
 	c->started_s = (int64_t)time(NULL);
 	c->environment->launches++;
-	holder_environment_note(c->environment);
 	if (c->environment->package->stalled)
 		send_stall(c, c->environment->package->stalled);
 }
@@ -152,13 +151,15 @@ static void advance(struct holder *h, struct holder_client *c)
 	}
 	if (c->package->is_asking)
 		return;
-	if (!c->environment && !is_open && !holder_environment_is_named(&c->request))
-		return;
-	if (!c->environment && holder_environment_want(h, &c->request, c->package, &c->environment, &e) < 0) {
+	if (!c->environment && (is_open || holder_environment_is_named(&c->request)) &&
+	    holder_environment_want(h, &c->request, c->package, &c->environment, &e) < 0) {
 		c->environment = NULL;
-		disappoint(h, c, &e);
-		return;
+		if (is_open)
+			disappoint(h, c, &e);
 	}
+	/* What cannot be begun early, as in an environment that is just being left, may be possible later. */
+	if (!c->environment)
+		return;
 	if (is_open && holder_environment_take_package(h, c->environment, &e) < 0) {
 		disappoint(h, c, &e);
 		return;

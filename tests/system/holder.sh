@@ -27,6 +27,39 @@ sleep 1
 expect 125 "held by another session" -- in_box shared true
 wait %1 || fail "the session's own launch was disturbed"
 
+note "launches that all start a holder get one, and all run"
+"$floe" stop --all >/dev/null
+holder_leave
+for i in $(seq 5); do in_box "once$i" true & done
+for job in $(jobs -p); do wait "$job" || fail "a launch that met others starting a holder failed"; done
+[ "$(holder_pids | wc -l)" = 1 ] || fail "holders: $(holder_pids)"
+
+note "a package that does not open leaves no environment that it would have had, and takes none away"
+envs=${XDG_DATA_HOME:-$home/.local/share}/floe/envs
+head -c 100000 "$box" >"$scratch/cut.floe"
+expect 0 -- in_box kept touch /opt/box/mine
+expect 125 -- timeout 20 "$floe" run --env never --command box "$scratch/cut.floe"
+expect 125 -- timeout 20 "$floe" run --ephemeral --command box "$scratch/cut.floe"
+expect 125 -- timeout 20 "$floe" run --env kept --command box "$scratch/cut.floe"
+for _ in $(seq 50); do [ ! -e "$envs/never" ] && break; sleep 0.1; done
+ls -A "$envs" >"$out"
+grep -qE '^(never|tmp-.*)$' "$out" && { cat "$out"; fail "an environment is left"; }
+expect 0 -- in_box kept test -f /opt/box/mine
+
+note "a launch that is interrupted while its package opens leaves nothing either"
+python3 -c 'import socket, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(9); print(s.getsockname()[1], flush=True); time.sleep(60)' >"$scratch/silent" &
+silent=$!
+until_true 5 test -s "$scratch/silent" || fail "no silent server"
+"$floe" run --env never --command box "http://127.0.0.1:$(cat "$scratch/silent")/box.floe" 2>/dev/null &
+until_true 10 test -e "$envs/never" || fail "the environment is not begun while the package opens"
+kill -TERM $!
+wait $!
+until_true 10 test ! -e "$envs/never" || fail "the environment of an interrupted launch is left"
+kill "$silent"
+wait "$silent" 2>/dev/null
+expect 0 -- in_box kept test -f /opt/box/mine
+
 note "a package replaced under its name is run as the new one, when nobody uses the old"
 mkdir "$scratch/new"
 make_box_tree "$scratch/new" 1

@@ -55,9 +55,40 @@ static void test_blotted(void **state)
 	}
 }
 
+static void test_host(void **state)
+{
+	static const struct {
+		const char *url, *name, *port; /* NULL: not to be had */
+	} cases[] = {
+		{ "http://host/a", "host", "80" },
+		{ "HTTPS://Host-1.example:8443?q", "Host-1.example", "8443" },
+		{ "https://user:pw@host#x", "host", "443" },
+		{ "http://127.0.0.1:1", "127.0.0.1", "1" },
+		{ "http://host:/a", NULL, NULL },
+		{ "http://host:123456/a", NULL, NULL },
+		{ "http://host:8a/", NULL, NULL },
+		{ "http://[::1]:80/", NULL, NULL },
+		{ "http://h%6fst/", NULL, NULL },
+		{ "http:///a", NULL, NULL },
+		{ "/host/a", NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct stream_source_host host;
+
+		assert_int_equal(stream_source_find_host(cases[i].url, &host), cases[i].name != NULL);
+		if (!cases[i].name)
+			continue;
+		assert_string_equal(host.name, cases[i].name);
+		assert_string_equal(host.port, cases[i].port);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_shown), cmocka_unit_test(test_blotted) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_shown), cmocka_unit_test(test_blotted),
+					    cmocka_unit_test(test_host) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
