@@ -177,6 +177,8 @@ static int configure_registry(struct holder_environment *env, struct err *e)
 {
 	if (env->server.pid <= 0 && start_registry(env, e) < 0)
 		return -1;
+	if (env->server.sock < 0)
+		return 0;
 	env->configures = 0;
 	return send_configure(env, e) < 0 && e->sys != EPIPE && e->sys != ECONNRESET ? -1 : 0;
 }

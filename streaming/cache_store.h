@@ -29,7 +29,7 @@ struct cache_pending {
 struct stream_cache {
 	char *dir;
 	int dir_fd, data_fd;
-	bool is_new; /* chunks.dat may not survive a crash yet; the writer's own */
+	bool is_new;                  /* chunks.dat may not survive a crash yet; the writer's own */
 	atomic_uint_fast64_t dropped; /* puts that came to nothing */
 	atomic_uint_fast64_t quota;   /* bytes; 0 = what this disk can spare */
 	struct cache_shared *shared;  /* NULL = none; set before other threads come */
