@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "registry-shim/broker_file.h"
 #include "registry-shim/broker_layers.h"
@@ -139,7 +140,8 @@ static int write_paths(struct broker *b, struct err *e)
 	auto_buf struct buf text = BUF_INIT(4 * 1024 * 1024);
 
 	for (size_t i = 0; i < b->count; i++)
-		if (buf_printf(&text, e, "%s\t%s\n", b->files[i].path, b->files[i].name) < 0)
+		if (!b->files[i].is_left &&
+		    buf_printf(&text, e, "%s\t%s\n", b->files[i].path, b->files[i].name) < 0)
 			return -1;
 	return view_write(b->dirs.run, "paths", text.data ? text.data : (void *)"", text.len, 0600, e);
 }
@@ -153,6 +155,11 @@ static int configure_file(struct broker *b, const struct broker_layers *layers,
 	/* What was written under the old package layer is taken before that moves. */
 	if (declare(f, d, e) < 0 || broker_file_recall(f, &b->dirs, e) < 0)
 		return -1;
+	f->is_left = broker_rendered_is_foreign(&b->rendered, f, layers->package_root);
+	if (f->is_left) {
+		log_note("%s is too large for settings, or no file: it is shown as it is", f->path);
+		return 0;
+	}
 	if ((f->shown || faccessat(b->dirs.view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) &&
 	    broker_file_harvest(f, b->hive, &b->dirs, &saved, e) < 0 && e->code == ERR_NOMEM)
 		return -1;
@@ -202,11 +209,26 @@ int broker_render(struct broker *b, const char *upper, const char *tree, bool is
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
+/* When no program runs that could miss it in the view. 1 = it was handed over. */
+static int hand_over(struct broker *b, struct broker_file *f, struct err *e)
+{
+	int r = broker_rendered_hand_over(&b->rendered, f, &b->dirs, e);
+
+	if (r <= 0)
+		return r;
+	f->is_left = true;
+	return write_paths(b, e) < 0 ? -1 : 1;
+}
+
 static int harvest_file(struct broker *b, struct broker_file *f, bool is_idle, struct reg_saved *ret,
 			struct err *e)
 {
 	struct reg_saved in_view, rendered;
+	int r = f->is_left ? 1 : is_idle ? hand_over(b, f, e) : 0;
 
+	*ret = (struct reg_saved){ 0 };
+	if (r != 0)
+		return r < 0 ? -1 : 0;
 	if (broker_file_harvest(f, b->hive, &b->dirs, &in_view, e) < 0 ||
 	    broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, is_idle, &rendered, e) < 0 ||
 	    broker_rendered_show(&b->rendered, f, &b->dirs, e) < 0)
@@ -281,8 +303,9 @@ static int take(struct broker *b, struct broker_file *f, struct wire_in *m, stru
 static int refresh(struct broker *b, struct err *e)
 {
 	for (size_t i = 0; i < b->count; i++)
-		if (broker_file_show(&b->files[i], b->hive, &b->dirs, e) < 0 ||
-		    broker_rendered_show(&b->rendered, &b->files[i], &b->dirs, e) < 0)
+		if (!b->files[i].is_left &&
+		    (broker_file_show(&b->files[i], b->hive, &b->dirs, e) < 0 ||
+		     broker_rendered_show(&b->rendered, &b->files[i], &b->dirs, e) < 0))
 			return err_wrap(e, "%s", b->files[i].path);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -366,4 +367,73 @@ int broker_rendered_show(const struct broker_rendered *r, struct broker_file *f,
 	}
 	know(&f->rendered, copy, f->shown ? f->shown_len : 0, true);
 	return 0;
+}
+
+/* ---- what is no settings file --------------------------------------------------------------- */
+
+/* 1 = foreign, 0 = a settings file, -1 = nothing there. */
+static int judge(int fd)
+{
+	struct stat st;
+	int r = fd < 0 || fstat(fd, &st) < 0 || S_ISCHR(st.st_mode) ? -1 : 0;
+
+	if (r == 0)
+		r = !S_ISREG(st.st_mode) || (uint64_t)st.st_size > REG_TEXT_MAX;
+	fd_close(fd);
+	return r;
+}
+
+bool broker_rendered_is_foreign(const struct broker_rendered *r, const struct broker_file *f,
+				int package_root)
+{
+	int verdict = r->upper < 0 ? -1 : judge(open_upper(r, place_of(f), O_PATH));
+	struct open_how in_package = { .flags = O_PATH | O_CLOEXEC,
+				       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+
+	if (verdict < 0 && package_root >= 0)
+		verdict = judge(
+			(int)syscall(SYS_openat2, package_root, f->path, &in_package, sizeof(in_package)));
+	if (verdict < 0)
+		verdict = judge(open(f->path, O_PATH | O_CLOEXEC));
+	return verdict == 1;
+}
+
+static int copy_whole(int from, int to, struct err *e)
+{
+	ssize_t n;
+
+	while ((n = copy_file_range(from, NULL, to, NULL, 1 << 30, 0)) > 0)
+		;
+	if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP))
+		while ((n = sendfile(to, from, NULL, 1 << 30)) > 0)
+			;
+	return n < 0 ? err_sys(e, errno, "copy") : 0;
+}
+
+int broker_rendered_hand_over(const struct broker_rendered *r, struct broker_file *f,
+			      const struct broker_dirs *dirs, struct err *e)
+{
+	auto_fd int from =
+		openat(dirs->view, f->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	auto_fd int dir = -1, to = -1;
+	auto_free char *tmp = NULL;
+	struct stat st;
+
+	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size <= REG_TEXT_MAX)
+		return 0;
+	dir = locate(r, f, dirs, true, e);
+	tmp = dir < 0 ? NULL : mem_printf(e, ".floe-%s", f->name);
+	if (!tmp)
+		return -1;
+	(void)unlinkat(dir, tmp, 0);
+	to = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, st.st_mode & 0777);
+	if (to < 0)
+		return err_sys(e, errno, "%s", f->path);
+	if (copy_whole(from, to, e) < 0 || renameat(dir, tmp, dir, path_base(f->path)) < 0) {
+		if (e->code == ERR_NONE)
+			(void)err_sys(e, errno, "%s", f->path);
+		(void)unlinkat(dir, tmp, 0);
+		return -1;
+	}
+	return view_remove(dirs->view, f->name, e) < 0 ? -1 : 1;
 }

@@ -46,4 +46,13 @@ int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file 
 int broker_rendered_show(const struct broker_rendered *r, struct broker_file *f,
 			 const struct broker_dirs *dirs, struct err *e) FLOE_MUST_USE;
 
+/* Is what programs would find at the path no settings file: larger than REG_TEXT_MAX, or no file? In the
+ * upper, else the package, else the host. */
+bool broker_rendered_is_foreign(const struct broker_rendered *r, const struct broker_file *f,
+				int package_root);
+/* 1: what a program has left in the view is larger than REG_TEXT_MAX; it lies at the path now, and no longer
+ * in the view. 0: it is not. */
+int broker_rendered_hand_over(const struct broker_rendered *r, struct broker_file *f,
+			      const struct broker_dirs *dirs, struct err *e) FLOE_MUST_USE;
+
 #endif

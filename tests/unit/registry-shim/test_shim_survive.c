@@ -358,11 +358,35 @@ static void test_setuid(void **state)
 	assert_ini("s/k", "setuid");
 }
 
+/* RUN/paths is in the application's own hands. */
+static void test_paths_tampered_with(void **state)
+{
+	static const char bits[] = "/\t\n\0/..//home:settings.ini";
+	char path[200], text[6000];
+	unsigned seed = 7;
+	struct err e;
+
+	(void)state;
+	sprintf(path, "%s/paths", run_dir);
+	for (int i = 0; i < 40; i++) {
+		size_t len = (size_t)rand_r(&seed) % sizeof(text);
+
+		for (size_t j = 0; j < len; j++)
+			text[j] = rand_r(&seed) % 8 ? bits[(size_t)rand_r(&seed) % sizeof(bits)]
+						    : (char)rand_r(&seed);
+		if (i % 4 == 0)
+			memset(text + len / 2, 'a', len - len / 2); /* a last line without an end */
+		assert_int_equal(fd_write_file(AT_FDCWD, path, text, len, 0600, &e), 0);
+		assert_int_equal(helper("forking", file), 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_saves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_paths_tampered_with, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_chroot, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_setuid, setup, teardown),
 	};
