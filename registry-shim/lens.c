@@ -6,13 +6,16 @@
 
 #include "registry-shim/lens_ini.h"
 #include "registry-shim/lens_json.h"
+#include "registry-shim/lens_kde.h"
 #include "registry-shim/lens_properties.h"
 #include "registry-shim/lens_shell.h"
 #include "registry-shim/lens_toml.h"
+#include "registry-shim/lens_wine.h"
 #include "registry-shim/lens_xfconf.h"
 
 /* In the order in which a text is tried. */
-static const struct reg_lens *const lenses[] = { &reg_lens_properties, &reg_lens_toml, &reg_lens_json,
+static const struct reg_lens *const lenses[] = { &reg_lens_gsettings,  &reg_lens_kde,  &reg_lens_wine,
+						 &reg_lens_properties, &reg_lens_toml, &reg_lens_json,
 						 &reg_lens_xfconf,     &reg_lens_ini,  &reg_lens_shell };
 
 const struct reg_lens *reg_lens_find(const char *name)
@@ -30,7 +33,7 @@ const char *reg_lens_name(const struct reg_lens *l)
 
 const char *reg_lens_names(void)
 {
-	return "ini, json, properties, shell, toml, xfconf";
+	return "gsettings, ini, json, kde, properties, shell, toml, wine, xfconf";
 }
 
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)

@@ -27,6 +27,29 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
+	{ .lens = "kde",
+	  .other = { "changed=1", "" },
+	  .texts = { "[$i]\n[General][$i]\nName[de]=x\nfont[$e]=$HOME\n[Colors:View][Sub/Group]\na/"
+		     "b=1\n\n[General]\nb = 2\n",
+		     "top=1\n[Containments][2][Applets][3]\nplugin=x\n" },
+	  .places = { "/etc/xdg/*rc", "/usr/share/kde*/*rc" } },
+	{ .lens = "gsettings",
+	  .other = { "'changed'", "" },
+	  .texts = { "[org/gnome/desktop/interface]\ngtk-theme='Adwaita'\nsize=uint32 "
+		     "5\n\n[/]\nx=1\n[org]\ny=true\n" },
+	  .places = { "/etc/glib-2.0/settings/*" } },
+	{ .lens = "wine",
+	  .other = { "C:\\dir \"x\"", "" },
+	  .spans = true,
+	  .texts = { "WINE REGISTRY Version 2\n;; All keys relative to \\\\User\\\\S-1-5\n\n#arch=win64\n\n"
+		     "[Software\\\\Wine\\\\Direct3D] "
+		     "1700000000\n#time=1da1\n\"renderer\"=\"gdi\"\n@=\"default\"\n"
+		     "\"n\"=dword:0000000a\n\"b\"=hex:01,02,\\\n  "
+		     "03\n\"e\"=str(2):\"%TEMP%\\\\x\"\n\"q\"=\"dword:00000001\"\n"
+		     "\"u\"=\"a\\x20ac\\n\"\n\"a\\\"/b\"=\"C:\\\\x\"\n",
+		     "REGEDIT4\r\n\r\n[HKEY_CURRENT_USER\\Software\\X]\r\n\"a\"=\"\"\r\n[-HKEY_CURRENT_"
+		     "USER\\Y]\r\n" },
+	  .places = { "/usr/share/wine/*.reg" } },
 	{ .lens = "toml",
 	  .other = { "it's \"so\"\n\x7f", "" },
 	  .spans = true,
