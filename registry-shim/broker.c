@@ -261,6 +261,37 @@ int broker_harvest(struct broker *b, bool is_idle, struct reg_saved *ret, struct
 	return r;
 }
 
+int broker_watch_fd(const struct broker *b)
+{
+	return b->rendered.watch;
+}
+
+static void note_name(void *arg, const char *name)
+{
+	struct broker *b = arg;
+
+	for (size_t i = 0; i < b->count; i++)
+		b->files[i].is_noticed |= !name || !strcmp(path_base(b->files[i].path), name);
+}
+
+void broker_noticed(struct broker *b)
+{
+	struct reg_saved saved;
+	struct err e;
+
+	broker_rendered_noticed(&b->rendered, note_name, b);
+	reg_hive_set_author(b->hive, UNREPORTED, 0);
+	for (size_t i = 0; i < b->count; i++) {
+		struct broker_file *f = &b->files[i];
+
+		if (f->is_noticed && !f->is_left &&
+		    (broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, false, &saved, &e) < 0 ||
+		     broker_rendered_show(&b->rendered, f, &b->dirs, &e) < 0))
+			log_detail("%s: %s", f->path, e.msg);
+		f->is_noticed = false;
+	}
+}
+
 static struct broker_file *find_file(struct broker *b, const struct wire_in *m, struct err *e)
 {
 	auto_free char *name = wire_str(m, "name", e);

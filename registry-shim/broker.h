@@ -75,6 +75,11 @@ int broker_render(struct broker *b, const char *upper, const char *tree, bool is
  * when it is one of broker_render's, only if `is_idle`: no program is running. */
 int broker_harvest(struct broker *b, bool is_idle, struct reg_saved *ret, struct err *e) FLOE_MUST_USE;
 
+/* Readable when a program has done something to a file of broker_render's; -1 = none (yet). */
+int broker_watch_fd(const struct broker *b);
+/* Then: takes it. What cannot be taken waits for a harvest. */
+void broker_noticed(struct broker *b);
+
 /* Answers one message of a client (the shim, `floe registry`):
  *   type=commit  name=NAME [descriptor 0: the file that was written]   else view/NAME is read
  *   type=replace name=NAME descriptor 0: the file that takes its place

@@ -25,7 +25,8 @@ struct broker_file {
 	char *shown;                 /* the text in view/ as far as we know; NULL = no file */
 	size_t shown_len;
 	struct rendered_file rendered;
-	bool is_left; /* too large for settings, or no file: programs see what lies there */
+	bool is_noticed; /* something has happened to the rendered copy */
+	bool is_left;    /* too large for settings, or no file: programs see what lies there */
 };
 
 struct broker_dirs {

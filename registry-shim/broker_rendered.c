@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +26,7 @@ enum { MARK_LEN = 16 };
 void broker_rendered_fini(struct broker_rendered *r)
 {
 	fd_close(r->upper);
+	fd_close(r->watch);
 	free(r->tree);
 	*r = (struct broker_rendered)BROKER_RENDERED_NONE;
 }
@@ -38,6 +40,8 @@ int broker_rendered_set(struct broker_rendered *r, const char *upper, const char
 	if (tree) {
 		free(r->tree);
 		r->tree = copy;
+		if (r->watch < 0)
+			r->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	}
 	if (!upper)
 		return 0;
@@ -162,6 +166,37 @@ static bool is_mounted(int tree, const struct broker_dirs *dirs)
 	       there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
 }
 
+/* Without it, changes are found at a program's end. */
+static void watch(const struct broker_rendered *r, int dir)
+{
+	char link[FD_PATH_LEN];
+
+	fd_path(dir, link);
+	if (r->watch >= 0)
+		(void)inotify_add_watch(r->watch, link,
+					IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
+}
+
+void broker_rendered_noticed(const struct broker_rendered *r, broker_rendered_name_fn *each, void *arg)
+{
+	union {
+		struct inotify_event first;
+		char bytes[16 * 1024];
+	} all;
+	ssize_t n, at;
+
+	while ((n = read(r->watch, &all, sizeof(all))) > 0)
+		for (at = 0; at < n;) {
+			const struct inotify_event *e = (const void *)(all.bytes + at);
+
+			if (e->mask & IN_Q_OVERFLOW)
+				each(arg, NULL);
+			else if (e->len)
+				each(arg, e->name);
+			at += (ssize_t)(sizeof(*e) + e->len);
+		}
+}
+
 /* The directory in the tree that the file lies in, after links; made when there is none and `make`. Notes
  * where in the upper that is. -1 with ERR_NOTFOUND when there is none. */
 static int locate(const struct broker_rendered *r, struct broker_file *f, const struct broker_dirs *dirs,
@@ -180,6 +215,7 @@ static int locate(const struct broker_rendered *r, struct broker_file *f, const 
 		return err_set(e, ERR_UNSUPPORTED, "%s: the host's own", f->path);
 	free(f->rendered.place);
 	f->rendered.place = place;
+	watch(r, dir);
 	return fd_steal(&dir);
 }
 

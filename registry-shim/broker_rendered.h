@@ -4,8 +4,10 @@
  *
  * They are put at the declared paths inside the environment's mounted tree, so that they end up in its upper,
  * each with an attribute that says which text was put there. What programs make of them is found in the
- * upper, mounted or not, when the broker harvests: another text is a save, no file is a removal. Beside the
- * view of the shim there is one such copy of each file; a save on one side replaces the other.
+ * upper, mounted or not, when the broker harvests: another text is a save, no file is a removal. The
+ * directories are watched, so that this is at once; what the watch misses (a directory made later) waits for
+ * a program's end. Beside the view of the shim there is one such copy of each file; a save on one side
+ * replaces the other.
  *
  * Programs that save through the shim and past it at the same time: the later one wins, key by key for the
  * keys that it changed. One that writes in place while the file is being replaced writes to nothing.
@@ -25,10 +27,11 @@
 struct broker_rendered {
 	int upper;  /* directory; owned; -1 = none: nothing is harvested */
 	char *tree; /* owned; NULL = not mounted (yet): nothing is put anywhere */
+	int watch;  /* inotify of the directories in the tree; owned; -1 = none (yet) */
 };
 #define BROKER_RENDERED_NONE                                                                                 \
 	{                                                                                                    \
-		.upper = -1                                                                                  \
+		.upper = -1, .watch = -1                                                                     \
 	}
 
 void broker_rendered_fini(struct broker_rendered *r);
@@ -41,6 +44,10 @@ int broker_rendered_set(struct broker_rendered *r, const char *upper, const char
 int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file *f, struct reg_hive *h,
 			    const struct broker_dirs *dirs, bool is_idle, struct reg_saved *ret,
 			    struct err *e) FLOE_MUST_USE;
+/* After poll() says that `watch` is readable: calls back with each name that something has happened to in one
+ * of the directories, more than once perhaps; with NULL when some were missed. */
+typedef void broker_rendered_name_fn(void *arg, const char *name);
+void broker_rendered_noticed(const struct broker_rendered *r, broker_rendered_name_fn *each, void *arg);
 /* Makes the copy what the view is, unless a program has changed it since the last harvest. What cannot be put
  * is logged, and no error. */
 int broker_rendered_show(const struct broker_rendered *r, struct broker_file *f,

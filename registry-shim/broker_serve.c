@@ -13,7 +13,7 @@
 #include "base/crash.h"
 #include "base/fd.h"
 
-enum { CONTROL, LISTEN, CLIENTS, POLLED = CLIENTS + BROKER_CLIENTS_MAX };
+enum { CONTROL, LISTEN, WATCH, CLIENTS, POLLED = CLIENTS + BROKER_CLIENTS_MAX };
 
 struct service {
 	struct broker *broker;
@@ -97,6 +97,7 @@ static int serve_control(struct service *s, broker_control_fn *on_control, struc
 static int serve(struct service *s, broker_control_fn *on_control, struct err *e)
 {
 	for (;; s->turn++) {
+		s->fds[WATCH].fd = broker_watch_fd(s->broker);
 		if (poll(s->fds, POLLED, -1) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -106,6 +107,8 @@ static int serve(struct service *s, broker_control_fn *on_control, struct err *e
 		for (size_t i = CLIENTS; i < POLLED; i++)
 			if (s->fds[i].fd >= 0 && s->fds[i].revents)
 				serve_client(s, i);
+		if (s->fds[WATCH].revents)
+			broker_noticed(s->broker);
 		if (s->fds[LISTEN].revents)
 			accept_client(s);
 		if (s->fds[CONTROL].revents) {

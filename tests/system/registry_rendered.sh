@@ -7,12 +7,13 @@
 . "$(dirname "$0")/setup.sh"
 command -v cc >/dev/null || skip "there is no C compiler"
 
-# show FILE | write FILE TEXT | replace FILE TEXT | remove FILE | killed FILE TEXT | truncated FILE
+# watch FILE: until something takes its name | show FILE | write FILE TEXT | replace FILE TEXT | remove FILE | killed FILE TEXT | truncated FILE
 cat >"$scratch/still.c" <<'C'
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 static int put(const char *path, const char *text) {
@@ -31,6 +32,21 @@ int main(int argc, char **argv) {
 		while ((n = read(fd, text, sizeof(text))) > 0) fwrite(text, 1, (size_t)n, stdout);
 		return 0;
 	}
+	if (!strcmp(what, "watch")) {
+		const char *base = strrchr(file, '/') + 1;
+		sprintf(new, "%.*s", (int)(base - file), file);
+		fd = inotify_init();
+		if (inotify_add_watch(fd, new, IN_MOVED_TO) < 0) return 5;
+		puts("up");
+		fflush(stdout);
+		while ((n = read(fd, text, sizeof(text))) > 0)
+			for (ssize_t at = 0; at < n;) {
+				const struct inotify_event *e = (const void *)(text + at);
+				if (e->len && !strcmp(e->name, base)) return 0;
+				at += (ssize_t)(sizeof(*e) + e->len);
+			}
+		return 6;
+	}
 	if (!strcmp(what, "remove")) return unlink(file) != 0;
 	if (!strcmp(what, "truncated")) { open(file, O_WRONLY | O_TRUNC); raise(SIGKILL); }
 	if (!strcmp(what, "replace")) {
@@ -43,6 +59,7 @@ int main(int argc, char **argv) {
 }
 C
 make_box_tree "$scratch/tree" 1
+cc -O1 -o "$scratch/tree/bin/loose" "$scratch/still.c" || fail "cc"
 cc -O1 -static -o "$scratch/tree/bin/still" "$scratch/still.c" 2>"$scratch/cc" || skip "no static programs: $(cat "$scratch/cc")"
 mkdir -p "$scratch/tree/etc" "$home/.config/still"
 printf '; vendor\n[look]\nskin = default\nlines=25\n' >"$scratch/tree/etc/still.ini"
@@ -102,6 +119,32 @@ go_through() {
 	reg set "$key:look/skin" green || fail "registry set while nothing runs"
 	is $'; vendor\n[look]\nskin = green\nlines=50' still show /opt/box/etc/still.ini
 	is green reg get "$key:look/skin"
+
+	note "$engine: at once, while a program goes on: keys, locks, and a change that wakes whoever watches"
+	mkfifo "$scratch/go"
+	"$floe" run --env "$env" --command box "$box" -- sh -c "echo up; read x
+		/opt/box/bin/still replace /opt/box/etc/still.ini '[look]
+skin = live
+lines=50
+'; echo saved; read x" <"$scratch/go" >"$scratch/seen" 2>&1 &
+	exec 3>"$scratch/go"
+	until_true 20 grep -q up "$scratch/seen" || fail "the application does not start: $(cat "$scratch/seen")"
+	reg lock "$key:look/lines" 99 || fail "registry lock"
+	echo >&3
+	until_true 20 sh -c "[ \"\$('$floe' registry get '$key:look/skin' --env '$env')\" = live ]" ||
+		fail "what a running program saved is no key: $(cat "$scratch/seen")"
+	is $'[look]\nskin = live\nlines=99' still show /opt/box/etc/still.ini
+	reg unlock "$key:look/lines" || fail "registry unlock"
+	for program in still loose; do
+		"$floe" run --env "$env" --command "/opt/box/bin/$program" "$box" -- watch /opt/box/etc/still.ini \
+			>"$scratch/woken" 2>&1 &
+		until_true 20 grep -q up "$scratch/woken" || fail "$program does not start: $(cat "$scratch/woken")"
+		reg set "$key:look/skin" "$program" || fail "registry set"
+		wait $! || fail "$program was not woken: $(cat "$scratch/woken")"
+	done
+	exec 3>&-
+	rm "$scratch/go"
+	wait
 
 	note "$engine: saved while it runs beside others, and killed"
 	still killed "$conf/host.ini" $'# mine\n[host]\nname=late\n' >/dev/null 2>&1
