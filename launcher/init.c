@@ -144,34 +144,38 @@ static bool read_report(struct init *in)
 
 /* ---- reaping and signals --------------------------------------------------------------------- */
 
+static void tell_end(struct init *in, int status, bool is_last)
+{
+	struct launch_event ev = { .kind = LAUNCH_EVENT_EXITED, .is_last = is_last };
+
+	if (WIFSIGNALED(status))
+		ev.kind = LAUNCH_EVENT_KILLED;
+	ev.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+	if (in->events >= 0)
+		(void)!send(in->events, &ev, sizeof(ev), MSG_NOSIGNAL);
+}
+
 /* False when no child is left. */
 static bool reap(struct init *in)
 {
-	for (;;) {
-		int status;
-		pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED);
+	bool has_ended = false;
+	int status, end = 0;
+	pid_t pid;
 
-		if (pid == 0)
-			return true;
-		if (pid < 0) {
-			if (errno == EINTR)
-				continue;
-			return false;
-		}
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0 || (pid < 0 && errno == EINTR)) {
 		if (pid != in->main_pid)
 			continue;
 		if (WIFSTOPPED(status)) {
 			tell(in, LAUNCH_EVENT_STOPPED, WSTOPSIG(status));
-		} else {
-			in->main_ended = true;
-			if (read_report(in))
-				continue;
-			if (WIFSIGNALED(status))
-				tell(in, LAUNCH_EVENT_KILLED, WTERMSIG(status));
-			else
-				tell(in, LAUNCH_EVENT_EXITED, WEXITSTATUS(status));
+			continue;
 		}
+		in->main_ended = true;
+		has_ended = !read_report(in);
+		end = status;
 	}
+	if (has_ended)
+		tell_end(in, end, pid < 0);
+	return pid == 0;
 }
 
 static void obey(struct init *in)

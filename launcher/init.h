@@ -27,6 +27,7 @@ enum launch_event_kind {
 struct launch_event {
 	enum launch_event_kind kind;
 	int value;
+	bool is_last;   /* LAUNCH_EVENT_EXITED and _KILLED: nothing else is inside, the init is leaving */
 	struct err err; /* LAUNCH_EVENT_FAILED only */
 };
 

@@ -84,7 +84,7 @@ struct waiter {
 	int events;
 	struct err failure; /* code ERR_NONE unless the application could not be executed */
 	unsigned marks_due; /* stops reported before as many MARKs are void */
-	bool has_ended;
+	bool has_ended, is_last;
 	struct launch_status status;
 };
 
@@ -126,6 +126,7 @@ static void on_event(struct waiter *w)
 		w->has_ended = true;
 		w->status.is_signal = ev.kind == LAUNCH_EVENT_KILLED;
 		w->status.code = ev.value;
+		w->is_last = ev.is_last;
 		return;
 	case LAUNCH_EVENT_FAILED:
 		w->has_ended = true;
@@ -214,7 +215,9 @@ int launch_sandbox_wait(pid_t init, int events, struct launch_watch *watch, stru
 		tend(watch, p[2].revents != 0);
 	}
 	fd_close(events);
-	(void)waitpid(init, NULL, WNOHANG);
+	/* It has the lease: whoever comes after us shall find the environment free. */
+	while (waitpid(init, NULL, w.is_last ? 0 : WNOHANG) < 0 && errno == EINTR)
+		;
 	(void)sigprocmask(SIG_SETMASK, &original_mask, NULL);
 	if (w.failure.code != ERR_NONE) {
 		*e = w.failure;

@@ -120,6 +120,10 @@ expect 0 -- with fuse other cat /opt/box/share/a # the same engine: shared
 expect 0 -- "$floe" stop other
 wait %1 2>/dev/null
 expect 0 -- with overlay other cat /opt/box/share/a # written by fuse, read by overlay
+for _ in 1 2 3 4 5 6 7 8; do # who has ended uses nothing any more
+	expect 0 -- with fuse other true
+	expect 0 -- with overlay other true
+done
 expect 0 -- "$floe" env set other --engine fuse
 expect 0 -- in_box other cat /opt/box/share/a
 expect 0 -- "$floe" run --dry-run --env auto --command box "$box" -- true
