@@ -159,9 +159,10 @@ int reg_policy_unpack(const char *packed, size_t len, struct reg_policy *ret, st
 	auto_reg_policy p = { 0 };
 	const char *end;
 
-	*ret = p;
-	if (!len)
+	if (!len) {
+		*ret = p;
 		return 0;
+	}
 	end = packed + len;
 	if (end[-1])
 		return err_set(e, ERR_FORMAT, "the policy is cut off");
