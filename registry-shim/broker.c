@@ -31,11 +31,23 @@ struct broker {
 
 /* ---- open ----------------------------------------------------------------------------------- */
 
+struct files {
+	struct broker_file *list;
+	size_t count;
+};
+
+static void files_fini(struct files *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		broker_file_fini(&f->list[i]);
+	free(f->list);
+}
+
 static void free_files(struct broker *b)
 {
-	for (size_t i = 0; i < b->count; i++)
-		broker_file_fini(&b->files[i]);
-	free(b->files);
+	struct files all = { b->files, b->count };
+
+	files_fini(&all);
 	b->files = NULL;
 	b->count = 0;
 }
@@ -146,8 +158,22 @@ static int write_paths(struct broker *b, struct err *e)
 	return view_write(b->dirs.run, "paths", text.data ? text.data : (void *)"", text.len, 0600, e);
 }
 
+/* Programs that run go on as if nothing had been declared anew. */
+static void inherit(struct broker_file *f, struct files *earlier)
+{
+	for (size_t i = 0; i < earlier->count; i++) {
+		struct broker_file *old = &earlier->list[i];
+
+		if (old->name && !strcmp(old->name, f->name)) {
+			f->past = old->past;
+			old->past = (struct broker_past){ 0 };
+			return;
+		}
+	}
+}
+
 static int configure_file(struct broker *b, const struct broker_layers *layers,
-			  const struct broker_declaration *d, struct err *e)
+			  const struct broker_declaration *d, struct files *earlier, struct err *e)
 {
 	struct broker_file *f = &b->files[b->count++];
 	struct reg_saved saved;
@@ -155,6 +181,7 @@ static int configure_file(struct broker *b, const struct broker_layers *layers,
 	/* What was written under the old package layer is taken before that moves. */
 	if (declare(f, d, e) < 0 || broker_file_recall(f, &b->dirs, e) < 0)
 		return -1;
+	inherit(f, earlier);
 	f->is_left = broker_rendered_is_foreign(&b->rendered, f, layers->package_root);
 	if (f->is_left) {
 		log_note("%s is too large for settings, or no file: it is shown as it is", f->path);
@@ -178,6 +205,7 @@ int broker_configure(struct broker *b, const struct broker_setup *setup, struct 
 	auto_fd int root =
 		setup->package_root ? open(setup->package_root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	struct broker_layers layers = { .setup = setup, .package_root = root };
+	__attribute__((cleanup(files_fini))) struct files earlier = { NULL, 0 };
 	int r = 0;
 
 	if (setup->count > BROKER_FILES_MAX)
@@ -185,12 +213,13 @@ int broker_configure(struct broker *b, const struct broker_setup *setup, struct 
 	if (reg_policy_unpack(setup->policy, setup->policy_len, &layers.policy, e) < 0)
 		return -1;
 	reg_hive_set_author(b->hive, UNREPORTED, 0);
-	free_files(b);
+	earlier = (struct files){ b->files, b->count };
+	b->count = 0;
 	b->files = mem_alloc(setup->count, sizeof(*b->files), e);
 	if (!b->files)
 		r = -1;
 	for (size_t i = 0; r == 0 && i < setup->count; i++) {
-		r = configure_file(b, &layers, &setup->declared[i], e);
+		r = configure_file(b, &layers, &setup->declared[i], &earlier, e);
 		if (r < 0)
 			(void)err_wrap(e, "%s", setup->declared[i].path);
 	}
@@ -341,7 +370,7 @@ static int refresh(struct broker *b, struct err *e)
 	return 0;
 }
 
-static int answer(struct broker *b, struct wire_in *m, struct reg_saved *saved, struct err *e)
+static int answer(struct broker *b, long pid, struct wire_in *m, struct reg_saved *saved, struct err *e)
 {
 	struct broker_file *f;
 	int r;
@@ -353,12 +382,14 @@ static int answer(struct broker *b, struct wire_in *m, struct reg_saved *saved, 
 	f = find_file(b, m, e);
 	if (!f)
 		return -1;
+	f->client = broker_client_of(pid);
 	if (wire_is(m, "type", "commit") || wire_is(m, "type", "replace"))
 		r = take(b, f, m, saved, e);
 	else if (wire_is(m, "type", "remove"))
 		r = broker_file_remove(f, b->hive, &b->dirs, saved, e);
 	else
-		return err_set(e, ERR_FORMAT, "unknown request");
+		r = err_set(e, ERR_FORMAT, "unknown request");
+	f->client = (struct broker_client){ 0 };
 	return r < 0 ? -1 : broker_rendered_show(&b->rendered, f, &b->dirs, e);
 }
 
@@ -384,7 +415,7 @@ int broker_answer(struct broker *b, long pid, struct wire_in *m, struct wire_out
 	struct err why;
 
 	set_author(b, pid);
-	if (answer(b, m, &saved, &why) < 0)
+	if (answer(b, pid, m, &saved, &why) < 0)
 		return wire_put_str(reply, "type", "failed", e) < 0 ? -1 : wire_put_err(reply, &why, e);
 	if (wire_put_str(reply, "type", "done", e) < 0 ||
 	    wire_put_u64(reply, "changes", saved.changed, e) < 0)

@@ -8,8 +8,10 @@
  *
  * The hive is the truth, RUN is derived: whatever is killed at whatever point, the next start harvests what
  * applications wrote and renders again. view is written before shown, so that a crash between the two looks
- * like a change to what the hive already holds. Two programs that save one file at the same time: the later
- * writer wins, key by key for the keys that it changed.
+ * like a change to what the hive already holds. Programs that read one text and then save at the same time,
+ * by a file that takes its place: the later writer wins, key by key for the keys that it changed
+ * (broker_past.h). Those that empty the file and write it where it lies share one file, as everywhere: what
+ * was written over before its writer closed it has not been saved.
  *
  * Applications can write to RUN: nothing there is followed (symbolic links) or waited for (FIFOs).
  * One thread. Blocks on the disk only. */

@@ -18,6 +18,7 @@ void broker_file_fini(struct broker_file *f)
 	free(f->file);
 	free(f->name);
 	free(f->shown);
+	broker_past_fini(&f->past);
 	free(f->rendered.place);
 	free(f->rendered.text);
 	memset(f, 0, sizeof(*f));
@@ -169,6 +170,8 @@ static bool is_shown(const struct broker_file *f, const char *text, size_t len)
 static int remember(struct broker_file *f, const struct broker_dirs *dirs, char *text, size_t len,
 		    struct err *e)
 {
+	if (!is_shown(f, text, len))
+		broker_past_add(&f->past, mem_steal(f->shown), f->shown_len, f->client.pid);
 	free(f->shown);
 	f->shown = text;
 	f->shown_len = len;
@@ -229,29 +232,18 @@ int broker_file_recall(struct broker_file *f, const struct broker_dirs *dirs, st
 
 /* ---- changes -------------------------------------------------------------------------------- */
 
-/* What the application changed: `now` against the text that it was shown, or without one against the hive. */
-static int find_changes(const struct broker_file *f, struct reg_hive *h, const struct document *now,
-			struct settings *ret, struct err *e)
+/* What differs between two documents. */
+static int compare(const struct document *before, const struct document *now, struct settings *ret,
+		   struct err *e)
 {
-	auto_settings held = { 0 };
-	auto_document before = { 0 };
 	const char *key, *value, *old;
 
-	if (f->shown && document_read(&before, f->lens, f->shown, f->shown_len, e) < 0)
-		return -1;
-	if (!before.doc) { /* the hive's own settings, as a document */
-		before.lens = f->lens;
-		if (reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_effective, &held, e) < 0 ||
-		    reg_doc_parse(f->lens, "", 0, &before.doc, e) < 0 ||
-		    document_settle(&before, &held, e) < 0)
-			return -1;
-	}
 	for (size_t pos = 0; reg_doc_next(now->doc, &pos, &key, &value);) {
-		old = reg_doc_get(before.doc, key);
+		old = reg_doc_get(before->doc, key);
 		if ((!old || strcmp(old, value) != 0) && settings_add(ret, key, value, e) < 0)
 			return -1;
 	}
-	for (size_t pos = 0; reg_doc_next(before.doc, &pos, &key, &value);)
+	for (size_t pos = 0; reg_doc_next(before->doc, &pos, &key, &value);)
 		if (!reg_doc_get(now->doc, key) && settings_add(ret, key, NULL, e) < 0)
 			return -1;
 	return 0;
@@ -278,6 +270,56 @@ static int refuse_text(struct broker_file *f, struct reg_hive *h, const struct b
 	return put_back(f, h, dirs, e);
 }
 
+/* A program that saves may have read an earlier text than what is shown now, because another saved meanwhile:
+ * of the texts that it can have read, the one from which it would have changed the fewest keys. Exactly an
+ * earlier text is taken for what it looks like: everything since is taken back. */
+static int find_earlier(const struct broker_file *f, const struct document *now, const char *text, size_t len,
+			struct settings *best, struct err *e)
+{
+	const struct broker_past_text *past = f->past.list;
+	size_t since = broker_past_since(&f->past, &f->client);
+
+	for (size_t i = since; i < f->past.count; i++)
+		if (past[i].len == len && !memcmp(past[i].text, text, len))
+			return 0;
+	for (size_t i = f->past.count; i-- > since && best->count > 1;) {
+		auto_document before = { 0 };
+		auto_settings changes = { 0 };
+
+		if (document_read(&before, f->lens, past[i].text, past[i].len, e) < 0)
+			return -1;
+		if (!before.doc)
+			continue;
+		if (compare(&before, now, &changes, e) < 0)
+			return -1;
+		if (changes.count >= best->count)
+			continue;
+		settings_fini(best);
+		*best = changes;
+		changes = (struct settings){ 0 };
+	}
+	return 0;
+}
+
+/* What the application changed: `now` against the text that it was shown, or without one against the hive. */
+static int find_changes(const struct broker_file *f, struct reg_hive *h, const struct document *now,
+			const char *text, size_t len, struct settings *ret, struct err *e)
+{
+	auto_settings held = { 0 };
+	auto_document before = { 0 };
+
+	if (f->shown && document_read(&before, f->lens, f->shown, f->shown_len, e) < 0)
+		return -1;
+	if (!before.doc) { /* the hive's own settings, as a document */
+		before.lens = f->lens;
+		if (reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_effective, &held, e) < 0 ||
+		    reg_doc_parse(f->lens, "", 0, &before.doc, e) < 0 ||
+		    document_settle(&before, &held, e) < 0)
+			return -1;
+	}
+	return compare(&before, now, ret, e) < 0 ? -1 : find_earlier(f, now, text, len, ret, e);
+}
+
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     const char *text, size_t len, bool is_in_view, struct reg_saved *ret, struct err *e)
 {
@@ -297,7 +339,7 @@ int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct bro
 	if (is_locked)
 		return refuse_text(f, h, dirs, ret, e);
 	if (now.doc) {
-		if (find_changes(f, h, &now, &changes, e) < 0)
+		if (find_changes(f, h, &now, text, len, &changes, e) < 0)
 			return -1;
 		save.changes = changes.list;
 		save.count = changes.count;

@@ -5,6 +5,7 @@
 #define FLOE_REG_BROKER_FILE_H
 
 #include "base/mem.h"
+#include "registry-shim/broker_past.h"
 #include "registry-shim/hive_text.h"
 #include "registry-shim/lens.h"
 
@@ -24,6 +25,8 @@ struct broker_file {
 	const struct reg_lens *lens; /* NULL: opaque */
 	char *shown;                 /* the text in view/ as far as we know; NULL = no file */
 	size_t shown_len;
+	struct broker_past past;     /* what it showed before */
+	struct broker_client client; /* who is saving; pid 0 = not known */
 	struct rendered_file rendered;
 	bool is_noticed; /* something has happened to the rendered copy */
 	bool is_left;    /* too large for settings, or no file: programs see what lies there */
@@ -41,8 +44,10 @@ int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **r
 /* Puts what the hive makes into view/; a change there that nobody reported yet is left for its reporter. */
 int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     struct err *e) FLOE_MUST_USE;
-/* Takes a text over that an application wrote; `is_in_view` when it is already the file in view/. Locked keys
- * are put back, and so is a whole file that has some and is no file of its kind any more. */
+/* Takes a text over that an application wrote; what it changed is counted from the text that it most likely
+ * read (f->client), so that of programs that save at the same time each one's keys stay. `is_in_view`
+ * when it is already the file in view/. Locked keys are put back, and so is a whole file that has some and is
+ * no file of its kind any more. */
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     const char *text, size_t len, bool is_in_view, struct reg_saved *ret,
 		     struct err *e) FLOE_MUST_USE;
