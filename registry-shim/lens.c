@@ -12,11 +12,13 @@
 #include "registry-shim/lens_toml.h"
 #include "registry-shim/lens_wine.h"
 #include "registry-shim/lens_xfconf.h"
+#include "registry-shim/lens_yaml.h"
 
 /* In the order in which a text is tried. */
-static const struct reg_lens *const lenses[] = { &reg_lens_gsettings,  &reg_lens_kde,  &reg_lens_wine,
-						 &reg_lens_properties, &reg_lens_toml, &reg_lens_json,
-						 &reg_lens_xfconf,     &reg_lens_ini,  &reg_lens_shell };
+static const struct reg_lens *const lenses[] = { &reg_lens_gsettings,  &reg_lens_kde,    &reg_lens_wine,
+						 &reg_lens_properties, &reg_lens_toml,   &reg_lens_yaml,
+						 &reg_lens_json,       &reg_lens_xfconf, &reg_lens_ini,
+						 &reg_lens_shell };
 
 const struct reg_lens *reg_lens_find(const char *name)
 {
@@ -33,7 +35,7 @@ const char *reg_lens_name(const struct reg_lens *l)
 
 const char *reg_lens_names(void)
 {
-	return "gsettings, ini, json, kde, properties, shell, toml, wine, xfconf";
+	return "gsettings, ini, json, kde, properties, shell, toml, wine, xfconf, yaml";
 }
 
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)

@@ -21,7 +21,7 @@ uint32_t tree_before(const struct reg_doc *d, uint32_t piece)
 {
 	do
 		piece = d->pieces[piece].prev;
-	while (d->pieces[piece].kind == DOC_GAP);
+	while (piece != DOC_NONE && d->pieces[piece].kind == DOC_GAP);
 	return piece;
 }
 

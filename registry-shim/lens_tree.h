@@ -8,7 +8,7 @@
 
 /* The blanks that a piece begins with, from its last line's end on. */
 const char *tree_lead(const struct doc_piece *p, size_t *ret_len);
-/* The member in front in the same container, or what opens that. */
+/* The member in front in the same container, or what opens that; DOC_NONE at the beginning. */
 uint32_t tree_before(const struct reg_doc *d, uint32_t piece);
 /* Of a missing container and those that it lies in: the outermost that is missing. */
 uint32_t tree_outermost_missing(const struct reg_doc *d, uint32_t container);

@@ -27,6 +27,18 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
+	{ .lens = "yaml",
+	  .other = { "it's: \"so\"\n", "" },
+	  .texts = { "a: 1\n",
+		     "%YAML 1.2\n---\n# c\nserver:\n    port: 8080 # p\n    host: \"h\\u00e9\"\n\n    tls: "
+		     "{on: true}\n"
+		     "    # end\nnames:\n- a: 1\n- b\nlist:\n  - x\ntext: |\n  one\n\n  two\n\nempty:\nlong: "
+		     "one\n  two\nq: 'it''s'\n",
+		     "a:\r\n  b:\r\n    c: \"12\"\r\n    d: [1, 'x']\r\n  e: ~\r\nf: &x y\ng: *x\n\"k: 1\": "
+		     "yes",
+		     "l: [1,\n  2]\nm: \"a\n  b\"\nn: x:y#z\n" },
+	  .places = { "/usr/share/*/*.yaml", "/usr/share/*/*.yml", "/etc/*/*.yaml", "/etc/*/*.yml",
+		      "/usr/lib/node_modules/npm/node_modules/*/.*.yml", "/usr/lib/python3*/*/*.yml" } },
 	{ .lens = "kde",
 	  .other = { "changed=1", "" },
 	  .texts = { "[$i]\n[General][$i]\nName[de]=x\nfont[$e]=$HOME\n[Colors:View][Sub/Group]\na/"
