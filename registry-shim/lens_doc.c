@@ -461,6 +461,8 @@ int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct er
 		return err_set(e, ERR_LIMIT, "a key is longer than %d bytes", REG_KEY_MAX);
 	if (strlen(value) > REG_VALUE_MAX)
 		return err_set(e, ERR_LIMIT, "a value is longer than %d bytes", REG_VALUE_MAX);
+	if (d->lens->paths == DOC_NESTED && *key == '/')
+		return err_set(e, ERR_USAGE, "%s: a part of a key without a name is written %%", key);
 	if (piece == DOC_NONE)
 		return d->lens->add(d, key, value, e);
 	return strcmp(d->pieces[piece].value, value) ? d->lens->change(d, piece, value, e) : 0;

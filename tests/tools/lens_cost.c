@@ -21,6 +21,7 @@ static const struct {
 	{ "wine", "REGEDIT4\n", "Software/App/", "/setting " },
 	{ "json", "", "section ", "/a setting " },
 	{ "toml", "", "section ", "/a setting " },
+	{ "yaml", "", "section ", "/a setting " },
 	{ "xfconf", "<channel name=\"x\" version=\"1.0\">\n</channel>\n", "section ", "/a setting " },
 	{ "properties", "", "section.", ".setting." },
 	{ "shell", "", "SECTION_", "_SETTING_" },

@@ -54,6 +54,7 @@ static void test_adding(void **state)
 	kit_assert_after("json", "\xef\xbb\xbf", "a", "1", "\xef\xbb\xbf{\n  \"a\": 1\n}\n");
 	kit_assert_cannot("json", "{}", "a//b", "1");
 	kit_assert_cannot("json", "{}", "a/", "1");
+	kit_assert_cannot("json", "{}", "/a", "1");
 	kit_assert_cannot("json", "{}", "50%", "1");
 }
 
