@@ -89,6 +89,7 @@ cost open 301 /usr/lib/os-release /usr/lib/os-release
 cost open 301 /nowhere/at/all/libsome.so.6 /nowhere/at/all/libsome.so.6
 cost open 301 "$HOME/.config/box/plain" "$HOME/.config/box/settings.ini"
 cost start 300 /bin/true --version
-for program in 'git --version' 'mc --version' 'vim --version' 'perl -v'; do
-	path=$(PATH=/usr/bin command -v "${program%% *}") && cost start 100 "$path" "${program#* }"
+for program in git mc vim cmake; do
+	path=$(PATH=/usr/bin command -v "$program") && cost start 100 "$path" --version
 done
+[ ! -x /usr/bin/python3 ] || cost start 100 /usr/bin/python3 -c 'import asyncio, http.client'
