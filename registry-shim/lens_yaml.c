@@ -172,28 +172,32 @@ static int read_name(struct reg_doc *d, const char *s, size_t len, struct err *e
 	return yaml_read_quoted(s, len, &d->plain, e) ? err_set(e, ERR_FORMAT, "a name that is no text") : 0;
 }
 
-/* The map or the key of this name in a map, new. */
-static int make_names(struct reg_doc *d, uint32_t map, const char *s, const struct entry *r,
-		      uint32_t *ret_map, uint32_t *ret_key, struct err *e)
+/* The key of this name in a map, new; DOC_NONE on failure. */
+static uint32_t make_key(struct reg_doc *d, uint32_t map, const char *s, const struct entry *r, struct err *e)
 {
-	const char *name;
+	uint32_t key, same;
 
 	if (read_name(d, s + r->name_off, r->name_len, e) < 0)
-		return -1;
-	name = d->plain.len ? (char *)d->plain.data : "";
-	*ret_map = doc_container(d, map, name, d->plain.len, e);
-	*ret_key = *ret_map ? doc_key(d, map, name, d->plain.len, e) : DOC_NONE;
-	if (*ret_key == DOC_NONE)
-		return -1;
-	if (d->names[*ret_map].piece != DOC_NONE || d->names[*ret_key].piece != DOC_NONE)
-		return err_set(e, ERR_FORMAT, "a name that is there twice");
-	return 0;
+		return DOC_NONE;
+	key = doc_key(d, map, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	same = key ? doc_find_container(d, d->names[key].text, d->names[key].len) : DOC_NONE;
+	if (key != DOC_NONE && (d->names[key].piece != DOC_NONE || d->names[same].piece != DOC_NONE)) {
+		(void)err_set(e, ERR_FORMAT, "a name that is there twice");
+		return DOC_NONE;
+	}
+	return key;
+}
+
+/* The map of a name that has just been read. */
+static uint32_t make_map(struct reg_doc *d, uint32_t map, struct err *e)
+{
+	return doc_container(d, map, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
 }
 
 /* What has no key takes its name all the same. */
-static int take_opaque(struct reg_doc *d, uint32_t map, uint32_t inner, size_t end, struct err *e)
+static int take_opaque(struct reg_doc *d, uint32_t map, size_t end, struct err *e)
 {
-	uint32_t piece = take(d, map, DOC_SETTING, end, e);
+	uint32_t inner = make_map(d, map, e), piece = inner ? take(d, map, DOC_SETTING, end, e) : DOC_NONE;
 
 	if (piece == DOC_NONE)
 		return -1;
@@ -262,7 +266,10 @@ static int take_entry(struct reg_doc *d, const struct line *l, uint32_t *map, st
 	struct entry r;
 	int opaque;
 
-	if (read_entry(s, l, &r, e) < 0 || make_names(d, *map, s, &r, &inner, &key, e) < 0)
+	if (read_entry(s, l, &r, e) < 0)
+		return -1;
+	key = make_key(d, *map, s, &r, e);
+	if (key == DOC_NONE)
 		return -1;
 	if (skip_blanks(s, r.value_off, l->len) < l->len && s[r.value_off] != ' ' && r.value_off < l->len) {
 		opaque = read_value(d, l, &r, &end, e);
@@ -271,16 +278,17 @@ static int take_entry(struct reg_doc *d, const struct line *l, uint32_t *map, st
 			end = region_end(d, l->next, l->indent, false);
 		}
 		if (opaque)
-			return opaque < 0 ? -1 : take_opaque(d, *map, inner, end, e);
+			return opaque < 0 ? -1 : take_opaque(d, *map, end, e);
 		return take_setting(d, *map, key, l, &r, e);
 	}
 	if (next.is_content && is_item(d, &next) && next.indent >= l->indent)
-		return take_opaque(d, *map, inner, region_end(d, l->next, l->indent, false), e);
+		return take_opaque(d, *map, region_end(d, l->next, l->indent, false), e);
 	if (!next.is_content || next.indent <= l->indent)
 		return take_setting(d, *map, key, l, &r, e);
 	if (next.indent > YAML_INDENT_MAX)
 		return err_set(e, ERR_LIMIT, "indented by more than %d", YAML_INDENT_MAX);
-	piece = take(d, inner, DOC_OPEN, l->next, e);
+	inner = make_map(d, *map, e);
+	piece = inner ? take(d, inner, DOC_OPEN, l->next, e) : DOC_NONE;
 	if (piece == DOC_NONE)
 		return -1;
 	doc_bind(d, piece, inner);

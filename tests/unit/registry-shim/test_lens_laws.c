@@ -16,7 +16,7 @@
 #include "registry-shim/lens.h"
 #include "tests/unit/sanitized.h"
 
-enum { KEYS_TRIED = 20, FILES_PER_PLACE = 100, FILE_MAX = 64 * 1024 };
+enum { KEYS_TRIED = 10, FILES_PER_PLACE = 50, FILE_MAX = 64 * 1024 };
 
 struct kind {
 	const char *lens;
@@ -350,7 +350,8 @@ static void test_hostile(void **state)
 				text[i] = pieces[p][i % len];
 			if (k == 0)
 				(void)reg_lens_guess("x", text, 100000 * len);
-			for (int i = 0; i < 2; i++) {
+			/* The long one with a third of them, another third for each lens. */
+			for (int i = 0; i < 1 + ((p + k) % 3 == 0); i++) {
 				size_t used = i ? max : 100000 * len;
 
 				d = NULL;
@@ -361,6 +362,44 @@ static void test_hostile(void **state)
 				reg_doc_free(d);
 			}
 		}
+	}
+}
+
+/* Texts as full of keys as they may be. */
+static void test_many(void **state)
+{
+	static const struct {
+		const char *lens, *start, *before, *behind, *end;
+	} texts[] = {
+		{ "ini", "", "k", "=1\n", "" },
+		{ "kde", "", "k", "=1\n", "" },
+		{ "gsettings", "[a/b]\n", "k", "=1\n", "" },
+		{ "properties", "", "k", "=1\n", "" },
+		{ "shell", "", "k", "=1\n", "" },
+		{ "toml", "", "k", "=1\n", "" },
+		{ "yaml", "", "k", ": 1\n", "" },
+		{ "json", "{", "\"k", "\":1,", "}" },
+		{ "wine", "REGEDIT4\n[a]\n", "\"k", "\"=\"\"\n", "" },
+		{ "xfconf", "<channel>", "<property name='k", "' type='int' value='1'/>", "</channel>" },
+	};
+	const size_t most = IS_SANITIZED ? 30 * 1000 : REG_ENTRIES_MAX - 10;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		auto_buf struct buf text = BUF_INIT(2 * (size_t)REG_TEXT_MAX);
+		struct reg_doc *d;
+		size_t keys = 0;
+		struct err e;
+
+		assert_int_equal(buf_add_str(&text, texts[i].start, &e), 0);
+		for (; keys < most && text.len < REG_TEXT_MAX - 100; keys++)
+			assert_int_equal(
+				buf_printf(&text, &e, "%s%zx%s", texts[i].before, keys, texts[i].behind), 0);
+		assert_int_equal(buf_add_str(&text, texts[i].end, &e), 0);
+		d = parse(reg_lens_find(texts[i].lens), (char *)text.data, text.len);
+		assert_int_equal(count_keys(d), keys);
+		assert_renders(d, (char *)text.data, text.len);
+		reg_doc_free(d);
 	}
 }
 
@@ -381,9 +420,8 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_this_machine),
-		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_texts),   cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_hostile), cmocka_unit_test(test_many),
 		cmocka_unit_test(test_refused),
 	};
 
