@@ -118,7 +118,7 @@ void stream_package_hint(struct stream_package *p, uint32_t first_idx, uint32_t 
 bool stream_package_has(struct stream_package *p, uint32_t chunk_idx);
 
 /* Content bytes [off, off+len) of an inode, holes as zeros, cut at its size; *ret_len may be short
- * only at the end. Reads ahead on sequential access. */
+ * only at the end. Reads ahead on sequential access behind the primary feature block. */
 int stream_package_read(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, size_t len,
 			uint8_t *ret, size_t *ret_len, bool (*is_cancelled)(void *arg), void *arg,
 			struct err *e) FLOE_MUST_USE;

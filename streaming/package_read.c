@@ -44,9 +44,10 @@ static struct ahead widen(struct read_cursor *c)
 	return a;
 }
 
-/* Over the network, and from this machine. */
+/* Over the network, and from this machine. A reader inside the primary feature block is not run ahead of:
+ * what a launch reads next is in there, and what lies behind it in the same file mostly is not wanted. */
 static void choose_ahead(struct stream_package *p, uint64_t ino, uint64_t off, uint64_t end,
-			 struct ahead *ret_far, struct ahead *ret_near)
+			 uint32_t last_idx, struct ahead *ret_far, struct ahead *ret_near)
 {
 	struct read_cursor *c;
 
@@ -60,7 +61,8 @@ static void choose_ahead(struct stream_package *p, uint64_t ino, uint64_t off, u
 			c->ahead_off = end;
 		if (c->near_off < end)
 			c->near_off = end;
-		if (!p->is_file && p->fetcher && (c->ahead_off - c->next_off < c->window / 2 || !c->window))
+		if (!p->is_file && p->fetcher && last_idx >= p->feature_chunks &&
+		    (c->ahead_off - c->next_off < c->window / 2 || !c->window))
 			*ret_far = widen(c);
 		if (c->near_off - c->next_off < NEAR_WINDOW / 2) {
 			*ret_near = (struct ahead){ c->near_off, c->next_off + NEAR_WINDOW - c->near_off };
@@ -92,14 +94,16 @@ static void load(struct stream_package *p, const struct pkg_extent *extents, siz
 	near_want(p, chunks, count);
 }
 
-static void read_ahead(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, uint64_t end)
+/* After a read of [off, end), whose last bytes are in chunk `last_idx`. */
+static void read_ahead(struct stream_package *p, const struct pkg_inode *inode, uint64_t off, uint64_t end,
+		       uint32_t last_idx)
 {
 	struct pkg_extent extents[EXTENTS];
 	struct ahead far, near;
 	struct err ignored;
 	size_t count;
 
-	choose_ahead(p, inode->ino, off, end, &far, &near);
+	choose_ahead(p, inode->ino, off, end, last_idx, &far, &near);
 	if (far.len && far.off < inode->size &&
 	    pkg_index_extents(p->index, inode->ino, far.off, far.len, extents, EXTENTS, &count, &ignored) ==
 		    0)
@@ -180,7 +184,7 @@ int stream_package_borrow(struct stream_package *p, const struct pkg_inode *inod
 		}
 	memcpy(ret, pieces, count * sizeof(*pieces));
 	*ret_count = count;
-	read_ahead(p, inode, off, off + len);
+	read_ahead(p, inode, off, off + len, count ? extents[count - 1].chunk_idx : 0);
 	return 0;
 }
 
@@ -196,6 +200,7 @@ int stream_package_read(struct stream_package *p, const struct pkg_inode *inode,
 {
 	struct pkg_extent extents[EXTENTS];
 	size_t count = 0, done = 0;
+	uint32_t last_idx = 0;
 
 	if (off >= inode->size) {
 		*ret_len = 0;
@@ -215,6 +220,7 @@ int stream_package_read(struct stream_package *p, const struct pkg_inode *inode,
 				return -1;
 			if (extents[i].file_off + extents[i].len > end)
 				end = extents[i].file_off + extents[i].len;
+			last_idx = extents[i].chunk_idx;
 		}
 		/* Fewer than asked for: the rest is a hole. No progress cannot be. */
 		if (count < EXTENTS || end <= off + done)
@@ -222,6 +228,6 @@ int stream_package_read(struct stream_package *p, const struct pkg_inode *inode,
 		done = end - off;
 	}
 	*ret_len = len;
-	read_ahead(p, inode, off, off + len);
+	read_ahead(p, inode, off, off + len, last_idx);
 	return 0;
 }
