@@ -11,8 +11,9 @@ enum {
 	WINDOW = 64,               /* bytes that a 64-bit Gear hash remembers */
 	BITS = 18,                 /* of zeros that make a boundary ... */
 	BITS_EASY = 16,            /* ... and behind PKG_CUT_EASY */
-	PACK_AVERAGE = 192 * 1024, /* behind PACK_MIN */
+	PACK_AVERAGE = 192 * 1024, /* behind PACK_MIN ... */
 	PACK_MIN = 96 * 1024,
+	PACK_EASY = 288 * 1024, /* ... and behind this a quarter: one changed file costs its whole pack */
 };
 
 static uint64_t gear[256];
@@ -58,12 +59,13 @@ size_t pkg_cut(const uint8_t *data, size_t len)
 
 bool pkg_cut_pack_ends(size_t packed, const struct pkg_digest *last, size_t last_weight)
 {
+	uint64_t average = packed < PACK_EASY ? PACK_AVERAGE : PACK_AVERAGE / 4;
 	struct le64 head;
 
 	if (packed < PACK_MIN)
 		return false;
 	for (size_t i = 0; i < sizeof(head.b); i++)
 		head.b[i] = last->b[i];
-	/* With probability last_weight / PACK_AVERAGE, the digest being uniform. */
-	return last_weight >= PACK_AVERAGE || le64_get(head) < UINT64_MAX / PACK_AVERAGE * last_weight;
+	/* With probability last_weight / average, the digest being uniform. */
+	return last_weight >= average || le64_get(head) < UINT64_MAX / average * last_weight;
 }
