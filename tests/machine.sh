@@ -6,9 +6,9 @@
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libfuse3-dev libsqlite3-dev libzstd-dev
  libcurl4-openssl-dev libssl-dev libjansson-dev libseccomp-dev libmicrohttpd-dev"
-check_packages="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev shellcheck man-db
+check_packages="git htop vim clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev shellcheck man-db
  nginx-light python3 tmux bubblewrap procps curl sqlite3 attr openssl"
-full_packages="xvfb x11-utils chromium imagemagick git rsync acl npm nodejs postgresql"
+full_packages="xvfb x11-utils chromium imagemagick rsync acl npm nodejs postgresql"
 quickstart_packages="nginx-light tmux procps curl"
 
 machine_made_user=
