@@ -12,23 +12,32 @@
 #include "package-format/cut.h"
 #include "package-format/digest_map.h"
 
-#define CHUNK_PENDING UINT32_MAX /* in the pack buffer, whose chunk has no number yet */
+#define CHUNK_PENDING (UINT32_MAX - 1) /* and BIN_: waits in that bin, whose chunk has no number yet */
 enum {
 	WINDOW_LEN = 4 * 1024 * 1024,
 	EXTENTS_MAX = 1 << 28,
-	QUICK_LEVEL = 1,  /* to see whether a piece compresses */
-	DENSE_WEIGHT = 4, /* times its length, for one that does not */
-	DENSE_GAIN = 16,  /* less than a sixteenth is no gain */
+	QUICK_LEVEL = 1,         /* to see whether a piece compresses */
+	DENSE_MIN = 1024,        /* a shorter piece may compress in company */
+	DENSE_WEIGHT = 4,        /* times its length, for one that does not */
+	DENSE_ALONE = 12 * 1024, /* such a one, and longer ones, are chunks of their own */
+	DENSE_GAIN = 16,         /* less than a sixteenth is no gain */
+};
+
+enum { BIN_PLAIN, BIN_DENSE /* what does not compress */, BINS };
+
+/* Pieces that wait for their chunk. */
+struct bin {
+	uint8_t *bytes; /* PKG_CHUNK_MAX */
+	size_t len, weight;
+	size_t pending; /* no extent before this one waits here */
 };
 
 struct reader {
 	struct pkg_pack *pack;
 	struct pkg_content_list *list;
 	uint8_t *window; /* WINDOW_LEN bytes of the file being read */
-	uint8_t *small;  /* PKG_CHUNK_MAX: pieces that wait for their chunk */
-	size_t small_len, small_weight;
+	struct bin bins[BINS];
 	struct buf trial;               /* a piece, quickly compressed */
-	size_t pending;                 /* no extent before this one is CHUNK_PENDING */
 	struct pkg_digest_map by_piece; /* digest of a small piece -> number of the first extent with it */
 	uint64_t done, total;
 	const struct pkg_writer_opt *opt;
@@ -53,42 +62,50 @@ static int add_extent(struct reader *r, uint64_t ino, const struct pkg_extent *x
 	return 0;
 }
 
-/* The packed pieces become a chunk. */
-static int flush_small(struct reader *r, struct err *e)
+/* The pieces in a bin become a chunk. */
+static int flush(struct reader *r, unsigned which, struct err *e)
 {
+	struct bin *bin = &r->bins[which];
 	uint32_t idx;
 
-	if (!r->small_len)
+	if (!bin->len)
 		return 0;
-	if (pkg_pack_add(r->pack, r->small, r->small_len, &idx, e) < 0)
+	if (pkg_pack_add(r->pack, bin->bytes, bin->len, &idx, e) < 0)
 		return -1;
-	for (; r->pending < r->list->count; r->pending++) {
-		struct pkg_extent *x = &r->list->extents[r->pending].at;
+	for (; bin->pending < r->list->count; bin->pending++) {
+		struct pkg_extent *x = &r->list->extents[bin->pending].at;
 
-		if (x->chunk_idx == CHUNK_PENDING)
+		if (x->chunk_idx == CHUNK_PENDING + which)
 			x->chunk_idx = idx;
 	}
-	r->small_len = r->small_weight = 0;
+	bin->len = bin->weight = 0;
 	return 0;
 }
 
-/* What does not compress gains nothing by company: it fills a chunk sooner, so that an update that changes it
- * brings less of what did not change. */
-static int weigh(struct reader *r, const uint8_t *data, size_t len, size_t *ret, struct err *e)
+/* What does not compress gains nothing by company: it goes into chunks of its own kind, and smaller ones, so
+ * that an update that changes it, as every Debian package's change log, brings less of what did not change.
+ */
+static int choose_bin(struct reader *r, const uint8_t *data, size_t len, unsigned *ret, struct err *e)
 {
 	r->trial.len = 0;
+	*ret = BIN_PLAIN;
+	if (len < DENSE_MIN)
+		return 0;
 	if (pkg_frame_compress(data, len, QUICK_LEVEL, &r->trial, e) < 0)
 		return -1;
-	*ret = r->trial.len < len - len / DENSE_GAIN ? len : DENSE_WEIGHT * len;
+	if (r->trial.len >= len - len / DENSE_GAIN)
+		*ret = BIN_DENSE;
 	return 0;
 }
 
 static int add_small(struct reader *r, uint64_t ino, uint64_t file_off, const uint8_t *data, size_t len,
 		     struct err *e)
 {
-	struct pkg_extent x = { .file_off = file_off, .len = (uint32_t)len, .chunk_idx = CHUNK_PENDING };
+	struct pkg_extent x = { .file_off = file_off, .len = (uint32_t)len };
 	struct pkg_digest digest;
 	const uint32_t *first;
+	struct bin *bin;
+	unsigned which;
 	size_t weight;
 
 	pkg_digest_of(data, len, &digest);
@@ -103,16 +120,25 @@ static int add_small(struct reader *r, uint64_t ino, uint64_t file_off, const ui
 		r->list->shared++;
 		return add_extent(r, ino, &x, e);
 	}
-	if (weigh(r, data, len, &weight, e) < 0 ||
-	    (r->small_len + len > PKG_CHUNK_MAX && flush_small(r, e) < 0))
+	if (choose_bin(r, data, len, &which, e) < 0)
 		return -1;
-	x.chunk_off = (uint32_t)r->small_len;
-	memcpy(r->small + r->small_len, data, len);
-	r->small_len += len;
-	r->small_weight += weight;
+	if (which == BIN_DENSE && len >= DENSE_ALONE) {
+		if (pkg_pack_add(r->pack, data, len, &x.chunk_idx, e) < 0)
+			return -1;
+		return add_extent(r, ino, &x, e);
+	}
+	bin = &r->bins[which];
+	if (bin->len + len > PKG_CHUNK_MAX && flush(r, which, e) < 0)
+		return -1;
+	weight = which == BIN_DENSE ? DENSE_WEIGHT * len : len;
+	x.chunk_idx = CHUNK_PENDING + which;
+	x.chunk_off = (uint32_t)bin->len;
+	memcpy(bin->bytes + bin->len, data, len);
+	bin->len += len;
+	bin->weight += weight;
 	if (add_extent(r, ino, &x, e) < 0)
 		return -1;
-	return pkg_cut_pack_ends(r->small_weight, &digest, weight) ? flush_small(r, e) : 0;
+	return pkg_cut_pack_ends(bin->weight, &digest, weight) ? flush(r, which, e) : 0;
 }
 
 static int add_piece(struct reader *r, uint64_t ino, uint64_t file_off, const uint8_t *data, size_t len,
@@ -230,8 +256,9 @@ static int read_all(struct reader *r, const struct pkg_plan *plan, struct err *e
 		if (read_file(r, n, e) < 0)
 			return -1;
 	}
-	if (flush_small(r, e) < 0)
-		return -1;
+	for (unsigned which = 0; which < BINS; which++)
+		if (flush(r, which, e) < 0)
+			return -1;
 	return pkg_pack_drain(r->pack, e);
 }
 
@@ -239,16 +266,17 @@ int pkg_content_read(const struct pkg_plan *plan, struct pkg_pack *pack, const s
 		     struct pkg_content_list *ret, struct err *e)
 {
 	auto_free uint8_t *window = mem_alloc(1, WINDOW_LEN, e);
-	auto_free uint8_t *small = window ? mem_alloc(1, PKG_CHUNK_MAX, e) : NULL;
+	auto_free uint8_t *plain = mem_alloc(1, PKG_CHUNK_MAX, e);
+	auto_free uint8_t *dense = mem_alloc(1, PKG_CHUNK_MAX, e);
 	struct reader r = { .pack = pack,
 			    .list = ret,
 			    .window = window,
-			    .small = small,
+			    .bins = { { .bytes = plain }, { .bytes = dense } },
 			    .opt = opt,
 			    .trial = BUF_INIT(PKG_CHUNK_STORED_MAX) };
 	int rc;
 
-	if (!small)
+	if (!window || !plain || !dense)
 		return -1;
 	rc = read_all(&r, plan, e);
 	buf_fini(&r.trial);

@@ -311,6 +311,65 @@ static void what_does_not_compress_makes_smaller_chunks(void **state)
 	assert_true(dense > 2 * chunks_of_small_files(*state, false, "q.floe"));
 }
 
+/* Content of the only chunk that the second package has and the first has not. */
+static uint32_t only_new_chunk(struct fixture *f, const char *old, const char *new)
+{
+	struct pkg_index_counts had, has;
+	uint32_t found = 0, len = 0;
+	struct opened o, n;
+	struct err e;
+
+	OK(opened_open(&o, below(f, old), &e));
+	OK(opened_open(&n, below(f, new), &e));
+	pkg_index_counts(o.index, &had);
+	pkg_index_counts(n.index, &has);
+	for (uint32_t i = 0; i < has.chunks; i++) {
+		struct pkg_chunk_info a, b;
+		bool is_old = false;
+
+		OK(pkg_index_chunk(n.index, i, &a, &e));
+		for (uint32_t k = 0; k < had.chunks; k++) {
+			OK(pkg_index_chunk(o.index, k, &b, &e));
+			is_old |= pkg_digest_equal(&a.digest, &b.digest);
+		}
+		found += !is_old;
+		if (!is_old)
+			len = a.content_len;
+	}
+	assert_int_equal(found, 1);
+	opened_close(&o);
+	opened_close(&n);
+	return len;
+}
+
+/* A compressed change log among texts, changed: the texts are not brought again. */
+static void what_does_not_compress_is_kept_apart(void **state)
+{
+	static const size_t lens[] = { 4000, 16000 };
+	static char text[3000];
+	struct fixture *f = *state;
+	struct pkg_writer_report report;
+	uint8_t log[16000];
+
+	memset(text, 't', sizeof(text));
+	for (int i = 0; i < 20; i++) {
+		char name[40];
+
+		text[0] = (char)('a' + i);
+		(void)snprintf(name, sizeof(name), "tree/f%04d", i);
+		put_file(f, name, text, sizeof(text));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+		noise(2 * i + 1, log, sizeof(log));
+		put_file(f, "tree/f0005.gz", log, lens[i]);
+		make_package(f, "p.floe", 1, &report);
+		noise(2 * i + 2, log, sizeof(log));
+		put_file(f, "tree/f0005.gz", log, lens[i]);
+		make_package(f, "q.floe", 1, &report);
+		assert_int_equal(only_new_chunk(f, "p.floe", "q.floe"), lens[i]);
+	}
+}
+
 static void equal_content_is_stored_once(void **state)
 {
 	struct fixture *f = *state;
@@ -450,6 +509,7 @@ int main(void)
 		TEST(whiteouts_and_devices),
 		TEST(five_thousand_small_files),
 		TEST(what_does_not_compress_makes_smaller_chunks),
+		TEST(what_does_not_compress_is_kept_apart),
 		TEST(equal_content_is_stored_once),
 		TEST(failure_leaves_nothing),
 		TEST(bad_entries),
