@@ -3,7 +3,8 @@
 # What the tests of real programs' settings stand on, beside setup.sh. Read by `.`; gives:
 #
 #   pack PROGRAM [FILE[:LENS]...]    $scratch/PROGRAM.floe with this machine's program and its declared files;
-#                                    1, with a note, when it is not installed
+#                                    1, with a note, when it is not installed; pack_by="ln -s" for programs that are
+#                                    large or look for their own parts beside them
 #   run_in PROGRAM COMMAND...        a command in the environment PROGRAM
 #   reg PROGRAM VERB...              floe registry of that environment
 #   is WANT|FAILS COMMAND...         what a command prints, or that it fails
@@ -15,7 +16,7 @@ pack() { # PROGRAM [FILE[:LENS]...]
 	shift
 	command -v "$program" >/dev/null || { note "$program is not installed"; return 1; }
 	mkdir -p "$tree/bin"
-	cp -L "$(command -v "$program")" "$tree/bin/$program"
+	${pack_by:-cp -L} "$(command -v "$program")" "$tree/bin/$program"
 	for file in "$@"; do configs+=(--config "$file"); done
 	"$floe" sequence -q --from-dir "$tree" --prefix "/opt/$program" --name "$program" -o "$scratch/$program.floe" \
 		${configs[@]+"${configs[@]}"} >"$scratch/sequence.log" 2>&1 ||
