@@ -254,10 +254,11 @@ static bool is_orphan_by_now(struct cow_union *u, const struct cow_node *n, stru
 
 /* Reading and the like are not kept apart from the renaming or removal of what is read: between the step on
  * the disk and the one in the table an object is not where the table says. That takes no longer than a
- * moment, or, when a server was killed just there, until the request has been sent again. */
+ * moment, or, on a busy machine, until the thread between them runs again, or, when a server was killed just
+ * there, until the request has been sent again. */
 int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
 {
-	enum { TRIES = 60, WAIT_US = 500 };
+	enum { TRIES = 4000, WAIT_US = 500 };
 	struct cow_node now;
 	int sys;
 
