@@ -59,7 +59,7 @@ for i in 1 2 3 4; do
 	curl -s -o /dev/null -w '%{time_total}\n' "$plain" >"$scratch/shared.$i" &
 	shared[i]=$!
 done
-wait "${shared[@]}"
+for pid in "${shared[@]}"; do wait "$pid" || fail "a transfer that shares the line: status $?"; done
 sort -n "$scratch"/shared.* | awk '
 	{ t[NR] = $1 * 1000 }
 	END { exit !(NR == 4 && t[4] >= 800 && t[1] > t[4] / 2) }' || fail "not shared: $(cat "$scratch"/shared.*)"
