@@ -15,7 +15,7 @@
 #include "launcher/cmd_package.h"
 #include "launcher/verbs.h"
 
-enum { BATCH = 128, DEPTH_MAX = 2048 };
+enum { DEPTH_MAX = 2048 };
 
 static void print_help(void)
 {
@@ -36,28 +36,19 @@ static int extract_one(struct cmd_extract *x, int dir_fd, const char *name, cons
 static int extract_entries(struct cmd_extract *x, int fd, const char *path, uint64_t ino, unsigned depth,
 			   struct err *e)
 {
-	auto_free struct pkg_dirent *batch = mem_alloc(BATCH, sizeof(*batch), e);
-	uint64_t cookie = 0;
-	size_t count;
+	auto_pkg_entries entries = { .index = x->index, .dir = ino };
+	const struct pkg_dirent *d;
+	int rc;
 
-	if (!batch)
-		return -1;
 	if (depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "%.200s: too deep", path);
-	do {
-		if (pkg_index_list(x->index, ino, cookie, batch, BATCH, &count, e) < 0)
-			return -1;
-		for (size_t k = 0; k < count; k++) {
-			auto_free char *below = path_join(path, batch[k].name, e);
+	while ((rc = pkg_entries_next(&entries, &d, e)) > 0) {
+		auto_free char *below = path_join(path, d->name, e);
 
-			if (!below ||
-			    extract_one(x, fd, batch[k].name, below, batch[k].ino, depth + 1, e) < 0)
-				return -1;
-		}
-		if (count)
-			cookie = batch[count - 1].cookie;
-	} while (count == BATCH);
-	return 0;
+		if (!below || extract_one(x, fd, d->name, below, d->ino, depth + 1, e) < 0)
+			return -1;
+	}
+	return rc;
 }
 
 static int extract_directory(struct cmd_extract *x, int dir_fd, const char *name, const char *path,
@@ -107,32 +98,27 @@ static int extract_one(struct cmd_extract *x, int dir_fd, const char *name, cons
 
 static int plan_file(struct cmd_extract *x, const struct pkg_inode *i, struct err *e)
 {
-	struct pkg_extent batch[BATCH];
-	uint64_t off = 0;
-	size_t count;
+	struct pkg_extents extents = { .index = x->index, .ino = i->ino, .end = i->size };
+	const struct pkg_extent *at;
+	int rc;
 
 	/* Of several names only the first brings the content. */
 	if (i->nlink > 1 && i->ino < x->inode_count && x->is_planned[i->ino]++)
 		return 0;
-	do {
-		if (pkg_index_extents(x->index, i->ino, off, i->size - off, batch, BATCH, &count, e) < 0)
-			return -1;
-		for (size_t k = 0; k < count; k++) {
-			cmd_spool_plan(&x->spool, batch[k].chunk_idx);
-			x->total += batch[k].len;
-			off = batch[k].file_off + batch[k].len;
-		}
-	} while (count == BATCH && off < i->size);
-	return 0;
+	while ((rc = pkg_extents_next(&extents, &at, e)) > 0) {
+		cmd_spool_plan(&x->spool, at->chunk_idx);
+		x->total += at->len;
+	}
+	return rc;
 }
 
 /* Which chunks will be used, in the order of extract_one. */
 static int plan(struct cmd_extract *x, uint64_t ino, unsigned depth, struct err *e)
 {
-	auto_free struct pkg_dirent *batch = NULL;
-	uint64_t cookie = 0;
+	auto_pkg_entries entries = { .index = x->index, .dir = ino };
+	const struct pkg_dirent *d;
 	struct pkg_inode i;
-	size_t count;
+	int rc;
 
 	if (pkg_index_stat(x->index, ino, &i, e) < 0)
 		return -1;
@@ -142,19 +128,10 @@ static int plan(struct cmd_extract *x, uint64_t ino, unsigned depth, struct err 
 		return 0;
 	if (depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "directories are too deep");
-	batch = mem_alloc(BATCH, sizeof(*batch), e);
-	if (!batch)
-		return -1;
-	do {
-		if (pkg_index_list(x->index, ino, cookie, batch, BATCH, &count, e) < 0)
+	while ((rc = pkg_entries_next(&entries, &d, e)) > 0)
+		if (plan(x, d->ino, depth + 1, e) < 0)
 			return -1;
-		for (size_t k = 0; k < count; k++)
-			if (plan(x, batch[k].ino, depth + 1, e) < 0)
-				return -1;
-		if (count)
-			cookie = batch[count - 1].cookie;
-	} while (count == BATCH);
-	return 0;
+	return rc;
 }
 
 static int plan_path(struct cmd_extract *x, const char *path, struct err *e)

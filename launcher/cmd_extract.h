@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "launcher/cmd_spool.h"
+#include "package-format/index_cursor.h"
 #include "streaming/package.h"
 
 struct cmd_extract_link {

@@ -14,8 +14,6 @@
 #include "launcher/cmd_extract.h"
 #include "launcher/cmd_package.h"
 
-enum { BATCH = 64 };
-
 static int exists(const char *path, struct err *e)
 {
 	return err_set(e, ERR_EXISTS, "%.300s: is there already (--overwrite replaces files)", path);
@@ -96,28 +94,23 @@ int cmd_extract_finish(struct cmd_extract *x, int fd, const char *path, const st
 /* Only what extents cover is written: holes stay holes. */
 static int write_content(struct cmd_extract *x, int fd, const struct pkg_inode *i, struct err *e)
 {
-	struct pkg_extent batch[BATCH];
-	uint64_t off = 0;
-	size_t count;
+	struct pkg_extents extents = { .index = x->index, .ino = i->ino, .end = i->size };
+	const struct pkg_extent *at;
+	int rc;
 
 	if (ftruncate(fd, (off_t)i->size) < 0)
 		return err_sys(e, errno, "cannot set the length");
-	do {
-		if (pkg_index_extents(x->index, i->ino, off, i->size - off, batch, BATCH, &count, e) < 0)
+	while ((rc = pkg_extents_next(&extents, &at, e)) > 0) {
+		if (cmd_package_is_interrupted(NULL))
+			return err_set(e, ERR_INTERRUPTED, "interrupted");
+		if (at->file_off + at->len > i->size)
+			return err_set(e, ERR_FORMAT, "package index: content behind a file's end");
+		if (cmd_spool_write(&x->spool, at, fd, e) < 0)
 			return -1;
-		for (size_t k = 0; k < count; k++) {
-			if (cmd_package_is_interrupted(NULL))
-				return err_set(e, ERR_INTERRUPTED, "interrupted");
-			off = batch[k].file_off + batch[k].len;
-			if (off > i->size)
-				return err_set(e, ERR_FORMAT, "package index: content behind a file's end");
-			if (cmd_spool_write(&x->spool, &batch[k], fd, e) < 0)
-				return -1;
-			x->done += batch[k].len;
-			log_progress_step(&x->progress, x->done);
-		}
-	} while (count == BATCH && off < i->size);
-	return 0;
+		x->done += at->len;
+		log_progress_step(&x->progress, x->done);
+	}
+	return rc;
 }
 
 /* ---- hard links ----------------------------------------------------------------------------- */

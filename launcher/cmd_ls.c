@@ -12,8 +12,9 @@
 #include "launcher/json_output.h"
 #include "launcher/table.h"
 #include "launcher/verbs.h"
+#include "package-format/index_cursor.h"
 
-enum { BATCH = 128, DEPTH_MAX = 2048 };
+enum { DEPTH_MAX = 2048 };
 
 struct ls {
 	struct pkg_index *index;
@@ -134,31 +135,23 @@ static int add(struct ls *ls, const char *path, uint64_t ino, struct err *e)
 
 static int list(struct ls *ls, const char *prefix, uint64_t ino, unsigned depth, struct err *e)
 {
-	auto_free struct pkg_dirent *batch = mem_alloc(BATCH, sizeof(*batch), e);
-	uint64_t cookie = 0;
-	size_t count;
+	auto_pkg_entries entries = { .index = ls->index, .dir = ino };
+	const struct pkg_dirent *d;
+	int rc;
 
-	if (!batch)
-		return -1;
 	if (depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "%.200s: too deep", prefix);
-	do {
-		if (pkg_index_list(ls->index, ino, cookie, batch, BATCH, &count, e) < 0)
-			return -1;
-		for (size_t k = 0; k < count; k++) {
-			auto_free char *path = path_join(prefix, batch[k].name, e);
+	while ((rc = pkg_entries_next(&entries, &d, e)) > 0) {
+		auto_free char *path = path_join(prefix, d->name, e);
 
-			if (!path || add(ls, path, batch[k].ino, e) < 0)
-				return -1;
-			/* Directories are numbered upwards on the way down: no loops. */
-			if (ls->recurse && S_ISDIR(batch[k].mode) && batch[k].ino > ino &&
-			    list(ls, path, batch[k].ino, depth + 1, e) < 0)
-				return -1;
-		}
-		if (count)
-			cookie = batch[count - 1].cookie;
-	} while (count == BATCH);
-	return 0;
+		if (!path || add(ls, path, d->ino, e) < 0)
+			return -1;
+		/* Directories are numbered upwards on the way down: no loops. */
+		if (ls->recurse && S_ISDIR(d->mode) && d->ino > ino &&
+		    list(ls, path, d->ino, depth + 1, e) < 0)
+			return -1;
+	}
+	return rc;
 }
 
 static int run(struct ls *ls, const char *ref, const char *path, struct err *e)

@@ -15,8 +15,9 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "package-format/index_cursor.h"
 
-enum { STEP = 256 * 1024, NAMES_MAX = 64 * 1024 * 1024, LIST_STEP = 64 };
+enum { STEP = 256 * 1024, NAMES_MAX = 64 * 1024 * 1024 };
 
 /* Larger files are not read for a comparison; with an equal size they count as modified. */
 #define COMPARED_MAX (UINT64_C(512) << 20)
@@ -123,23 +124,14 @@ static int put_name(int fd, const char *name, struct err *e)
 
 static int list_package(struct pkg_index *x, uint64_t ino, int fd, struct err *e)
 {
-	auto_free struct pkg_dirent *entries = mem_alloc(LIST_STEP, sizeof(*entries), e);
-	uint64_t cookie = 0;
-	size_t count;
+	auto_pkg_entries entries = { .index = x, .dir = ino };
+	const struct pkg_dirent *d;
+	int rc;
 
-	if (!entries)
-		return -1;
-	do {
-		count = 0;
-		if (pkg_index_list(x, ino, cookie, entries, LIST_STEP, &count, e) < 0)
+	while ((rc = pkg_entries_next(&entries, &d, e)) > 0)
+		if (put_name(fd, d->name, e) < 0)
 			return -1;
-		for (size_t i = 0; i < count; i++) {
-			if (put_name(fd, entries[i].name, e) < 0)
-				return -1;
-			cookie = entries[i].cookie;
-		}
-	} while (count > 0);
-	return 0;
+	return rc;
 }
 
 /* Names that the package hides are harmless: they are asked for, and are not there. */

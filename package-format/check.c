@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { BATCH = 256 };
+#include "package-format/index_cursor.h"
 
 struct check {
 	struct pkg_index *x;
@@ -45,21 +45,18 @@ static int check_chunks(struct check *c, const struct pkg_header *h, struct err 
 
 static int check_extents(struct check *c, const struct pkg_inode *i, struct err *e)
 {
-	struct pkg_extent batch[BATCH];
-	uint64_t off = 0;
-	size_t count;
+	struct pkg_extents extents = { .index = c->x, .ino = i->ino, .end = INT64_MAX };
+	const struct pkg_extent *at;
+	int rc;
 
-	do {
-		if (pkg_index_extents(c->x, i->ino, off, INT64_MAX - off, batch, BATCH, &count, e) < 0)
-			return -1;
-		for (size_t k = 0; k < count; k++) {
-			if (batch[k].chunk_off + batch[k].len > c->content_len[batch[k].chunk_idx])
-				return wrong(e, "an extent leaves its chunk, inode", i->ino);
-			off = batch[k].file_off + batch[k].len;
-		}
-		c->extents += count;
-	} while (count == BATCH);
-	if (off > (S_ISREG(i->mode) ? i->size : 0))
+	while ((rc = pkg_extents_next(&extents, &at, e)) > 0) {
+		if (at->chunk_off + at->len > c->content_len[at->chunk_idx])
+			return wrong(e, "an extent leaves its chunk, inode", i->ino);
+		c->extents++;
+	}
+	if (rc < 0)
+		return -1;
+	if (extents.off > (S_ISREG(i->mode) ? i->size : 0))
 		return wrong(e, "content behind the end of inode", i->ino);
 	return 0;
 }
@@ -89,22 +86,14 @@ static int check_entry(struct check *c, uint64_t parent, const struct pkg_dirent
 
 static int check_directory(struct check *c, uint64_t ino, struct err *e)
 {
-	auto_free struct pkg_dirent *batch = mem_alloc(BATCH, sizeof(*batch), e);
-	uint64_t cookie = 0;
-	size_t count;
+	auto_pkg_entries entries = { .index = c->x, .dir = ino };
+	const struct pkg_dirent *d;
+	int rc;
 
-	if (!batch)
-		return -1;
-	do {
-		if (pkg_index_list(c->x, ino, cookie, batch, BATCH, &count, e) < 0)
+	while ((rc = pkg_entries_next(&entries, &d, e)) > 0)
+		if (check_entry(c, ino, d, e) < 0)
 			return -1;
-		for (size_t k = 0; k < count; k++)
-			if (check_entry(c, ino, &batch[k], e) < 0)
-				return -1;
-		if (count)
-			cookie = batch[count - 1].cookie;
-	} while (count == BATCH);
-	return 0;
+	return rc;
 }
 
 static int check_xattrs(struct check *c, uint64_t ino, struct err *e)

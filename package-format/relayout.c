@@ -13,10 +13,11 @@
 #include "package-format/assemble.h"
 #include "package-format/chunk.h"
 #include "package-format/index_build.h"
+#include "package-format/index_cursor.h"
 #include "package-format/writer.h"
 
 #define UNPLACED UINT32_MAX
-enum { BATCH = 256, LEVEL = 19 };
+enum { LEVEL = 19 };
 
 struct relayout {
 	int fd;
@@ -91,22 +92,15 @@ typedef int extent_fn(struct relayout *r, void *arg, uint64_t ino, const struct 
 static int each_extent(struct relayout *r, uint64_t ino, uint64_t off, uint64_t len, extent_fn *fn, void *arg,
 		       struct err *e)
 {
-	const uint64_t end = len > INT64_MAX - off ? INT64_MAX : off + len;
-	struct pkg_extent batch[BATCH];
+	struct pkg_extents extents = { .index = r->index, .ino = ino, .off = off };
+	const struct pkg_extent *x;
+	int rc;
 
-	while (off < end) {
-		size_t count;
-
-		if (pkg_index_extents(r->index, ino, off, end - off, batch, BATCH, &count, e) < 0)
+	extents.end = len > INT64_MAX - off ? INT64_MAX : off + len;
+	while ((rc = pkg_extents_next(&extents, &x, e)) > 0)
+		if (fn(r, arg, ino, x, e) < 0)
 			return -1;
-		for (size_t i = 0; i < count; i++)
-			if (fn(r, arg, ino, &batch[i], e) < 0)
-				return -1;
-		if (count < BATCH)
-			return 0;
-		off = batch[count - 1].file_off + batch[count - 1].len;
-	}
-	return 0;
+	return rc;
 }
 
 static int each_extent_of_all(struct relayout *r, extent_fn *fn, void *arg, struct err *e)
@@ -174,24 +168,18 @@ static int copy_inodes(struct relayout *r, struct pkg_index_build *b, struct pkg
 
 static int copy_entries(struct relayout *r, struct pkg_index_build *b, struct err *e)
 {
-	auto_free struct pkg_dirent *batch = mem_alloc(BATCH, sizeof(*batch), e);
+	auto_pkg_entries entries = { .index = r->index };
+	const struct pkg_dirent *d;
 
-	if (!batch)
-		return -1;
 	for (uint64_t ino = 1; ino <= r->counts.inodes; ino++) {
-		uint64_t cookie = 0;
-		size_t count;
+		int rc;
 
-		do {
-			if (pkg_index_list(r->index, ino, cookie, batch, BATCH, &count, e) < 0)
+		pkg_entries_restart(&entries, ino);
+		while ((rc = pkg_entries_next(&entries, &d, e)) > 0)
+			if (pkg_index_build_entry(b, ino, d->name, d->name_len, d->ino, d->cookie, e) < 0)
 				return -1;
-			for (size_t i = 0; i < count; i++)
-				if (pkg_index_build_entry(b, ino, batch[i].name, batch[i].name_len,
-							  batch[i].ino, batch[i].cookie, e) < 0)
-					return -1;
-			if (count)
-				cookie = batch[count - 1].cookie;
-		} while (count == BATCH);
+		if (rc < 0)
+			return -1;
 	}
 	return 0;
 }

@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 
 #include "base/path.h"
+#include "package-format/index_cursor.h"
 
-enum { BATCH = 256, DEPTH_MAX = 2048, PATH_LEN_MAX = 4095 };
+enum { DEPTH_MAX = 2048, PATH_LEN_MAX = 4095 };
 
 static const char head[] = "floe-touches 1\n";
 
@@ -51,20 +52,14 @@ static int add_extent(struct gathering *g, uint64_t ino, const struct pkg_extent
 
 static int gather_file(struct gathering *g, uint64_t ino, struct err *e)
 {
-	struct pkg_extent batch[BATCH];
-	uint64_t off = 0;
-	size_t count;
+	struct pkg_extents extents = { .index = g->index, .ino = ino, .end = INT64_MAX };
+	const struct pkg_extent *x;
+	int rc;
 
-	do {
-		if (pkg_index_extents(g->index, ino, off, INT64_MAX - off, batch, BATCH, &count, e) < 0)
+	while ((rc = pkg_extents_next(&extents, &x, e)) > 0)
+		if (add_extent(g, ino, x, e) < 0)
 			return -1;
-		for (size_t i = 0; i < count; i++)
-			if (add_extent(g, ino, &batch[i], e) < 0)
-				return -1;
-		if (count)
-			off = batch[count - 1].file_off + batch[count - 1].len;
-	} while (count == BATCH);
-	return 0;
+	return rc;
 }
 
 static int by_rank(const void *a, const void *b)
@@ -143,36 +138,27 @@ static void naming_fini(struct naming *n)
 
 static int name_below(struct naming *n, const char *prefix, uint64_t dir, unsigned depth, struct err *e)
 {
-	auto_free struct pkg_dirent *batch = mem_alloc(BATCH, sizeof(*batch), e);
-	uint64_t cookie = 0;
-	size_t count;
+	auto_pkg_entries entries = { .index = n->index, .dir = dir };
+	const struct pkg_dirent *d;
+	int rc;
 
-	if (!batch)
-		return -1;
 	if (depth > DEPTH_MAX)
 		return err_set(e, ERR_LIMIT, "%.200s: too deep", prefix);
-	do {
-		if (pkg_index_list(n->index, dir, cookie, batch, BATCH, &count, e) < 0)
-			return -1;
-		for (size_t i = 0; i < count; i++) {
-			const struct pkg_dirent *d = &batch[i];
-			/* Directories are numbered upwards on the way down: no loops. */
-			bool is_dir = S_ISDIR(d->mode) && d->ino > dir;
-			bool is_named = d->ino <= n->inodes && n->is_wanted[d->ino] && !n->paths[d->ino];
-			auto_free char *path = NULL;
+	while ((rc = pkg_entries_next(&entries, &d, e)) > 0) {
+		/* Directories are numbered upwards on the way down: no loops. */
+		bool is_dir = S_ISDIR(d->mode) && d->ino > dir;
+		bool is_named = d->ino <= n->inodes && n->is_wanted[d->ino] && !n->paths[d->ino];
+		auto_free char *path = NULL;
 
-			if (!is_dir && !is_named)
-				continue;
-			path = *prefix ? path_join(prefix, d->name, e) : mem_strdup(d->name, e);
-			if (!path || (is_dir && name_below(n, path, d->ino, depth + 1, e) < 0))
-				return -1;
-			if (is_named)
-				n->paths[d->ino] = mem_steal(path);
-		}
-		if (count)
-			cookie = batch[count - 1].cookie;
-	} while (count == BATCH);
-	return 0;
+		if (!is_dir && !is_named)
+			continue;
+		path = *prefix ? path_join(prefix, d->name, e) : mem_strdup(d->name, e);
+		if (!path || (is_dir && name_below(n, path, d->ino, depth + 1, e) < 0))
+			return -1;
+		if (is_named)
+			n->paths[d->ino] = mem_steal(path);
+	}
+	return rc;
 }
 
 static int print_path(const char *path, struct buf *ret, struct err *e)
