@@ -80,6 +80,19 @@ void sync_wake_all(struct sync_cond *c)
 	(void)pthread_cond_broadcast(&c->raw);
 }
 
+int sync_run_detached(void *(*fn)(void *arg), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int sys;
+
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sys = pthread_create(&thread, &attr, fn, arg);
+	(void)pthread_attr_destroy(&attr);
+	return sys;
+}
+
 uint64_t sync_now_ms(void)
 {
 	struct timespec ts;

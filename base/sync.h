@@ -39,6 +39,9 @@ bool sync_wait_ms(struct sync_cond *c, struct sync_mutex *m, uint64_t ms) SYNC_R
 void sync_wake_one(struct sync_cond *c);
 void sync_wake_all(struct sync_cond *c);
 
+/* Runs fn(arg) in a thread that nobody joins. 0, or an errno value when there is none to be had. */
+int sync_run_detached(void *(*fn)(void *arg), void *arg);
+
 /* Milliseconds on the monotonic clock. */
 uint64_t sync_now_ms(void);
 

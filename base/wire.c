@@ -166,12 +166,17 @@ bool wire_next(const struct wire_in *m, size_t *pos, struct wire_field *ret)
 	return *pos < m->len && field_at(m->data, m->len, pos, ret);
 }
 
+bool wire_is_called(const struct wire_field *f, const char *name)
+{
+	return f->name_len == strlen(name) && !memcmp(f->name, name, f->name_len);
+}
+
 bool wire_find(const struct wire_in *m, const char *name, struct wire_field *ret)
 {
-	size_t pos = 0, len = strlen(name);
+	size_t pos = 0;
 
 	while (wire_next(m, &pos, ret))
-		if (ret->name_len == len && !memcmp(ret->name, name, len))
+		if (wire_is_called(ret, name))
 			return true;
 	return false;
 }

@@ -76,6 +76,7 @@ struct wire_field {
 
 /* Walks the fields: start with *pos = 0; false at the end. */
 bool wire_next(const struct wire_in *m, size_t *pos, struct wire_field *ret);
+bool wire_is_called(const struct wire_field *f, const char *name);
 /* The first field of that name; false when there is none. */
 bool wire_find(const struct wire_in *m, const char *name, struct wire_field *ret);
 /* First field of that name as text / number. Missing or malformed is ERR_FORMAT. The text is a copy

@@ -101,16 +101,17 @@ static int ask(int sock, const struct wire_out *m, struct wire_in *ret, struct e
 	return 1;
 }
 
-static int went_away(struct err *e)
+/* Of ask. */
+static int outcome(int n, struct err *e)
 {
-	return err_set(e, ERR_IO, "the holder went away");
+	if (n == 0)
+		return err_set(e, ERR_IO, "the holder went away");
+	return n < 0 ? -1 : 0;
 }
 
 int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e)
 {
-	int n = ask(sock, m, ret, e);
-
-	return n == 0 ? went_away(e) : n < 0 ? -1 : 0;
+	return outcome(ask(sock, m, ret, e), e);
 }
 
 int launch_holder_ask_started(const struct wire_out *m, int *ret_sock, struct wire_in *ret, struct err *e)
@@ -132,5 +133,5 @@ int launch_holder_ask_started(const struct wire_out *m, int *ret_sock, struct wi
 			*ret_sock = fd_steal(&sock);
 	}
 	holder_address_fini(&a);
-	return n == 0 ? went_away(e) : n < 0 ? -1 : 0;
+	return outcome(n, e);
 }

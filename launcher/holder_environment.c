@@ -101,11 +101,6 @@ void holder_environment_check_ready(struct holder *h, struct holder_environment 
 
 /* ---- settings -------------------------------------------------------------------------------- */
 
-static bool is_called(const struct wire_field *f, const char *name)
-{
-	return f->name_len == strlen(name) && !memcmp(f->name, name, f->name_len);
-}
-
 static int send_configure(struct holder_environment *env, struct err *e)
 {
 	static const char *const fields[] = { "config", "key", "local" };
@@ -117,7 +112,7 @@ static int send_configure(struct holder_environment *env, struct err *e)
 		return -1;
 	for (size_t pos = 0; wire_next(&p->opened, &pos, &f);)
 		for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-			if (is_called(&f, fields[i]) && wire_put(&m, fields[i], f.value, f.len, e) < 0)
+			if (wire_is_called(&f, fields[i]) && wire_put(&m, fields[i], f.value, f.len, e) < 0)
 				return -1;
 	if (wire_put_str(&m, "package-root", p->mount.point, e) < 0 ||
 	    wire_put_str(&m, "upper", env->disk->upper, e) < 0 || wire_put_str(&m, "name", p->name, e) < 0 ||

@@ -30,12 +30,17 @@ struct init {
 
 enum { STOP_PATIENCE_MS = 2000 };
 
+static void send_event(const struct init *in, const struct launch_event *ev)
+{
+	if (in->events >= 0)
+		(void)!send(in->events, ev, sizeof(*ev), MSG_NOSIGNAL);
+}
+
 static void tell(const struct init *in, enum launch_event_kind kind, int value)
 {
-	struct launch_event ev = { .kind = kind, .value = value };
+	const struct launch_event ev = { .kind = kind, .value = value };
 
-	if (in->events >= 0)
-		(void)!send(in->events, &ev, sizeof(ev), MSG_NOSIGNAL);
+	send_event(in, &ev);
 }
 
 static _Noreturn void fail(int events, const struct err *why, int status)
@@ -137,8 +142,7 @@ static bool read_report(struct init *in)
 	in->report = -1;
 	if (n != (ssize_t)sizeof(ev.err))
 		return false;
-	if (in->events >= 0)
-		(void)!send(in->events, &ev, sizeof(ev), MSG_NOSIGNAL);
+	send_event(in, &ev);
 	return true;
 }
 
@@ -146,13 +150,12 @@ static bool read_report(struct init *in)
 
 static void tell_end(struct init *in, int status, bool is_last)
 {
-	struct launch_event ev = { .kind = LAUNCH_EVENT_EXITED, .is_last = is_last };
+	bool is_killed = WIFSIGNALED(status);
+	const struct launch_event ev = { .kind = is_killed ? LAUNCH_EVENT_KILLED : LAUNCH_EVENT_EXITED,
+					 .value = is_killed ? WTERMSIG(status) : WEXITSTATUS(status),
+					 .is_last = is_last };
 
-	if (WIFSIGNALED(status))
-		ev.kind = LAUNCH_EVENT_KILLED;
-	ev.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-	if (in->events >= 0)
-		(void)!send(in->events, &ev, sizeof(ev), MSG_NOSIGNAL);
+	send_event(in, &ev);
 }
 
 /* False when no child is left. */

@@ -82,19 +82,14 @@ static void declarations_fini(struct declarations *d)
 		free(d->keys[i]);
 }
 
-static bool is_called(const struct wire_field *f, const char *name)
-{
-	return f->name_len == strlen(name) && !memcmp(f->name, name, f->name_len);
-}
-
 static int read_declarations(const struct wire_in *m, struct declarations *d, struct err *e)
 {
 	struct wire_field f;
 
 	for (size_t pos = 0; wire_next(m, &pos, &f);) {
-		bool is_config = is_called(&f, "config"), is_key = is_called(&f, "key");
+		bool is_config = wire_is_called(&f, "config"), is_key = wire_is_called(&f, "key");
 
-		if (is_called(&f, "local")) {
+		if (wire_is_called(&f, "local")) {
 			if (d->nlocal == BROKER_LOCAL_MAX)
 				return err_set(e, ERR_LIMIT, "more than %d rules for the host's settings",
 					       BROKER_LOCAL_MAX);

@@ -107,12 +107,10 @@ static void connect_to(const struct addrinfo *list, int *ret_fd, char **ret_addr
 	got = wait_for_one(p, SECOND_FAMILY_MS);
 	for (to[1] = list->ai_next; to[1] && to[1]->ai_family == list->ai_family; to[1] = to[1]->ai_next)
 		;
-	if (got < 0 && to[1]) {
+	if (got < 0 && to[1])
 		p[1].fd = begin_connection(to[1]);
+	if (got < 0)
 		got = wait_for_one(p, PATIENCE_MS);
-	} else if (got < 0) {
-		got = wait_for_one(p, PATIENCE_MS);
-	}
 	if (got >= 0 && (*ret_address = address_text(to[got]))) {
 		*ret_fd = p[got].fd;
 		p[got].fd = -1;
@@ -181,16 +179,12 @@ static bool has_proxy(void)
 
 void stream_knock(const char *url)
 {
-	pthread_t thread;
-
 	if (knock.is_begun || has_proxy() || !stream_source_find_host(url, &knock.host))
 		return;
 	sync_mutex_init(&knock.lock);
 	sync_cond_init(&knock.changed);
 	knock.began_ms = sync_now_ms();
-	knock.is_begun = pthread_create(&thread, NULL, knock_main, NULL) == 0;
-	if (knock.is_begun)
-		(void)pthread_detach(thread);
+	knock.is_begun = sync_run_detached(knock_main, NULL) == 0;
 }
 
 bool stream_knock_take(const char *url, struct stream_knocked *ret)

@@ -381,8 +381,6 @@ static int start_racer(struct mirrors *m, struct mirror_read *r, struct race *ra
 		       struct err *e)
 {
 	struct leg *l = mem_alloc(1, sizeof(*l), e);
-	pthread_attr_t attr;
-	pthread_t thread;
 	int failure;
 
 	if (!l)
@@ -394,10 +392,7 @@ static int start_racer(struct mirrors *m, struct mirror_read *r, struct race *ra
 	race->refs++;
 	m->racers++;
 	sync_unlock(&m->lock);
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	failure = pthread_create(&thread, &attr, racer_main, l);
-	(void)pthread_attr_destroy(&attr);
+	failure = sync_run_detached(racer_main, l);
 	if (!failure)
 		return 0;
 	sync_lock(&m->lock);

@@ -147,8 +147,6 @@ static void *ask_main(void *arg)
 int stream_package_ask(struct stream_package *p, stream_package_verdict_fn *tell, void *arg, struct err *e)
 {
 	auto_free struct question *q = mem_alloc(1, sizeof(*q), e);
-	pthread_attr_t attr;
-	pthread_t thread;
 	int failure;
 
 	if (!q)
@@ -157,10 +155,7 @@ int stream_package_ask(struct stream_package *p, stream_package_verdict_fn *tell
 	sync_lock(&p->lock);
 	p->users++; /* closing waits for the verdict */
 	sync_unlock(&p->lock);
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	failure = pthread_create(&thread, &attr, ask_main, q);
-	(void)pthread_attr_destroy(&attr);
+	failure = sync_run_detached(ask_main, q);
 	if (!failure) {
 		(void)mem_steal(q);
 		return 0;

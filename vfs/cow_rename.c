@@ -34,9 +34,9 @@ struct end { /* one of the two places */
 };
 
 struct renaming {
-	struct end from, to;
+	const struct cow_rename *asked;
 	const struct cow_attempt *attempt;
-	bool is_exchange;
+	struct end from, to;
 };
 
 static bool is_dir(const struct end *x)
@@ -153,7 +153,7 @@ static int before_target_goes(struct cow_union *u, const struct renaming *r)
 {
 	const struct end *to = &r->to;
 
-	if (r->is_exchange || !to->is_there || is_dir(to) || !to->node.id ||
+	if (r->asked->exchange || !to->is_there || is_dir(to) || !to->node.id ||
 	    to->spot.place.layer == COW_UPPER)
 		return 0;
 	return cow_note_lost(u, to->node.id, to->dir->node, to->name);
@@ -163,7 +163,7 @@ static void after_target_went(struct cow_union *u, const struct renaming *r)
 {
 	const struct end *to = &r->to;
 
-	if (r->is_exchange || !to->is_there || !to->node.id)
+	if (r->asked->exchange || !to->is_there || !to->node.id)
 		return;
 	if (is_dir(to)) {
 		cow_nodes_unlink(u->nodes, to->dir->node, to->name);
@@ -182,6 +182,11 @@ uint64_t cow_exchange_note(const struct cow_rename *r, enum cow_exchange how_far
 	return hash << 2 | how_far;
 }
 
+static void note_exchange(struct cow_union *u, const struct renaming *r, enum cow_exchange how_far)
+{
+	cow_nodes_note(u->nodes, r->attempt->unique, cow_exchange_note(r->asked, how_far));
+}
+
 static bool is_exchanged(struct cow_union *u, const struct cow_rename *r, const struct cow_attempt *a)
 {
 	return r->exchange && a->again &&
@@ -190,29 +195,27 @@ static bool is_exchanged(struct cow_union *u, const struct cow_rename *r, const 
 
 static int move(struct cow_union *u, const struct renaming *r)
 {
-	struct cow_rename noted = { r->from.dir->node, r->to.dir->node, r->from.name, r->to.name,
-				    r->is_exchange };
 	struct cow_upper_move m = {
 		.old_dir = r->from.dir->upper,
 		.new_dir = r->to.dir->upper,
 		.old_name = r->from.name,
 		.new_name = r->to.name,
-		.exchange = r->is_exchange,
+		.exchange = r->asked->exchange,
 	};
 	bool is_counted = false;
-	int sys = r->is_exchange ? 0 : shows_below(u, &r->from, &m.whiteout);
+	int sys = r->asked->exchange ? 0 : shows_below(u, &r->from, &m.whiteout);
 
 	if (!sys && r->to.is_there && !is_dir(&r->to) && r->to.spot.place.layer == COW_UPPER)
 		m.orphan_id = r->to.node.id;
 	if (!sys)
 		sys = before_target_goes(u, r);
 	if (!sys)
-		sys = cow_nodes_rename_begin(u->nodes, &noted);
+		sys = cow_nodes_rename_begin(u->nodes, r->asked);
 	if (sys)
 		return sys;
-	if (r->is_exchange)
-		cow_nodes_note(u->nodes, r->attempt->unique, cow_exchange_note(&noted, COW_EXCHANGE_BEGUN));
-	if (!r->is_exchange && r->to.is_there && !is_dir(&r->to))
+	if (r->asked->exchange)
+		note_exchange(u, r, COW_EXCHANGE_BEGUN);
+	if (!r->asked->exchange && r->to.is_there && !is_dir(&r->to))
 		is_counted = cow_count_links(u, r->attempt, &r->to.spot.place, -1) == 0;
 	sys = cow_upper_move(u->upper, &m);
 	if (!sys)
@@ -221,10 +224,9 @@ static int move(struct cow_union *u, const struct renaming *r)
 		(void)!cow_count_links(u, r->attempt, &r->to.spot.place, 1);
 	if (sys && is_dir(&r->to)) /* it may have become opaque, and lost its whiteouts */
 		cow_cache_forget(u->dirs, r->to.node.id);
-	if (r->is_exchange)
-		cow_nodes_note(u->nodes, r->attempt->unique,
-			       cow_exchange_note(&noted, sys ? COW_EXCHANGE_FAILED : COW_EXCHANGE_DONE));
-	cow_nodes_rename_end(u->nodes, &noted, sys == 0);
+	if (r->asked->exchange)
+		note_exchange(u, r, sys ? COW_EXCHANGE_FAILED : COW_EXCHANGE_DONE);
+	cow_nodes_rename_end(u->nodes, r->asked, sys == 0);
 	return sys;
 }
 
@@ -244,16 +246,17 @@ static int rename_locked(struct cow_union *u, struct renaming *r, unsigned flags
 	int sys = settle(u, r->from.dir->node, &r->from);
 
 	if (!sys)
-		sys = r->is_exchange ? settle(u, r->to.dir->node, &r->to) : look(u, r->to.dir->node, &r->to);
-	if (!sys && (!r->from.is_there || (r->is_exchange && !r->to.is_there)))
+		sys = r->asked->exchange ? settle(u, r->to.dir->node, &r->to)
+					 : look(u, r->to.dir->node, &r->to);
+	if (!sys && (!r->from.is_there || (r->asked->exchange && !r->to.is_there)))
 		sys = ENOENT;
 	if (!sys && (flags & RENAME_NOREPLACE) && r->to.is_there)
 		sys = EEXIST;
-	if (!sys && !r->is_exchange && is_dir(&r->to) && r->to.node.id)
+	if (!sys && !r->asked->exchange && is_dir(&r->to) && r->to.node.id)
 		sys = cow_list_is_empty(u, r->to.node.id);
 	if (!sys && is_dir(&r->from) && r->from.node.id)
 		sys = take_layers_along(u, r->from.node.id);
-	if (!sys && r->is_exchange && is_dir(&r->to) && r->to.node.id)
+	if (!sys && r->asked->exchange && is_dir(&r->to) && r->to.node.id)
 		sys = take_layers_along(u, r->to.node.id);
 	if (!sys)
 		sys = move(u, r);
@@ -285,13 +288,11 @@ static void lock_both(struct cow_union *u, uint64_t a, uint64_t b, bool lock)
 /* Carried out by a server that did not live to say so: the table may have to follow still. */
 static int finish_again(struct cow_union *u, const struct renaming *r)
 {
-	struct cow_rename noted = { r->from.dir->node, r->to.dir->node, r->from.name, r->to.name,
-				    r->is_exchange };
 	struct cow_node n;
 
-	if (cow_nodes_child(u->nodes, noted.old_parent, noted.old_name, &n) == 0) {
-		cow_name_replaced(u, &noted, n.id);
-		cow_nodes_rename_end(u->nodes, &noted, true);
+	if (cow_nodes_child(u->nodes, r->asked->old_parent, r->asked->old_name, &n) == 0) {
+		cow_name_replaced(u, r->asked, n.id);
+		cow_nodes_rename_end(u->nodes, r->asked, true);
 	}
 	forget_listings(u, r);
 	return 0;
@@ -319,7 +320,7 @@ static int run(struct cow_union *u, struct renaming *r, unsigned flags)
 	if (sys == ENOENT && r->attempt->again && cow_spot_find(u, r->to.dir, r->to.name, &r->to.spot) == 0)
 		return finish_again(u, r);
 	if (!sys)
-		sys = r->is_exchange ? prepare(u, to, r->to.name) : prepare_target(u, to, &r->to);
+		sys = r->asked->exchange ? prepare(u, to, r->to.name) : prepare_target(u, to, &r->to);
 	if (!sys)
 		sys = look(u, from, &r->from);
 	if (!sys)
@@ -350,10 +351,9 @@ int cow_rename(struct cow_union *u, uint64_t old_parent, const char *old_name, u
 	if (!flags && !a->again && cow_is_full_dir(u, new_parent, new_name))
 		return ENOTEMPTY;
 	for (int i = 0; i < TRIES && sys == EAGAIN; i++) {
-		struct renaming r = { .from.name = old_name,
-				      .to.name = new_name,
-				      .attempt = a,
-				      .is_exchange = flags & RENAME_EXCHANGE };
+		struct renaming r = {
+			.from.name = old_name, .to.name = new_name, .asked = &asked, .attempt = a
+		};
 
 		sys = cow_change_begin(u, old_parent, &r.from.dir);
 		if (sys)
