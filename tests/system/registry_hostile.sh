@@ -19,13 +19,6 @@ box=$scratch/box.floe
 
 run() { in_box box sh -c "cd $home/.config/box; $1"; }
 reg() { "$floe" registry "$@" --env box; }
-is() { # WANT COMMAND...
-	local want=$1 got
-
-	shift
-	got=$("$@" 2>"$scratch/err") || { [ "$want" = FAILS ] && return; fail "$*: $got $(cat "$scratch/err")"; }
-	[ "$got" = "$want" ] || fail "$*: $got"$'\n'"instead of: $want"
-}
 
 peak_kib() { # of the settings server
 	local pid
@@ -36,40 +29,40 @@ peak_kib() { # of the settings server
 }
 
 note "a gigabyte of the host's, a directory, a link"
-is 1073741824 run 'stat -c %s huge.ini'
-is inside run 'cat dir.ini/file'
-is host run 'sed -n s/k=//p link.ini'
-is '' run 'echo "[s]" >good.ini; echo k=1 >>good.ini'
-is 1 reg get config/box/good.ini:s/k
-is '' run 'echo more >>dir.ini/more; printf x >>huge.ini'
-is 1073741825 run 'stat -c %s huge.ini'
+prints 1073741824 run 'stat -c %s huge.ini'
+prints inside run 'cat dir.ini/file'
+prints host run 'sed -n s/k=//p link.ini'
+prints '' run 'echo "[s]" >good.ini; echo k=1 >>good.ini'
+prints 1 reg get config/box/good.ini:s/k
+prints '' run 'echo more >>dir.ini/more; printf x >>huge.ini'
+prints 1073741825 run 'stat -c %s huge.ini'
 [ "$(stat -c %s "$home/.config/box/huge.ini")" = 1073741824 ] || fail "the host's file was changed"
 [ ! -e "$home/.config/box/dir.ini/more" ] || fail "the host's directory was changed"
-is '' run 'printf "[s]\nk=mine\n" >link.ini'
-is mine reg get config/box/link.ini:s/k
+prints '' run 'printf "[s]\nk=mine\n" >link.ini'
+prints mine reg get config/box/link.ini:s/k
 [ "$(cat "$home/.config/box/link-target")" = $'[s]\nk=host' ] || fail "the host's link was followed"
 
 note "a file that grows out of bounds in the application's hands"
-is '' run 'echo "[s]" >grown.ini; echo k=small >>grown.ini'
-is small reg get config/box/grown.ini:s/k
-is '' run 'head -c 40000000 /dev/zero >>grown.ini'
-is 40000012 run 'stat -c %s grown.ini'
-is '' run 'echo "[s]" >good.ini; echo k=2 >>good.ini'
-is 2 reg get config/box/good.ini:s/k
+prints '' run 'echo "[s]" >grown.ini; echo k=small >>grown.ini'
+prints small reg get config/box/grown.ini:s/k
+prints '' run 'head -c 40000000 /dev/zero >>grown.ini'
+prints 40000012 run 'stat -c %s grown.ini'
+prints '' run 'echo "[s]" >good.ini; echo k=2 >>good.ini'
+prints 2 reg get config/box/good.ini:s/k
 "$floe" stop --all >/dev/null 2>&1
 holder_leave
-is 40000012 run 'stat -c %s grown.ini'
-is 2 run 'sed -n s/k=//p good.ini'
+prints 40000012 run 'stat -c %s grown.ini'
+prints 2 run 'sed -n s/k=//p good.ini'
 [ "$(peak_kib)" -lt 262144 ] || fail "the settings server took $(peak_kib) KiB"
-is '' run 'printf "[s]\nk=small again\n" >grown.ini'
+prints '' run 'printf "[s]\nk=small again\n" >grown.ini'
 "$floe" stop --all >/dev/null 2>&1
 holder_leave
-is 'small again' run 'sed -n s/k=//p grown.ini'
-is 'small again' reg get config/box/grown.ini:s/k
+prints 'small again' run 'sed -n s/k=//p grown.ini'
+prints 'small again' reg get config/box/grown.ini:s/k
 
 note "links and directories in the place of settings"
 run 'ln -s /etc/passwd new.ini; ln -sf /etc/passwd good.ini' >/dev/null 2>&1 && fail "a setting became a link"
 run 'rm good.ini; mkdir good.ini' >/dev/null 2>&1 && fail "a setting became a directory"
-is FAILS reg get config/box/good.ini:s/k
-is '' run 'echo "[s]" >good.ini; echo k=3 >>good.ini'
-is 3 reg get config/box/good.ini:s/k
+prints FAILS reg get config/box/good.ini:s/k
+prints '' run 'echo "[s]" >good.ini; echo k=3 >>good.ini'
+prints 3 reg get config/box/good.ini:s/k

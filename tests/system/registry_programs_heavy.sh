@@ -9,16 +9,16 @@ pack_by="ln -s"
 if pack node @home/.npmrc:ini @home/project/package.json:json @config/editor/settings.json:json; then
 	note "npm: its own settings, and the JSON of a project"
 	npm_() { run_in node npm --no-update-notifier "$@"; }
-	is '' npm_ config set --location=user fund=false
-	is false reg node get home/.npmrc:/fund
-	is '' reg node set home/.npmrc:/init-license MIT home/.npmrc:/fund true
-	is true npm_ config get fund
+	prints '' npm_ config set --location=user fund=false
+	prints false reg node get home/.npmrc:/fund
+	prints '' reg node set home/.npmrc:/init-license MIT home/.npmrc:/fund true
+	prints true npm_ config get fund
 	run_in node sh -c 'mkdir project && cd project && npm init -y' >"$out" 2>&1 || fail "npm init: $(cat "$out")"
 	reg node list home/project/package.json | grep -qE ':license +MIT ' || fail "npm init: $(reg node list)"
-	is '' run_in node sh -c 'cd project && npm pkg set scripts.hello="echo hello" private=true --json=false'
-	is 'echo hello' reg node get home/project/package.json:scripts/hello
-	is '' reg node set home/project/package.json:scripts/hello 'echo from a key'
-	is 'from a key' run_in node sh -c 'cd project && npm run -s hello'
+	prints '' run_in node sh -c 'cd project && npm pkg set scripts.hello="echo hello" private=true --json=false'
+	prints 'echo hello' reg node get home/project/package.json:scripts/hello
+	prints '' reg node set home/project/package.json:scripts/hello 'echo from a key'
+	prints 'from a key' run_in node sh -c 'cd project && npm run -s hello'
 
 	note "node: a program saves its JSON as Electron's do, beside it and renamed"
 	cat >"$home/editor.js" <<-'JS'
@@ -35,13 +35,13 @@ if pack node @home/.npmrc:ini @home/project/package.json:json @config/editor/set
 		console.log(settings.window.theme, settings.editor.tabSize);
 	JS
 	editor() { run_in node node "$home/editor.js" "$@"; }
-	is 'light 8' editor tabSize 8
-	is $'8\nlight' reg node get config/editor/settings.json:editor/tabSize config/editor/settings.json:window/theme
-	is '' reg node set config/editor/settings.json:window/theme dark config/editor/settings.json:editor/tabSize 2
-	is 'dark 2' editor
-	is '' reg node lock config/editor/settings.json:editor/tabSize 3
+	prints 'light 8' editor tabSize 8
+	prints $'8\nlight' reg node get config/editor/settings.json:editor/tabSize config/editor/settings.json:window/theme
+	prints '' reg node set config/editor/settings.json:window/theme dark config/editor/settings.json:editor/tabSize 2
+	prints 'dark 2' editor
+	prints '' reg node lock config/editor/settings.json:editor/tabSize 3
 	editor tabSize 9 >/dev/null || fail "it does not go on with a locked key"
-	is 'dark 3' editor
+	prints 'dark 3' editor
 	[ ! -e "$home/.config/editor" ] && [ ! -e "$home/.npmrc" ] && [ ! -e "$home/project" ] || fail "the host's home was changed"
 fi
 
@@ -57,14 +57,14 @@ if command -v glib-compile-schemas >/dev/null && pack gsettings @config/glib-2.0
 	glib-compile-schemas "$home/schemas" || fail "glib-compile-schemas"
 	gsettings_() { run_in gsettings GSETTINGS_BACKEND=keyfile GSETTINGS_SCHEMA_DIR="$home/schemas" gsettings "$@"; }
 	keyfile=config/glib-2.0/settings/keyfile:org/example/shelf
-	is "'plain'" gsettings_ get org.example.shelf skin
-	is '' gsettings_ set org.example.shelf skin "it's dark"
-	is '"it'"'"'s dark"' reg gsettings get $keyfile/skin
-	is '' reg gsettings set $keyfile/skin "'blue'" $keyfile/columns 5
-	is "'blue'" gsettings_ get org.example.shelf skin
-	is 5 gsettings_ get org.example.shelf columns
-	is '' gsettings_ reset org.example.shelf skin
-	is FAILS reg gsettings get $keyfile/skin
+	prints "'plain'" gsettings_ get org.example.shelf skin
+	prints '' gsettings_ set org.example.shelf skin "it's dark"
+	prints '"it'"'"'s dark"' reg gsettings get $keyfile/skin
+	prints '' reg gsettings set $keyfile/skin "'blue'" $keyfile/columns 5
+	prints "'blue'" gsettings_ get org.example.shelf skin
+	prints 5 gsettings_ get org.example.shelf columns
+	prints '' gsettings_ reset org.example.shelf skin
+	prints FAILS reg gsettings get $keyfile/skin
 	[ ! -e "$home/.config/glib-2.0" ] || fail "the host's home was changed"
 fi
 
@@ -90,10 +90,10 @@ if command -v javac >/dev/null && pack java @config/shelf/shelf.properties:prope
 	JAVA
 	javac -d "$home" "$home/Shelf.java" || fail "javac"
 	shelf() { run_in java java -Duser.home="$home" -cp "$home" Shelf "$@"; }
-	is 'größe: 3 = x' shelf 'look/skin name' 'größe: 3 = x'
-	is 'größe: 3 = x' reg java get 'config/shelf/shelf.properties:look/skin name'
-	is '' reg java set config/shelf/shelf.properties:look/columns 12 'config/shelf/shelf.properties:look/skin name' 'C:\new'
-	is 12 shelf look/columns
-	is 'C:\new' shelf 'look/skin name'
+	prints 'größe: 3 = x' shelf 'look/skin name' 'größe: 3 = x'
+	prints 'größe: 3 = x' reg java get 'config/shelf/shelf.properties:look/skin name'
+	prints '' reg java set config/shelf/shelf.properties:look/columns 12 'config/shelf/shelf.properties:look/skin name' 'C:\new'
+	prints 12 shelf look/columns
+	prints 'C:\new' shelf 'look/skin name'
 	[ ! -e "$home/.config/shelf" ] || fail "the host's home was changed"
 fi

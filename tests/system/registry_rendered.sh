@@ -75,50 +75,43 @@ conf=$home/.config/still
 still() { "$floe" run --env "$env" --engine "$engine" --command /opt/box/bin/still "$box" -- "$@"; }
 sh_in() { "$floe" run --env "$env" --engine "$engine" --command box "$box" -- sh -c "$1"; }
 reg() { "$floe" registry "$@" --env "$env"; }
-is() { # WANT COMMAND...
-	local want=$1 got
-
-	shift
-	got=$("$@" 2>&1) || { [ "$want" = FAILS ] && return; fail "$engine: $*: $got"; }
-	[ "$got" = "$want" ] || fail "$engine: $*: $got"$'\n'"instead of: $want"
-}
 
 go_through() {
 	local vendor=opt/box/etc/still.ini key
 
 	note "$engine: it sees the defaults of package and host"
-	is $'; vendor\n[look]\nskin = default\nlines=25' still show /opt/box/etc/still.ini
-	is "$host" still show "$conf/host.ini"
-	is FAILS still show "$conf/made/new.ini"
+	prints $'; vendor\n[look]\nskin = default\nlines=25' still show /opt/box/etc/still.ini
+	prints "$host" still show "$conf/host.ini"
+	prints FAILS still show "$conf/made/new.ini"
 	key=$(reg list --json | sed -n 's/.*"file": "\(.*still\.ini\)".*/\1/p' | head -n 1)
 	[ -n "$key" ] || fail "registry list: $(reg list)"
 
 	note "$engine: what it saves are keys, and the shim's programs see it"
-	is '' still write /opt/box/etc/still.ini $'; vendor\n[look]\nskin = dark\nlines=25\n'
-	is dark reg get "$key:look/skin"
-	is '' still replace "$conf/host.ini" $'# mine\n[host]\nname=changed\n'
-	is changed reg get config/still/host.ini:host/name
-	is $'# mine\n[host]\nname=changed' sh_in 'cat $HOME/.config/still/host.ini'
-	is '' sh_in 'mkdir -p $HOME/.config/still/made'
-	is '' still write "$conf/made/new.ini" $'[a b]\nc d = e\n'
-	is e reg get 'config/still/made/new.ini:a b/c d'
+	prints '' still write /opt/box/etc/still.ini $'; vendor\n[look]\nskin = dark\nlines=25\n'
+	prints dark reg get "$key:look/skin"
+	prints '' still replace "$conf/host.ini" $'# mine\n[host]\nname=changed\n'
+	prints changed reg get config/still/host.ini:host/name
+	prints $'# mine\n[host]\nname=changed' sh_in 'cat $HOME/.config/still/host.ini'
+	prints '' sh_in 'mkdir -p $HOME/.config/still/made'
+	prints '' still write "$conf/made/new.ini" $'[a b]\nc d = e\n'
+	prints e reg get 'config/still/made/new.ini:a b/c d'
 	"$floe" env diff "$env" >"$scratch/diff" || fail "env diff"
 	! grep -q '\.ini' "$scratch/diff" || fail "settings are told of as files: $(cat "$scratch/diff")"
 	[ "$(cat "$conf/host.ini")" = "$host" ] || fail "the host's file was changed"
 	[ ! -e "$conf/made" ] || fail "a directory appeared in the host's home"
 
 	note "$engine: it sees what the shim's programs and floe change, also in listings"
-	is '' sh_in 'sed -i s/25/50/ /opt/box/etc/still.ini; echo "x=1" >$HOME/.stillrc'
-	is $'; vendor\n[look]\nskin = dark\nlines=50' still show /opt/box/etc/still.ini
-	is x=1 still show "$home/.stillrc"
+	prints '' sh_in 'sed -i s/25/50/ /opt/box/etc/still.ini; echo "x=1" >$HOME/.stillrc'
+	prints $'; vendor\n[look]\nskin = dark\nlines=50' still show /opt/box/etc/still.ini
+	prints x=1 still show "$home/.stillrc"
 	is .stillrc sh_in 'cd && ls -A .stillrc* | cat; find /opt/box/etc -name ".floe*"'
 	reg set "$key:look/skin" blue || fail "registry set"
-	is $'; vendor\n[look]\nskin = blue\nlines=50' still show /opt/box/etc/still.ini
+	prints $'; vendor\n[look]\nskin = blue\nlines=50' still show /opt/box/etc/still.ini
 	"$floe" stop --all >/dev/null 2>&1
 	holder_leave
 	reg set "$key:look/skin" green || fail "registry set while nothing runs"
-	is $'; vendor\n[look]\nskin = green\nlines=50' still show /opt/box/etc/still.ini
-	is green reg get "$key:look/skin"
+	prints $'; vendor\n[look]\nskin = green\nlines=50' still show /opt/box/etc/still.ini
+	prints green reg get "$key:look/skin"
 
 	note "$engine: at once, while a program goes on: keys, locks, and a change that wakes whoever watches"
 	mkfifo "$scratch/go"
@@ -133,7 +126,7 @@ lines=50
 	echo >&3
 	until_true 20 sh -c "[ \"\$('$floe' registry get '$key:look/skin' --env '$env')\" = live ]" ||
 		fail "what a running program saved is no key: $(cat "$scratch/seen")"
-	is $'[look]\nskin = live\nlines=99' still show /opt/box/etc/still.ini
+	prints $'[look]\nskin = live\nlines=99' still show /opt/box/etc/still.ini
 	reg unlock "$key:look/lines" || fail "registry unlock"
 	for program in still loose; do
 		"$floe" run --env "$env" --command "/opt/box/bin/$program" "$box" -- watch /opt/box/etc/still.ini \
@@ -148,10 +141,10 @@ lines=50
 
 	note "$engine: saved while it runs beside others, and killed"
 	still killed "$conf/host.ini" $'# mine\n[host]\nname=late\n' >/dev/null 2>&1
-	is late reg get config/still/host.ini:host/name
+	prints late reg get config/still/host.ini:host/name
 	still truncated "$conf/host.ini" >/dev/null 2>&1
-	is $'# mine\n[host]\nname=late' still show "$conf/host.ini"
-	is late reg get config/still/host.ini:host/name
+	prints $'# mine\n[host]\nname=late' still show "$conf/host.ini"
+	prints late reg get config/still/host.ini:host/name
 
 	note "$engine: the holder is killed before it can harvest"
 	still write "$conf/host.ini" $'# mine\n[host]\nname=first\n' || fail "write"
@@ -167,18 +160,18 @@ name=orphan
 	exec 3>&-
 	rm "$scratch/go"
 	until_true 10 no_holder
-	is $'[host]\nname=orphan' still show "$conf/host.ini"
-	is orphan reg get config/still/host.ini:host/name
+	prints $'[host]\nname=orphan' still show "$conf/host.ini"
+	prints orphan reg get config/still/host.ini:host/name
 
 	note "$engine: removed"
-	is '' still remove "$conf/host.ini"
-	is FAILS reg get config/still/host.ini:host/name
-	is FAILS sh_in 'cat $HOME/.config/still/host.ini'
-	is '' sh_in 'rm $HOME/.stillrc'
-	is FAILS still show "$home/.stillrc"
+	prints '' still remove "$conf/host.ini"
+	prints FAILS reg get config/still/host.ini:host/name
+	prints FAILS sh_in 'cat $HOME/.config/still/host.ini'
+	prints '' sh_in 'rm $HOME/.stillrc'
+	prints FAILS still show "$home/.stillrc"
 	"$floe" stop --all >/dev/null 2>&1
 	holder_leave
-	is FAILS still show "$conf/host.ini"
+	prints FAILS still show "$conf/host.ini"
 	[ "$(cat "$conf/host.ini")" = "$host" ] || fail "the host's file was changed"
 }
 

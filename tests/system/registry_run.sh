@@ -18,32 +18,25 @@ host=$(cat "$home/.config/box/host.ini")
 
 run() { in_box box "$@"; }
 reg() { "$floe" registry "$@" --env box; }
-is() { # WANT COMMAND...
-	local want=$1 got
-
-	shift
-	got=$("$@" 2>&1) || { [ "$want" = FAILS ] && return; fail "$*: $got"; }
-	[ "$got" = "$want" ] || fail "$*: $got"$'\n'"instead of: $want"
-}
 
 note "defaults of the package and of the host"
-is $'; vendor\n[look]\nskin = default\nlines=25' run cat /opt/box/etc/box.ini
-is "$host" run sh -c 'cat $HOME/.config/box/host.ini'
+prints $'; vendor\n[look]\nskin = default\nlines=25' run cat /opt/box/etc/box.ini
+prints "$host" run sh -c 'cat $HOME/.config/box/host.ini'
 key=$(reg list --json | sed -n 's/.*"file": "\(.*box\.ini\)".*/\1/p' | head -n 1)
 [ -n "$key" ] || fail "registry list shows no box.ini: $(reg list)"
-is default reg get "$key:look/skin"
-is real reg get config/box/host.ini:host/name
+prints default reg get "$key:look/skin"
+prints real reg get config/box/host.ini:host/name
 
 note "programs write, keys change"
 run sed -i 's/default/dark/' /opt/box/etc/box.ini || fail "sed -i"
-is dark reg get "$key:look/skin"
+prints dark reg get "$key:look/skin"
 run sh -c 'printf "[a b]\nc d = e\n" > $HOME/.config/box/new.ini' || fail "redirection"
-is e reg get "config/box/new.ini:a b/c d"
+prints e reg get "config/box/new.ini:a b/c d"
 run sh -c 'cd $HOME/.config/box && sed s/real/changed/ host.ini > t && mv t host.ini' || fail "rename"
-is changed reg get config/box/host.ini:host/name
+prints changed reg get config/box/host.ini:host/name
 [ "$(cat "$home/.config/box/host.ini")" = "$host" ] || fail "the host's file was changed"
 [ ! -e "$home/.config/box/new.ini" ] || fail "a file appeared in the host's home"
-is "$key:look/skin: default -> dark" sh -c "'$floe' registry diff '$key' --env box"
+prints "$key:look/skin: default -> dark" sh -c "'$floe' registry diff '$key' --env box"
 
 note "changed from outside while it runs"
 mkfifo "$scratch/go"
@@ -61,18 +54,18 @@ note "kept over a stop, and removed"
 run sh -c 'echo anything at all > $HOME/.boxrc' || fail "an opaque file"
 "$floe" stop --all >/dev/null 2>&1
 holder_leave
-is 'anything at all' run sh -c 'cat $HOME/.boxrc'
-is blue reg get "$key:look/skin"
+prints 'anything at all' run sh -c 'cat $HOME/.boxrc'
+prints blue reg get "$key:look/skin"
 reg unset "$key:look/skin" || fail "registry unset"
-is FAILS reg get "$key:look/skin"
-is $'; vendor\n[look]\nlines=25' run cat /opt/box/etc/box.ini
+prints FAILS reg get "$key:look/skin"
+prints $'; vendor\n[look]\nlines=25' run cat /opt/box/etc/box.ini
 run sh -c 'rm $HOME/.config/box/host.ini; ! test -e $HOME/.config/box/host.ini' || fail "rm"
-is FAILS reg get config/box/host.ini:host/name
+prints FAILS reg get config/box/host.ini:host/name
 run sh -c '! test -e $HOME/.config/box/host.ini' || fail "a removed file is back"
 
 note "killed in the middle of a save"
 run sh -c 'exec 3>>$HOME/.config/box/new.ini; printf "late=1\n" >&3; kill -9 $$' >/dev/null 2>&1
-is e reg get "config/box/new.ini:a b/c d"
+prints e reg get "config/box/new.ini:a b/c d"
 run cat /dev/null
 until_true 10 sh -c "'$floe' registry get 'config/box/new.ini:a b/late' --env box >/dev/null 2>&1" ||
 	fail "what was written before the kill is lost: $(reg list)"

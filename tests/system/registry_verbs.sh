@@ -16,29 +16,22 @@ ini=/opt/box/etc/box.ini
 
 run() { in_box box "$@"; }
 reg() { "$floe" registry "$@" --env box; }
-is() { # WANT COMMAND...
-	local want=$1 got
-
-	shift
-	got=$("$@" 2>&1) || fail "$*: $got"
-	[ "$got" = "$want" ] || fail "$*: $got"$'\n'"instead of: $want"
-}
 
 run true || fail "the first start"
 
 note "several keys at once, all or none"
 reg set $ini:look/skin dark $ini:look/lines 30 || fail "set of two keys"
-is $'dark\n30' reg get $ini:look/skin $ini:look/lines
+prints $'dark\n30' reg get $ini:look/skin $ini:look/lines
 expect 125 'is no key' -- reg set $ini:look/skin light nonsense 1
 expect 125 'has no value' -- reg set $ini:look/skin light $ini:look/lines
-is dark reg get $ini:look/skin
+prints dark reg get $ini:look/skin
 
 note "a locked key is put back, the others are kept, the program goes on"
 reg lock $ini:look/skin fixed || fail "lock"
-is $'[look]\nskin = fixed' run sh -c "sed -n '/look/,/skin/p' $ini"
+prints $'[look]\nskin = fixed' run sh -c "sed -n '/look/,/skin/p' $ini"
 run sh -c "sed -i 's/fixed/mine/; s/30/40/' $ini && grep -q fixed $ini && grep -q 40 $ini" ||
 	fail "what was saved: $(run cat $ini)"
-is $'fixed\n40' reg get $ini:look/skin $ini:look/lines
+prints $'fixed\n40' reg get $ini:look/skin $ini:look/lines
 reg history $ini:look/skin | grep -E 'refused +.*look/skin +fixed +mine +sed \([0-9]+\)' >/dev/null ||
 	fail "history: $(reg history)"
 expect 125 'floe registry unlock' -- reg set $ini:look/skin other
@@ -72,7 +65,7 @@ policy true
 reg history --json >"$scratch/history.json"
 printf 'lock %s:look/lines\ndefault nonsense = 1\n' $ini >"$scratch/bad.policy"
 expect 125 'bad.policy:2: .nonsense. is no key' -- "$floe" run --env box --policy "$scratch/bad.policy" --command box "$box"
-is 30 run sed -n s/lines=//p $ini
+prints 30 run sed -n s/lines=//p $ini
 
 note "export and import"
 reg lock $ini:look/new 'a = \ ü ' || fail "lock of a new key"
@@ -87,10 +80,10 @@ LC_ALL=C sort -c -s -k 2,2 "$scratch/settings" || fail "not sorted: $(cat "$scra
 "$floe" registry import - --env copy <"$scratch/settings" 2>/dev/null || fail "import"
 "$floe" registry export --env copy -o "$scratch/again" || fail "export of the copy"
 cmp "$scratch/settings" "$scratch/again" || fail "$(diff "$scratch/settings" "$scratch/again")"
-is "$(run sh -c "cat $ini \$HOME/.boxrc")" "$floe" run --env copy --command box "$box" -- sh -c "cat $ini \$HOME/.boxrc"
+prints "$(run sh -c "cat $ini \$HOME/.boxrc")" "$floe" run --env copy --command box "$box" -- sh -c "cat $ini \$HOME/.boxrc"
 printf 'set %s:look/lines = 1\nset %s\n' $ini $ini >"$scratch/bad"
 expect 125 'bad:2: ' -- "$floe" registry import "$scratch/bad" --env copy
-is 30 "$floe" registry get $ini:look/lines --env copy
+prints 30 "$floe" registry get $ini:look/lines --env copy
 
 note "running applications are woken"
 mkfifo "$scratch/ready"

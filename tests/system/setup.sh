@@ -234,6 +234,15 @@ same_as_before() {
 	fi
 }
 
+# prints WANT COMMAND...: on both its outputs together; WANT "FAILS": it ends with an error.
+prints() {
+	local want=$1 got
+
+	shift
+	got=$("$@" 2>&1) || { [ "$want" = FAILS ] && return; fail "$*: $got"; }
+	[ "$got" = "$want" ] || fail "$*: $got"$'\n'"instead of: $want"
+}
+
 # until_true SECONDS COMMAND...: polls for an event of another process.
 until_true() {
 	local end=$(($(date +%s) + $1))

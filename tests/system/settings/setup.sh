@@ -7,7 +7,6 @@
 #                                    large or look for their own parts beside them
 #   run_in PROGRAM COMMAND...        a command in the environment PROGRAM
 #   reg PROGRAM VERB...              floe registry of that environment
-#   is WANT|FAILS COMMAND...         what a command prints, or that it fails
 . "${BASH_SOURCE[0]%/*}/../setup.sh"
 
 pack() { # PROGRAM [FILE[:LENS]...]
@@ -36,12 +35,4 @@ reg() { # PROGRAM VERB...
 
 	shift 2
 	"$floe" registry "$verb" "$@" --env "$program"
-}
-
-is() { # WANT COMMAND...
-	local want=$1 got
-
-	shift
-	got=$("$@" 2>&1) || { [ "$want" = FAILS ] && return; fail "$*: $got"; }
-	[ "$got" = "$want" ] || fail "$*: $got"$'\n'"instead of: $want"
 }
