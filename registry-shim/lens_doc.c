@@ -278,17 +278,39 @@ uint32_t doc_key(struct reg_doc *d, uint32_t container, const char *name, size_t
 	return intern(d, container, false, e);
 }
 
-static uint32_t find_key(const struct reg_doc *d, const char *key)
+uint32_t doc_container_buf(struct reg_doc *d, uint32_t parent, const struct buf *name, struct err *e)
 {
-	char top[REG_KEY_MAX + 2] = "/";
+	return doc_container(d, parent, (const char *)name->data, name->len, e);
+}
+
+uint32_t doc_key_buf(struct reg_doc *d, uint32_t container, const struct buf *name, struct err *e)
+{
+	return doc_key(d, container, (const char *)name->data, name->len, e);
+}
+
+uint32_t doc_find_key(const struct reg_doc *d, const char *key)
+{
+	char top[REG_KEY_MAX + 1];
 	size_t len = strlen(key);
 
 	if (len > REG_KEY_MAX)
 		return DOC_NONE;
 	if (d->lens->paths != DOC_SECTION || memchr(key, '/', len))
 		return find_name(d, key, len, false);
+	top[0] = '/';
 	memcpy(top + 1, key, len);
 	return find_name(d, top, len + 1, false);
+}
+
+const char *doc_last_part(const struct reg_doc *d, const char *key, size_t *ret_path_len)
+{
+	enum doc_paths paths = d->lens->paths;
+	const char *slash = paths == DOC_FLAT      ? NULL
+			    : paths == DOC_SECTION ? strchr(key, '/')
+						   : strrchr(key, '/');
+
+	*ret_path_len = slash ? (size_t)(slash - key) : 0;
+	return slash ? slash + 1 : key;
 }
 
 uint32_t doc_container_at(struct reg_doc *d, const char *path, size_t len, struct err *e)
@@ -302,7 +324,7 @@ uint32_t doc_container_at(struct reg_doc *d, const char *path, size_t len, struc
 		buf_reset(&d->plain);
 		if (doc_unspell(path, part, &d->plain, e) < 0)
 			return DOC_NONE;
-		container = doc_container(d, container, (const char *)d->plain.data, d->plain.len, e);
+		container = doc_container_buf(d, container, &d->plain, e);
 		path += skip;
 		len -= skip;
 		if (slash && len == 0) {
@@ -320,13 +342,13 @@ void doc_bind(struct reg_doc *d, uint32_t piece, uint32_t name)
 	d->names[name].piece = piece;
 }
 
-int doc_value(struct reg_doc *d, uint32_t piece, const char *value, size_t len, struct err *e)
+int doc_value(struct reg_doc *d, uint32_t piece, const struct buf *value, struct err *e)
 {
 	const char *kept;
 
-	if (len > REG_VALUE_MAX)
+	if (value->len > REG_VALUE_MAX)
 		return err_set(e, ERR_LIMIT, "a value is longer than %d bytes", REG_VALUE_MAX);
-	kept = doc_keep(d, value, len, e);
+	kept = doc_keep_buf(d, value, e);
 	if (!kept)
 		return -1;
 	d->pieces[piece].value = kept;
@@ -448,14 +470,14 @@ bool reg_doc_next(const struct reg_doc *d, size_t *pos, const char **ret_key, co
 
 const char *reg_doc_get(const struct reg_doc *d, const char *key)
 {
-	uint32_t piece = d->names[find_key(d, key)].piece;
+	uint32_t piece = d->names[doc_find_key(d, key)].piece;
 
 	return piece == DOC_NONE ? NULL : d->pieces[piece].value;
 }
 
 int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct err *e)
 {
-	uint32_t piece = d->names[find_key(d, key)].piece;
+	uint32_t piece = d->names[doc_find_key(d, key)].piece;
 
 	if (strlen(key) > REG_KEY_MAX)
 		return err_set(e, ERR_LIMIT, "a key is longer than %d bytes", REG_KEY_MAX);
@@ -468,9 +490,19 @@ int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct er
 	return strcmp(d->pieces[piece].value, value) ? d->lens->change(d, piece, value, e) : 0;
 }
 
+bool doc_has_keys(const struct reg_lens *l, const char *text, size_t len)
+{
+	__attribute__((cleanup(free_ptr))) struct reg_doc *d = NULL;
+	const char *key, *value;
+	struct err ignored;
+	size_t pos = 0;
+
+	return reg_doc_parse(l, text, len, &d, &ignored) == 0 && reg_doc_next(d, &pos, &key, &value);
+}
+
 int reg_doc_unset(struct reg_doc *d, const char *key, struct err *e)
 {
-	uint32_t name = find_key(d, key), piece = d->names[name].piece;
+	uint32_t name = doc_find_key(d, key), piece = d->names[name].piece;
 
 	while (piece != DOC_NONE) {
 		uint32_t same = d->pieces[piece].same;

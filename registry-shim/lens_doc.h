@@ -119,18 +119,28 @@ uint32_t doc_container(struct reg_doc *d, uint32_t parent, const char *name, siz
 		       struct err *e) FLOE_MUST_USE;
 uint32_t doc_key(struct reg_doc *d, uint32_t container, const char *name, size_t len,
 		 struct err *e) FLOE_MUST_USE;
-/* As a key spells it; DOC_NONE when there is no such container. */
+uint32_t doc_container_buf(struct reg_doc *d, uint32_t parent, const struct buf *name,
+			   struct err *e) FLOE_MUST_USE;
+uint32_t doc_key_buf(struct reg_doc *d, uint32_t container, const struct buf *name,
+		     struct err *e) FLOE_MUST_USE;
+/* As keys spell them; DOC_NONE when there is no such container or key. */
 uint32_t doc_find_container(const struct reg_doc *d, const char *path, size_t len);
+uint32_t doc_find_key(const struct reg_doc *d, const char *key);
+/* What stands in a key behind its container's path, which has *ret_path_len bytes. Part of the key. */
+const char *doc_last_part(const struct reg_doc *d, const char *key, size_t *ret_path_len);
 /* The same, with every container on the way, made if missing; the empty path is DOC_TOP. Uses d->plain. */
 uint32_t doc_container_at(struct reg_doc *d, const char *path, size_t len, struct err *e) FLOE_MUST_USE;
 /* Makes a piece the one that counts for its name. */
 void doc_bind(struct reg_doc *d, uint32_t piece, uint32_t name);
 /* The value of a setting, as callers see it; copied. ERR_LIMIT when it is too long. */
-int doc_value(struct reg_doc *d, uint32_t piece, const char *value, size_t len, struct err *e) FLOE_MUST_USE;
+int doc_value(struct reg_doc *d, uint32_t piece, const struct buf *value, struct err *e) FLOE_MUST_USE;
 
 /* One part of a path, as keys spell it, and back: '/' is "%2F", '%' is "%25", and "%" is a part without a
  * name. Both add to ret; ERR_USAGE for what no part is spelled like. */
 int doc_spell(const char *name, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
 int doc_unspell(const char *part, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
+
+/* True when a text is of this kind and has keys, for lenses that cannot tell without reading it. */
+bool doc_has_keys(const struct reg_lens *l, const char *text, size_t len);
 
 #endif

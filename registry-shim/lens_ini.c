@@ -4,10 +4,18 @@
 
 #include <string.h>
 
+static size_t skip_blanks(const char *s, size_t off, size_t len)
+{
+	while (off < len &&
+	       (s[off] == ' ' || s[off] == '\t' || s[off] == '\r' || s[off] == '\f' || s[off] == '\v'))
+		off++;
+	return off;
+}
+
 /* What may follow a header's bracket: nothing, or a comment. */
 static bool is_header_tail(const char *s, size_t off, size_t len)
 {
-	off = lines_skip_blanks(s, off, len);
+	off = skip_blanks(s, off, len);
 	return off == len || s[off] == ';' || s[off] == '#';
 }
 
@@ -32,7 +40,7 @@ static struct line_parts read_header(const char *s, size_t open, size_t len)
 struct line_parts ini_read(const char *s, size_t len)
 {
 	struct line_parts r = { .kind = LINE_OTHER };
-	size_t start = lines_skip_blanks(s, 0, len), end;
+	size_t start = skip_blanks(s, 0, len), end;
 	const char *equals;
 
 	if (start == len || s[start] == ';' || s[start] == '#')
@@ -46,12 +54,12 @@ struct line_parts ini_read(const char *s, size_t len)
 	r.kind = s[start] == '{' ? LINE_BROKEN : LINE_STRAY;
 	if (!equals || equals == s + start)
 		return r;
-	for (end = (size_t)(equals - s); lines_skip_blanks(s, end - 1, end) == end;)
+	for (end = (size_t)(equals - s); skip_blanks(s, end - 1, end) == end;)
 		end--;
 	r.kind = LINE_KEY;
 	r.name_off = start;
 	r.name_len = end - start;
-	r.value_off = lines_skip_blanks(s, (size_t)(equals - s) + 1, len);
+	r.value_off = skip_blanks(s, (size_t)(equals - s) + 1, len);
 	r.value_len = len - r.value_off;
 	return r;
 }

@@ -70,17 +70,10 @@ static int open_object(struct reg_doc *d, size_t lead, uint32_t object, struct e
 
 static int close_object(struct reg_doc *d, size_t lead, uint32_t object, struct err *e)
 {
-	uint32_t piece;
-
 	d->at++;
 	if (object != DOC_TOP && take_comma(d, e) < 0)
 		return -1;
-	piece = append(d, DOC_CLOSE, lead, e);
-	if (piece == DOC_NONE)
-		return -1;
-	d->pieces[piece].name = object;
-	d->names[object].end = piece;
-	return 0;
+	return tree_close(d, d->pieces[0].prev, object, d->text + lead, d->at - lead, e);
 }
 
 /* A value that is no object, or one that no key can name. */
@@ -105,7 +98,7 @@ static int take_value(struct reg_doc *d, size_t lead, uint32_t key, struct err *
 	doc_bind(d, piece, key);
 	if (json_read_value(d->text + value, end - value, &d->plain, e) < 0)
 		return -1;
-	return doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	return doc_value(d, piece, &d->plain, e);
 }
 
 /* From its name on. *object becomes the one that it opens. */
@@ -132,11 +125,11 @@ static int take_member(struct reg_doc *d, size_t lead, uint32_t *object, struct 
 	if (none)
 		return none < 0 ? -1 : take_value(d, lead, DOC_NONE, e);
 	if (d->text[d->at] != '{') {
-		uint32_t key = doc_key(d, *object, (char *)d->plain.data, d->plain.len, e);
+		uint32_t key = doc_key_buf(d, *object, &d->plain, e);
 
 		return key == DOC_NONE ? -1 : take_value(d, lead, key, e);
 	}
-	inner = doc_container(d, *object, (char *)d->plain.data, d->plain.len, e);
+	inner = doc_container_buf(d, *object, &d->plain, e);
 	if (inner == DOC_NONE)
 		return -1;
 	*object = inner;
@@ -276,7 +269,7 @@ static int json_remove(struct reg_doc *d, uint32_t piece, struct err *e)
 
 static int make_top(struct reg_doc *d, struct err *e)
 {
-	uint32_t last = d->pieces[0].prev, open, close;
+	uint32_t last = d->pieces[0].prev, open;
 	const struct doc_piece *p = &d->pieces[last];
 	bool on_line = last == DOC_NONE || p->name == DOC_TOP || p->text[p->len - 1] == '\n';
 	const char *text;
@@ -290,12 +283,9 @@ static int make_top(struct reg_doc *d, struct err *e)
 	if (!text || (!on_line && last == DOC_NONE))
 		return -1;
 	open = doc_insert(d, last, DOC_OPEN, "{", 1, e);
-	close = open ? doc_insert(d, open, DOC_CLOSE, text, d->line.len, e) : DOC_NONE;
-	if (close == DOC_NONE)
+	if (open == DOC_NONE || tree_close(d, open, DOC_TOP, text, d->line.len, e) < 0)
 		return -1;
 	doc_bind(d, open, DOC_TOP);
-	d->pieces[close].name = DOC_TOP;
-	d->names[DOC_TOP].end = close;
 	return 0;
 }
 
@@ -353,41 +343,13 @@ static int begin_member(struct reg_doc *d, uint32_t object, const char *name, si
 	return buf_add_str(&d->line, style->colon, e);
 }
 
-/* A member that begins a line sends the object's brace to the next. */
-static int move_brace(struct reg_doc *d, uint32_t object, struct err *e)
-{
-	uint32_t close = d->names[object].end;
-	const struct doc_piece *p = &d->pieces[close];
-	size_t blanks = strspn(p->text, " \t\r"), len;
-	const char *lead = tree_lead(&d->pieces[d->names[object].piece], &len);
-
-	if (p->text[blanks] == '\n')
-		return 0;
-	if (object == DOC_TOP) {
-		lead = d->feed;
-		len = strlen(lead);
-	}
-	return doc_splice(d, close, 0, blanks, lead, len, e);
-}
-
-/* What is in d->line, as the last piece of an object. */
-static uint32_t end_member(struct reg_doc *d, uint32_t object, enum doc_kind kind, struct err *e)
-{
-	const char *text = doc_keep_buf(d, &d->line, e);
-
-	if (!text || (strchr("\r\n", *text) && move_brace(d, object, e) < 0))
-		return DOC_NONE;
-	return doc_insert(d, d->pieces[d->names[object].end].prev, kind, text, d->line.len, e);
-}
-
 /* Adds an object that is missing to the one that it lies in. */
 static int add_object(struct reg_doc *d, uint32_t object, struct err *e)
 {
 	const struct doc_name *n = &d->names[object];
-	const char *part = tree_last_part(d, object), *lead, *text;
+	const char *part = tree_last_part(d, object);
 	auto_buf struct buf name = BUF_INIT(REG_KEY_MAX);
-	uint32_t open, close;
-	size_t len;
+	uint32_t open;
 	bool comma;
 
 	if (reg_doc_get(d, n->text))
@@ -396,22 +358,11 @@ static int add_object(struct reg_doc *d, uint32_t object, struct err *e)
 	    begin_member(d, n->container, (char *)name.data, name.len, &comma, e) < 0 ||
 	    buf_add(&d->line, "{", 1, e) < 0)
 		return -1;
-	open = end_member(d, n->container, DOC_OPEN, e);
+	open = tree_append(d, n->container, DOC_OPEN, e);
 	if (open == DOC_NONE)
 		return -1;
 	doc_bind(d, open, object);
-	lead = tree_lead(&d->pieces[open], &len);
-	buf_reset(&d->line);
-	if ((memchr(lead, '\n', len) && buf_add(&d->line, lead, len, e) < 0) ||
-	    buf_add_str(&d->line, comma ? "}," : "}", e) < 0)
-		return -1;
-	text = doc_keep_buf(d, &d->line, e);
-	close = text ? doc_insert(d, open, DOC_CLOSE, text, d->line.len, e) : DOC_NONE;
-	if (close == DOC_NONE)
-		return -1;
-	d->pieces[close].name = object;
-	d->names[object].end = close;
-	return 0;
+	return tree_close_like(d, open, object, comma ? "}," : "}", e);
 }
 
 /* Every object on the way to this one. */
@@ -454,7 +405,7 @@ static int drop_object(struct reg_doc *d, uint32_t object, struct err *e)
 static int add_setting(struct reg_doc *d, uint32_t object, const struct buf *name, const struct buf *value,
 		       struct err *e)
 {
-	uint32_t key = doc_key(d, object, name->len ? (char *)name->data : "", name->len, e), piece;
+	uint32_t key = doc_key_buf(d, object, name, e), piece;
 	size_t value_off;
 	bool comma;
 
@@ -466,9 +417,8 @@ static int add_setting(struct reg_doc *d, uint32_t object, const struct buf *nam
 	    (comma && buf_add(&d->line, ",", 1, e) < 0) ||
 	    json_read_value((char *)value->data, value->len, &d->plain, e) < 0)
 		return -1;
-	piece = end_member(d, object, DOC_SETTING, e);
-	if (piece == DOC_NONE ||
-	    doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e) < 0)
+	piece = tree_append(d, object, DOC_SETTING, e);
+	if (piece == DOC_NONE || doc_value(d, piece, &d->plain, e) < 0)
 		return -1;
 	d->pieces[piece].value_off = (uint32_t)value_off;
 	d->pieces[piece].value_len = (uint32_t)value->len;
@@ -478,13 +428,14 @@ static int add_setting(struct reg_doc *d, uint32_t object, const struct buf *nam
 
 static int json_add(struct reg_doc *d, const char *key, const char *value, struct err *e)
 {
-	const char *slash = strrchr(key, '/'), *part = slash ? slash + 1 : key;
 	auto_buf struct buf name = BUF_INIT(REG_KEY_MAX), spelled = BUF_INIT(8 * REG_VALUE_MAX);
+	size_t path_len;
+	const char *part = doc_last_part(d, key, &path_len);
 	uint32_t object, same;
 
 	if (json_write_value(value, &spelled, e) < 0 || doc_unspell(part, strlen(part), &name, e) < 0)
 		return -1;
-	object = doc_container_at(d, key, slash ? (size_t)(slash - key) : 0, e);
+	object = doc_container_at(d, key, path_len, e);
 	if (object == DOC_NONE)
 		return -1;
 	same = doc_find_container(d, key, strlen(key));
@@ -495,18 +446,8 @@ static int json_add(struct reg_doc *d, const char *key, const char *value, struc
 
 static bool json_fits(const char *base, const char *text, size_t len)
 {
-	const char *key, *value;
-	struct reg_doc *d;
-	struct err ignored;
-	size_t pos = 0;
-	bool has_keys;
-
 	(void)base; /* JSON files have any name */
-	if (reg_doc_parse(&reg_lens_json, text, len, &d, &ignored) < 0)
-		return false;
-	has_keys = reg_doc_next(d, &pos, &key, &value);
-	reg_doc_free(d);
-	return has_keys;
+	return doc_has_keys(&reg_lens_json, text, len);
 }
 
 const struct reg_lens reg_lens_json = {

@@ -248,19 +248,8 @@ static bool is_spelled(const char *value, size_t len)
 
 int json_read_value(const char *s, size_t len, struct buf *ret, struct err *e)
 {
-	size_t start = ret->len;
-	int none = 1;
-
-	if (s[0] == '"') {
-		none = json_read_string(s, len, ret, e);
-		if (none < 0)
-			return -1;
-		if (none == 0 &&
-		    (ret->len == start || !is_spelled((char *)ret->data + start, ret->len - start)))
-			return 0;
-	}
-	ret->len = start;
-	return buf_add(ret, s, len, e);
+	return s[0] == '"' ? text_string_value(s, len, json_read_string, is_spelled, ret, e)
+			   : buf_add(ret, s, len, e);
 }
 
 int json_write_value(const char *value, struct buf *ret, struct err *e)

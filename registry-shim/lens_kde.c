@@ -26,24 +26,6 @@ static uint32_t section_of(struct reg_doc *d, const char *name, size_t len, cons
 	return container;
 }
 
-/* The other way round. */
-static int header_of(const struct reg_doc *d, uint32_t section, const char *mark, struct buf *ret,
-		     struct err *e)
-{
-	const char *path = d->names[section].text;
-
-	if (buf_add(ret, "[", 1, e) < 0)
-		return -1;
-	while (*path) {
-		size_t part = strcspn(path, "/");
-
-		if (doc_unspell(path, part, ret, e) < 0 || (path[part] && buf_add_str(ret, mark, e) < 0))
-			return -1;
-		path += part + (path[part] == '/');
-	}
-	return buf_add(ret, "]", 1, e);
-}
-
 static uint32_t kde_section(struct reg_doc *d, const char *name, size_t len, struct err *e)
 {
 	if (len >= 2 && !memcmp(name + len - 2, "$i", 2) &&
@@ -54,7 +36,7 @@ static uint32_t kde_section(struct reg_doc *d, const char *name, size_t len, str
 
 static int kde_header(struct reg_doc *d, uint32_t section, struct buf *ret, struct err *e)
 {
-	return header_of(d, section, "][", ret, e);
+	return lines_header(d, section, "][", ret, e);
 }
 
 static const struct line_syntax kde_syntax = {
@@ -93,7 +75,7 @@ static uint32_t gsettings_section(struct reg_doc *d, const char *name, size_t le
 static int gsettings_header(struct reg_doc *d, uint32_t section, struct buf *ret, struct err *e)
 {
 	return !strcmp(d->names[section].text, "%") ? buf_add_str(ret, "[/]", e)
-						    : header_of(d, section, "/", ret, e);
+						    : lines_header(d, section, "/", ret, e);
 }
 
 static int gsettings_add(struct reg_doc *d, const char *key, const char *value, struct err *e)

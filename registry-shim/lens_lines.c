@@ -9,14 +9,6 @@ static const struct line_syntax *syntax_of(const struct reg_doc *d)
 	return d->lens->syntax;
 }
 
-size_t lines_skip_blanks(const char *s, size_t off, size_t len)
-{
-	while (off < len &&
-	       (s[off] == ' ' || s[off] == '\t' || s[off] == '\r' || s[off] == '\f' || s[off] == '\v'))
-		off++;
-	return off;
-}
-
 /* ---- scan ----------------------------------------------------------------------------------- */
 
 static size_t line_extent(const struct line_syntax *s, const char *text, size_t len)
@@ -83,7 +75,7 @@ static int take_setting(struct reg_doc *d, size_t whole, const struct line_parts
 	d->pieces[piece].value_off = (uint32_t)r->value_off;
 	d->pieces[piece].value_len = (uint32_t)r->value_len;
 	if (spelling(syntax_of(d)->read_value, line + r->value_off, r->value_len, &d->plain, e) < 0 ||
-	    doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e) < 0)
+	    doc_value(d, piece, &d->plain, e) < 0)
 		return -1;
 	bind_setting(d, piece, section, key);
 	return 0;
@@ -356,22 +348,25 @@ static int check_place(const struct reg_doc *d, uint32_t container, const char *
 	return 0;
 }
 
+/* A key's last part, as the text names it, added to ret. */
+static int read_part(const struct reg_doc *d, const char *part, struct buf *ret, struct err *e)
+{
+	return d->lens->paths == DOC_NESTED ? doc_unspell(part, strlen(part), ret, e)
+					    : buf_add_str(ret, part, e);
+}
+
 int lines_add(struct reg_doc *d, const char *key, const char *value, struct err *e)
 {
-	enum doc_paths paths = d->lens->paths;
-	const char *slash = paths == DOC_FLAT      ? NULL
-			    : paths == DOC_SECTION ? strchr(key, '/')
-						   : strrchr(key, '/');
-	const char *name = slash ? slash + 1 : key;
-	uint32_t container = doc_container_at(d, key, slash ? (size_t)(slash - key) : 0, e), number;
+	size_t path_len;
+	const char *part = doc_last_part(d, key, &path_len);
+	uint32_t container = doc_container_at(d, key, path_len, e), number;
 
 	if (container == DOC_NONE || check_place(d, container, key, e) < 0)
 		return -1;
 	buf_reset(&d->plain);
-	if ((paths == DOC_NESTED ? doc_unspell(name, strlen(name), &d->plain, e)
-				 : buf_add_str(&d->plain, name, e)) < 0)
+	if (read_part(d, part, &d->plain, e) < 0)
 		return -1;
-	number = doc_key(d, container, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	number = doc_key_buf(d, container, &d->plain, e);
 	if (number == DOC_NONE)
 		return -1;
 	return add_setting(d, syntax_of(d)->place ? syntax_of(d)->place(d, container) : container, number,
@@ -380,13 +375,25 @@ int lines_add(struct reg_doc *d, const char *key, const char *value, struct err 
 
 int lines_name(const struct reg_doc *d, uint32_t key, struct buf *ret, struct err *e)
 {
-	const struct doc_name *n = &d->names[key];
-	bool has_slash =
-		d->lens->paths == DOC_SECTION || (d->lens->paths == DOC_NESTED && n->container != DOC_TOP);
-	size_t skip = d->names[n->container].len + has_slash;
+	size_t ignored;
 
-	return d->lens->paths == DOC_NESTED ? doc_unspell(n->text + skip, n->len - skip, ret, e)
-					    : buf_add(ret, n->text + skip, n->len - skip, e);
+	return read_part(d, doc_last_part(d, d->names[key].text, &ignored), ret, e);
+}
+
+int lines_header(const struct reg_doc *d, uint32_t section, const char *mark, struct buf *ret, struct err *e)
+{
+	const char *path = d->names[section].text;
+
+	if (buf_add(ret, "[", 1, e) < 0)
+		return -1;
+	while (*path) {
+		size_t part = strcspn(path, "/");
+
+		if (doc_unspell(path, part, ret, e) < 0 || (path[part] && buf_add_str(ret, mark, e) < 0))
+			return -1;
+		path += part + (path[part] == '/');
+	}
+	return buf_add(ret, "]", 1, e);
 }
 
 /* The setting before this one below the same header, or DOC_NONE. */

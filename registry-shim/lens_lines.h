@@ -68,7 +68,7 @@ bool lines_fit(const struct line_syntax *s, const char *text, size_t len);
 /* A key's name in the text, without the sections' part, unspelled and added to ret. */
 int lines_name(const struct reg_doc *d, uint32_t key, struct buf *ret, struct err *e);
 
-/* From off, past blanks and tabs. */
-size_t lines_skip_blanks(const char *s, size_t off, size_t len);
+/* "[part]", "[part<mark>part]": a section's header, unspelled and added to ret. */
+int lines_header(const struct reg_doc *d, uint32_t section, const char *mark, struct buf *ret, struct err *e);
 
 #endif

@@ -154,9 +154,7 @@ static uint32_t properties_key(struct reg_doc *d, uint32_t section, const char *
 			       struct err *e)
 {
 	buf_reset(&d->plain);
-	return read_escapes(name, len, &d->plain, e) < 0
-		       ? DOC_NONE
-		       : doc_key(d, section, (char *)d->plain.data, d->plain.len, e);
+	return read_escapes(name, len, &d->plain, e) < 0 ? DOC_NONE : doc_key_buf(d, section, &d->plain, e);
 }
 
 static int write_name(struct reg_doc *d, uint32_t section, uint32_t key, struct buf *ret, struct err *e)

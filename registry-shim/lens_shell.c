@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "registry-shim/lens_lines.h"
+#include "registry-shim/lens_text.h"
 
 static bool is_name(char c, bool is_first)
 {
@@ -17,20 +18,13 @@ static bool is_safe(char c)
 	return is_name(c, false) || (c && strchr("./:,@%+=-", c)) || (c & 0x80);
 }
 
-static size_t skip_blanks(const char *s, size_t at, size_t len)
-{
-	while (at < len && (s[at] == ' ' || s[at] == '\t'))
-		at++;
-	return at;
-}
-
 /* `[export ]NAME=`: where the value begins, or 0. */
 static size_t read_name(const char *s, size_t len, struct line_parts *ret)
 {
 	size_t at = 0;
 
 	if (len > 7 && !memcmp(s, "export", 6) && (s[6] == ' ' || s[6] == '\t'))
-		at = skip_blanks(s, 6, len);
+		at = text_skip_blanks(s, 6, len);
 	ret->name_off = at;
 	while (at < len && is_name(s[at], at == ret->name_off))
 		at++;
@@ -108,7 +102,7 @@ static size_t skip_word(const char *s, size_t at, size_t len)
 static struct line_parts shell_read(const char *s, size_t len)
 {
 	struct line_parts r = { .kind = LINE_STRAY };
-	size_t start = skip_blanks(s, 0, len), at, end;
+	size_t start = text_skip_blanks(s, 0, len), at, end;
 
 	if (start == len || s[start] == '#') {
 		r.kind = LINE_OTHER;
@@ -126,7 +120,7 @@ static struct line_parts shell_read(const char *s, size_t len)
 		at = skip_word(s, at, len);
 	if (at == 0 && strchr("\"'", s[r.value_off]))
 		r.kind = LINE_BROKEN;
-	end = skip_blanks(s, at, len);
+	end = text_skip_blanks(s, at, len);
 	if (at < r.value_off || (end < len && (end == at || s[end] != '#')) ||
 	    memchr(s + end, '\n', len - end))
 		return r;

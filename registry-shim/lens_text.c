@@ -2,7 +2,12 @@
 /* Characters; see lens_text.h. */
 #include "registry-shim/lens_text.h"
 
-#include <stdbool.h>
+size_t text_skip_blanks(const char *s, size_t at, size_t len)
+{
+	while (at < len && (s[at] == ' ' || s[at] == '\t'))
+		at++;
+	return at;
+}
 
 static bool is_surrogate(unsigned long c)
 {
@@ -77,4 +82,19 @@ size_t text_utf16(const char *s, size_t len, unsigned long *ret)
 		return 0;
 	*ret = 0x10000 + ((unsigned long)(c - 0xd800) << 10) + (unsigned long)(low - 0xdc00);
 	return 10;
+}
+
+int text_string_value(const char *spelled, size_t len,
+		      int (*read)(const char *spelled, size_t len, struct buf *ret, struct err *e),
+		      bool (*is_spelled)(const char *text, size_t len), struct buf *ret, struct err *e)
+{
+	size_t start = ret->len;
+	int none = read(spelled, len, ret, e);
+
+	if (none < 0)
+		return -1;
+	if (none == 0 && (ret->len == start || !is_spelled((char *)ret->data + start, ret->len - start)))
+		return 0;
+	ret->len = start;
+	return buf_add(ret, spelled, len, e);
 }

@@ -5,15 +5,8 @@
 #include <string.h>
 
 #include "registry-shim/lens_lines.h"
+#include "registry-shim/lens_text.h"
 #include "registry-shim/lens_toml_value.h"
-#include "registry-shim/lens_tree.h"
-
-static size_t skip_blanks(const char *s, size_t at, size_t len)
-{
-	while (at < len && (s[at] == ' ' || s[at] == '\t'))
-		at++;
-	return at;
-}
 
 static bool is_bare(char c)
 {
@@ -42,16 +35,16 @@ static size_t skip_name(const char *s, size_t at, size_t len)
 		size_t dot;
 
 		at = skip_part(s, at, len);
-		dot = at ? skip_blanks(s, at, len) : len;
+		dot = at ? text_skip_blanks(s, at, len) : len;
 		if (dot >= len || s[dot] != '.')
 			return at;
-		at = skip_blanks(s, dot + 1, len);
+		at = text_skip_blanks(s, dot + 1, len);
 	}
 }
 
 static bool is_end(const char *s, size_t at, size_t len)
 {
-	at = skip_blanks(s, at, len);
+	at = text_skip_blanks(s, at, len);
 	return at >= len || s[at] == '#';
 }
 
@@ -60,8 +53,8 @@ static struct line_parts read_header(const char *s, size_t at, size_t len)
 	struct line_parts r = { .kind = LINE_BROKEN };
 	size_t brackets = at + 1 < len && s[at + 1] == '[' ? 2 : 1, end;
 
-	end = skip_name(s, skip_blanks(s, at + brackets, len), len);
-	end = end ? skip_blanks(s, end, len) : len;
+	end = skip_name(s, text_skip_blanks(s, at + brackets, len), len);
+	end = end ? text_skip_blanks(s, end, len) : len;
 	if (len - end < brackets || s[end] != ']' || s[end + brackets - 1] != ']' ||
 	    !is_end(s, end + brackets, len))
 		return r;
@@ -80,10 +73,10 @@ static struct line_parts read_setting(const char *s, size_t at, size_t len)
 	if (end == 0)
 		return r;
 	r.name_len = end - at;
-	at = skip_blanks(s, end, len);
+	at = text_skip_blanks(s, end, len);
 	if (at >= len || s[at] != '=')
 		return r;
-	r.value_off = skip_blanks(s, at + 1, len);
+	r.value_off = text_skip_blanks(s, at + 1, len);
 	end = toml_skip_value(s, r.value_off, len);
 	if (end == 0)
 		return r;
@@ -95,7 +88,7 @@ static struct line_parts read_setting(const char *s, size_t at, size_t len)
 static struct line_parts toml_read(const char *s, size_t len)
 {
 	struct line_parts r = { .kind = LINE_OTHER };
-	size_t at = skip_blanks(s, 0, len);
+	size_t at = text_skip_blanks(s, 0, len);
 
 	if (is_end(s, at, len))
 		return r;
@@ -109,7 +102,7 @@ static struct line_parts toml_read(const char *s, size_t len)
 
 static size_t toml_extent(const char *s, size_t len)
 {
-	size_t at = skip_blanks(s, 0, len);
+	size_t at = text_skip_blanks(s, 0, len);
 	const char *feed;
 
 	if (at < len && s[at] != '[' && s[at] != '#' && s[at] != '\n') {
@@ -144,17 +137,16 @@ static uint32_t read_parts(struct reg_doc *d, uint32_t container, const char *s,
 	size_t at = 0;
 
 	for (;;) {
-		size_t end = skip_part(s, at, len), next = skip_blanks(s, end, len);
+		size_t end = skip_part(s, at, len), next = text_skip_blanks(s, end, len);
 
 		if (read_part(d, s + at, end - at, e) < 0)
 			return DOC_NONE;
 		if (next >= len || s[next] != '.')
 			return container;
-		container = doc_container(d, container, d->plain.len ? (char *)d->plain.data : "",
-					  d->plain.len, e);
+		container = doc_container_buf(d, container, &d->plain, e);
 		if (container == DOC_NONE)
 			return DOC_NONE;
-		at = skip_blanks(s, next + 1, len);
+		at = text_skip_blanks(s, next + 1, len);
 	}
 }
 
@@ -162,13 +154,12 @@ static uint32_t toml_key(struct reg_doc *d, uint32_t section, const char *name, 
 {
 	uint32_t container = read_parts(d, section, name, len, e);
 
-	return container ? doc_key(d, container, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e)
-			 : DOC_NONE;
+	return container ? doc_key_buf(d, container, &d->plain, e) : DOC_NONE;
 }
 
 static uint32_t toml_section(struct reg_doc *d, const char *name, size_t len, struct err *e)
 {
-	size_t is_list = *name == '[', start = skip_blanks(name, is_list, len);
+	size_t is_list = *name == '[', start = text_skip_blanks(name, is_list, len);
 	uint32_t container;
 
 	while (len && (name[len - 1] == ' ' || name[len - 1] == '\t'))
@@ -176,7 +167,7 @@ static uint32_t toml_section(struct reg_doc *d, const char *name, size_t len, st
 	container = read_parts(d, DOC_TOP, name + start, len - start, e);
 	if (container == DOC_NONE)
 		return DOC_NONE;
-	container = doc_container(d, container, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	container = doc_container_buf(d, container, &d->plain, e);
 	for (uint32_t i = container; i != DOC_NONE; i = d->names[i].container)
 		is_list |= d->names[i].mark == LINES_NO_KEYS;
 	if (container != DOC_NONE && is_list)
@@ -259,17 +250,9 @@ static const struct line_syntax toml_syntax = {
 
 static bool toml_fits(const char *base, const char *text, size_t len)
 {
-	const char *dot = strrchr(base, '.'), *key, *value;
-	struct reg_doc *d;
-	struct err ignored;
-	size_t pos = 0;
-	bool has_keys;
+	const char *dot = strrchr(base, '.');
 
-	if (!dot || strcmp(dot, ".toml") != 0 || reg_doc_parse(&reg_lens_toml, text, len, &d, &ignored) < 0)
-		return false;
-	has_keys = reg_doc_next(d, &pos, &key, &value);
-	reg_doc_free(d);
-	return has_keys;
+	return dot && !strcmp(dot, ".toml") && doc_has_keys(&reg_lens_toml, text, len);
 }
 
 const struct reg_lens reg_lens_toml = {

@@ -309,19 +309,8 @@ static bool is_spelled(const char *value, size_t len)
 
 int toml_read_value(const char *s, size_t len, struct buf *ret, struct err *e)
 {
-	size_t start = ret->len;
-	int none = 1;
-
-	if (is_quote(s[0])) {
-		none = toml_read_string(s, len, ret, e);
-		if (none < 0)
-			return -1;
-		if (none == 0 &&
-		    (ret->len == start || !is_spelled((char *)ret->data + start, ret->len - start)))
-			return 0;
-	}
-	ret->len = start;
-	return buf_add(ret, s, len, e);
+	return is_quote(s[0]) ? text_string_value(s, len, toml_read_string, is_spelled, ret, e)
+			      : buf_add(ret, s, len, e);
 }
 
 int toml_write_value(const char *old, size_t old_len, const char *value, struct buf *ret, struct err *e)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "registry-shim/lens_lines.h"
+#include "registry-shim/lens_text.h"
 
 static const char *const first_lines[] = { "WINE REGISTRY Version 2", "REGEDIT4",
 					   "Windows Registry Editor Version 5.00" };
@@ -152,19 +153,7 @@ static uint32_t wine_section(struct reg_doc *d, const char *name, size_t len, st
 
 static int wine_header(struct reg_doc *d, uint32_t section, struct buf *ret, struct err *e)
 {
-	const char *path = d->names[section].text;
-
-	if (buf_add(ret, "[", 1, e) < 0)
-		return -1;
-	while (*path) {
-		size_t part = strcspn(path, "/");
-
-		if (doc_unspell(path, part, ret, e) < 0 ||
-		    (path[part] && buf_add_str(ret, is_wine(d->text) ? "\\\\" : "\\", e) < 0))
-			return -1;
-		path += part + (path[part] == '/');
-	}
-	return buf_add(ret, "]", 1, e);
+	return lines_header(d, section, is_wine(d->text) ? "\\\\" : "\\", ret, e);
 }
 
 /* What stands within quotes, escapes resolved. 1: there are others than two. */
@@ -203,8 +192,7 @@ static uint32_t wine_key(struct reg_doc *d, uint32_t section, const char *name, 
 		buf_reset(&d->plain);
 		other = buf_add(&d->plain, name + 1, len - 2, e);
 	}
-	return other < 0 ? DOC_NONE
-			 : doc_key(d, section, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	return other < 0 ? DOC_NONE : doc_key_buf(d, section, &d->plain, e);
 }
 
 static int wine_write_name(struct reg_doc *d, uint32_t section, uint32_t key, struct buf *ret, struct err *e)
@@ -221,15 +209,8 @@ static int wine_write_name(struct reg_doc *d, uint32_t section, uint32_t key, st
 
 static int wine_read_value(const char *s, size_t len, struct buf *ret, struct err *e)
 {
-	size_t start = ret->len;
-	int other = s[0] == '"' ? read_string(s, len, ret, e) : 1;
-
-	if (other < 0)
-		return -1;
-	if (!other && (ret->len == start || !is_spelled((char *)ret->data + start, ret->len - start)))
-		return 0;
-	ret->len = start;
-	return buf_add(ret, s, len, e);
+	return s[0] == '"' ? text_string_value(s, len, read_string, is_spelled, ret, e)
+			   : buf_add(ret, s, len, e);
 }
 
 static int wine_write_value(const char *old, size_t old_len, const char *value, struct buf *ret,

@@ -44,14 +44,14 @@ static const char *type_in_front(const char *value)
 	return NULL;
 }
 
-/* As the registry spells it, into d->plain. */
-static int spell_value(struct reg_doc *d, const char *type, const char *text, struct err *e)
+/* The value that a piece's tag has, as the registry spells it. */
+static int note_value(struct reg_doc *d, uint32_t piece, const char *type, const char *text, struct err *e)
 {
 	buf_reset(&d->plain);
 	if ((strcmp(type_of(text), type) != 0 || type_in_front(text)) &&
 	    buf_printf(&d->plain, e, "%s:", type) < 0)
 		return -1;
-	return buf_add_str(&d->plain, text, e);
+	return buf_add_str(&d->plain, text, e) < 0 ? -1 : doc_value(d, piece, &d->plain, e);
 }
 
 /* The other way round; the text is part of the value. */
@@ -103,13 +103,12 @@ static int take_value(struct reg_doc *d, uint32_t piece, uint32_t container, con
 	buf_reset(&d->plain);
 	if (xml_read_text(d->text + t->name.off, t->name.len, &d->plain, e) < 0)
 		return -1;
-	key = doc_key(d, container, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	key = doc_key_buf(d, container, &d->plain, e);
 	buf_reset(&d->line);
 	if (key == DOC_NONE || xml_read_text(d->text + t->value.off, t->value.len, &d->line, e) < 0)
 		return -1;
 	text = buf_text(&d->line, e);
-	if (!text || spell_value(d, type, text, e) < 0 ||
-	    doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e) < 0)
+	if (!text || note_value(d, piece, type, text, e) < 0)
 		return -1;
 	d->pieces[piece].kind = DOC_SETTING;
 	doc_bind(d, piece, key);
@@ -137,7 +136,7 @@ static int take_property(struct reg_doc *d, size_t lead, const struct xml_tag *t
 	buf_reset(&d->plain);
 	if (xml_read_text(d->text + t->name.off, t->name.len, &d->plain, e) < 0)
 		return -1;
-	inner = doc_container(d, *container, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	inner = doc_container_buf(d, *container, &d->plain, e);
 	if (inner == DOC_NONE)
 		return -1;
 	d->pieces[piece].mark = OPENS;
@@ -234,7 +233,6 @@ static int write_attribute(struct reg_doc *d, uint32_t piece, const char *attrib
 	struct xml_tag t;
 	size_t at, start;
 
-	(void)tree_lead(p, &at);
 	at = strspn(p->text, " \t\r\n");
 	if (xml_read_tag(p->text, p->len, &at, &t, e) < 0)
 		return -1;
@@ -253,14 +251,6 @@ static int write_attribute(struct reg_doc *d, uint32_t piece, const char *attrib
 		return -1;
 	return doc_splice(d, piece, there.off ? there.off : t.attributes_end, there.off ? there.len : 0,
 			  spelled.len ? (char *)spelled.data : "", spelled.len, e);
-}
-
-/* The value that a piece's tag has been given. */
-static int note_value(struct reg_doc *d, uint32_t piece, const char *type, const char *text, struct err *e)
-{
-	return spell_value(d, type, text, e) < 0
-		       ? -1
-		       : doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
 }
 
 static int xfconf_change(struct reg_doc *d, uint32_t piece, const char *value, struct err *e)
@@ -319,63 +309,21 @@ static int add_name(struct reg_doc *d, const char *part, struct err *e)
 	return buf_add_str(&d->line, "\" type=\"", e);
 }
 
-/* What d->line holds, as the last piece of a container, whose end moves to a line of its own. */
-static uint32_t end_line(struct reg_doc *d, uint32_t container, enum doc_kind kind, struct err *e)
-{
-	const char *text = doc_keep_buf(d, &d->line, e), *lead;
-	uint32_t close = d->names[container].end;
-	size_t blanks = strspn(d->pieces[close].text, " \t\r\n"), len;
-
-	lead = tree_lead(&d->pieces[d->names[container].piece], &len);
-	if (!text)
-		return DOC_NONE;
-	if (strchr("\r\n", *text) && !memchr(d->pieces[close].text, '\n', blanks) &&
-	    doc_splice(d, close, 0, blanks, container == DOC_TOP ? d->feed : lead,
-		       container == DOC_TOP ? strlen(d->feed) : len, e) < 0)
-		return DOC_NONE;
-	return doc_insert(d, d->pieces[close].prev, kind, text, d->line.len, e);
-}
-
 /* The property at `piece` gets an end tag behind it. */
 static int add_end(struct reg_doc *d, uint32_t piece, uint32_t container, struct err *e)
 {
-	const char *lead, *text;
-	uint32_t close;
-	size_t len;
-
-	lead = tree_lead(&d->pieces[piece], &len);
-	buf_reset(&d->line);
-	if ((memchr(lead, '\n', len) && buf_add(&d->line, lead, len, e) < 0) ||
-	    buf_add_str(&d->line, "</property>", e) < 0)
-		return -1;
-	text = doc_keep_buf(d, &d->line, e);
-	close = text ? doc_insert(d, piece, DOC_CLOSE, text, d->line.len, e) : DOC_NONE;
-	if (close == DOC_NONE)
+	if (tree_close_like(d, piece, container, "</property>", e) < 0)
 		return -1;
 	d->pieces[piece].mark = OPENS;
-	d->pieces[close].name = container;
 	d->names[container].piece = piece;
-	d->names[container].end = close;
 	return 0;
-}
-
-/* The key of the same name, where it has a value; else DOC_NONE. */
-static uint32_t setting_of(struct reg_doc *d, uint32_t container, struct err *e)
-{
-	const char *part = tree_last_part(d, container);
-	uint32_t key;
-
-	buf_reset(&d->plain);
-	if (doc_unspell(part, strlen(part), &d->plain, e) < 0)
-		return DOC_NONE;
-	key = doc_key(d, d->names[container].container, (char *)d->plain.data, d->plain.len, e);
-	return d->names[key].piece;
 }
 
 /* Makes a property into which others can be put. */
 static int add_container(struct reg_doc *d, uint32_t container, struct err *e)
 {
-	uint32_t piece = setting_of(d, container, e), outer = d->names[container].container;
+	uint32_t outer = d->names[container].container;
+	uint32_t piece = d->names[doc_find_key(d, d->names[container].text)].piece; /* of the same name */
 
 	if (piece != DOC_NONE) /* "/>" becomes ">" */
 		return doc_splice(d, piece, d->pieces[piece].len - 2, 1, "", 0, e) < 0
@@ -384,7 +332,7 @@ static int add_container(struct reg_doc *d, uint32_t container, struct err *e)
 	if (begin_line(d, outer, e) < 0 || add_name(d, tree_last_part(d, container), e) < 0 ||
 	    buf_add_str(&d->line, "empty\">", e) < 0)
 		return -1;
-	piece = end_line(d, outer, DOC_OPEN, e);
+	piece = tree_append(d, outer, DOC_OPEN, e);
 	if (piece == DOC_NONE)
 		return -1;
 	d->pieces[piece].name = container;
@@ -414,7 +362,7 @@ static int add_setting(struct reg_doc *d, uint32_t container, const char *part, 
 	    buf_printf(&d->line, e, "%s\" value=\"", type) < 0 ||
 	    xml_write_text(text, strlen(text), &d->line, e) < 0 || buf_add_str(&d->line, "\"/>", e) < 0)
 		return -1;
-	piece = end_line(d, container, DOC_SETTING, e);
+	piece = tree_append(d, container, DOC_SETTING, e);
 	if (piece == DOC_NONE || note_value(d, piece, type, text, e) < 0)
 		return -1;
 	doc_bind(d, piece, key);
@@ -423,9 +371,10 @@ static int add_setting(struct reg_doc *d, uint32_t container, const char *part, 
 
 static int xfconf_add(struct reg_doc *d, const char *key, const char *value, struct err *e)
 {
-	const char *slash = strrchr(key, '/'), *part = slash ? slash + 1 : key;
 	auto_buf struct buf spelled = BUF_INIT(8 * REG_VALUE_MAX);
-	uint32_t container = doc_container_at(d, key, slash ? (size_t)(slash - key) : 0, e), same, number;
+	size_t path_len;
+	const char *part = doc_last_part(d, key, &path_len);
+	uint32_t container = doc_container_at(d, key, path_len, e), same, number;
 
 	if (d->names[DOC_TOP].end == DOC_NONE)
 		return err_set(e, ERR_USAGE,
@@ -436,7 +385,7 @@ static int xfconf_add(struct reg_doc *d, const char *key, const char *value, str
 	buf_reset(&d->plain);
 	if (doc_unspell(part, strlen(part), &d->plain, e) < 0)
 		return -1;
-	number = doc_key(d, container, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	number = doc_key_buf(d, container, &d->plain, e);
 	if (number == DOC_NONE)
 		return -1;
 	same = doc_find_container(d, key, strlen(key));
@@ -450,19 +399,9 @@ static int xfconf_add(struct reg_doc *d, const char *key, const char *value, str
 
 static bool xfconf_fits(const char *base, const char *text, size_t len)
 {
-	const char *key, *value;
-	struct reg_doc *d;
-	struct err ignored;
-	size_t pos = 0;
-	bool has_keys;
-
 	(void)base;
-	if (len > REG_TEXT_MAX || !len || !memmem(text, len, "<channel", 8) ||
-	    reg_doc_parse(&reg_lens_xfconf, text, len, &d, &ignored) < 0)
-		return false;
-	has_keys = reg_doc_next(d, &pos, &key, &value);
-	reg_doc_free(d);
-	return has_keys;
+	return len <= REG_TEXT_MAX && len && memmem(text, len, "<channel", 8) &&
+	       doc_has_keys(&reg_lens_xfconf, text, len);
 }
 
 const struct reg_lens reg_lens_xfconf = {

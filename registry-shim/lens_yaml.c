@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "registry-shim/lens_json_value.h"
+#include "registry-shim/lens_text.h"
 #include "registry-shim/lens_tree.h"
 #include "registry-shim/lens_yaml_value.h"
 
@@ -84,13 +85,6 @@ static size_t region_end(const struct reg_doc *d, size_t off, size_t indent, boo
 	return end;
 }
 
-static size_t skip_blanks(const char *s, size_t at, size_t len)
-{
-	while (at < len && (s[at] == ' ' || s[at] == '\t'))
-		at++;
-	return at;
-}
-
 /* The ':' behind a plain name, or len. */
 static size_t find_colon(const char *s, size_t at, size_t len)
 {
@@ -108,7 +102,7 @@ static int read_entry(const char *s, const struct line *l, struct entry *ret, st
 	ret->name_off = at;
 	if (s[at] == '"' || s[at] == '\'') {
 		end = yaml_skip_quoted(s, at, l->len);
-		colon = end ? skip_blanks(s, end, l->len) : l->len;
+		colon = end ? text_skip_blanks(s, end, l->len) : l->len;
 		if (colon < l->len && s[colon] == ':' && colon + 1 < l->len && s[colon + 1] != ' ')
 			colon = l->len;
 	} else {
@@ -121,7 +115,7 @@ static int read_entry(const char *s, const struct line *l, struct entry *ret, st
 	if (colon >= l->len || s[colon] != ':')
 		return err_set(e, ERR_FORMAT, "neither a name with a value nor a list below one");
 	ret->name_len = end - at;
-	ret->value_off = skip_blanks(s, colon + 1, l->len);
+	ret->value_off = text_skip_blanks(s, colon + 1, l->len);
 	if (ret->value_off < l->len && s[ret->value_off] == '#')
 		ret->value_off = colon + 1;
 	ret->value_len = 0;
@@ -179,7 +173,7 @@ static uint32_t make_key(struct reg_doc *d, uint32_t map, const char *s, const s
 
 	if (read_name(d, s + r->name_off, r->name_len, e) < 0)
 		return DOC_NONE;
-	key = doc_key(d, map, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	key = doc_key_buf(d, map, &d->plain, e);
 	same = key ? doc_find_container(d, d->names[key].text, d->names[key].len) : DOC_NONE;
 	if (key != DOC_NONE && (d->names[key].piece != DOC_NONE || d->names[same].piece != DOC_NONE)) {
 		(void)err_set(e, ERR_FORMAT, "a name that is there twice");
@@ -188,16 +182,11 @@ static uint32_t make_key(struct reg_doc *d, uint32_t map, const char *s, const s
 	return key;
 }
 
-/* The map of a name that has just been read. */
-static uint32_t make_map(struct reg_doc *d, uint32_t map, struct err *e)
-{
-	return doc_container(d, map, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
-}
-
-/* What has no key takes its name all the same. */
+/* What has no key takes its name, which has just been read, all the same. */
 static int take_opaque(struct reg_doc *d, uint32_t map, size_t end, struct err *e)
 {
-	uint32_t inner = make_map(d, map, e), piece = inner ? take(d, map, DOC_SETTING, end, e) : DOC_NONE;
+	uint32_t inner = doc_container_buf(d, map, &d->plain, e);
+	uint32_t piece = inner ? take(d, map, DOC_SETTING, end, e) : DOC_NONE;
 
 	if (piece == DOC_NONE)
 		return -1;
@@ -219,7 +208,7 @@ static int take_setting(struct reg_doc *d, uint32_t map, uint32_t key, const str
 	buf_reset(&d->plain);
 	if (yaml_read_value(s + r->value_off, r->value_len, &d->plain, e) < 0)
 		return -1;
-	return doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	return doc_value(d, piece, &d->plain, e);
 }
 
 /* A value that is there: sets its length. 1: one that has no key and ends at *ret_end. */
@@ -271,7 +260,8 @@ static int take_entry(struct reg_doc *d, const struct line *l, uint32_t *map, st
 	key = make_key(d, *map, s, &r, e);
 	if (key == DOC_NONE)
 		return -1;
-	if (skip_blanks(s, r.value_off, l->len) < l->len && s[r.value_off] != ' ' && r.value_off < l->len) {
+	if (text_skip_blanks(s, r.value_off, l->len) < l->len && s[r.value_off] != ' ' &&
+	    r.value_off < l->len) {
 		opaque = read_value(d, l, &r, &end, e);
 		if (opaque == 0 && next.is_content && next.indent > l->indent) {
 			opaque = 1; /* a text that goes on */
@@ -287,7 +277,7 @@ static int take_entry(struct reg_doc *d, const struct line *l, uint32_t *map, st
 		return take_setting(d, *map, key, l, &r, e);
 	if (next.indent > YAML_INDENT_MAX)
 		return err_set(e, ERR_LIMIT, "indented by more than %d", YAML_INDENT_MAX);
-	inner = make_map(d, *map, e);
+	inner = doc_container_buf(d, *map, &d->plain, e);
 	piece = inner ? take(d, inner, DOC_OPEN, l->next, e) : DOC_NONE;
 	if (piece == DOC_NONE)
 		return -1;
@@ -396,12 +386,11 @@ static int begin_line(struct reg_doc *d, size_t indent, const char *part, struct
 	if (buf_printf(&d->line, e, "%*s", (int)indent, "") < 0 ||
 	    doc_unspell(part, strlen(part), &d->plain, e) < 0)
 		return -1;
-	if (d->plain.len && yaml_is_plain((char *)d->plain.data, d->plain.len))
-		return buf_add(&d->line, d->plain.data, d->plain.len, e) < 0 ? -1
-									     : buf_add(&d->line, ":", 1, e);
-	return json_write_string(d->plain.len ? (char *)d->plain.data : "", d->plain.len, &d->line, e) < 0
-		       ? -1
-		       : buf_add(&d->line, ":", 1, e);
+	if ((yaml_is_plain((char *)d->plain.data, d->plain.len)
+		     ? buf_add(&d->line, d->plain.data, d->plain.len, e)
+		     : json_write_string((char *)d->plain.data, d->plain.len, &d->line, e)) < 0)
+		return -1;
+	return buf_add(&d->line, ":", 1, e);
 }
 
 /* What d->line holds, behind what a map has. */
@@ -468,7 +457,7 @@ static int add_setting(struct reg_doc *d, uint32_t map, const char *part, const 
 
 	if (begin_line(d, d->names[map].mark, part, e) < 0)
 		return -1;
-	key = doc_key(d, map, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e);
+	key = doc_key_buf(d, map, &d->plain, e);
 	if (key == DOC_NONE || buf_add(&d->line, " ", 1, e) < 0)
 		return -1;
 	value_off = d->line.len;
@@ -477,8 +466,7 @@ static int add_setting(struct reg_doc *d, uint32_t map, const char *part, const 
 	    yaml_read_value((char *)d->line.data + value_off, d->line.len - value_off, &d->plain, e) < 0)
 		return -1;
 	piece = end_line(d, map, DOC_SETTING, e);
-	if (piece == DOC_NONE ||
-	    doc_value(d, piece, d->plain.len ? (char *)d->plain.data : "", d->plain.len, e) < 0)
+	if (piece == DOC_NONE || doc_value(d, piece, &d->plain, e) < 0)
 		return -1;
 	d->pieces[piece].value_off = (uint32_t)value_off;
 	d->pieces[piece].value_len = (uint32_t)(d->line.len - value_off - strlen(d->feed));
@@ -488,39 +476,26 @@ static int add_setting(struct reg_doc *d, uint32_t map, const char *part, const 
 
 static int yaml_add(struct reg_doc *d, const char *key, const char *value, struct err *e)
 {
-	const char *slash = strrchr(key, '/'), *part = slash ? slash + 1 : key;
-	uint32_t map = doc_container_at(d, key, slash ? (size_t)(slash - key) : 0, e);
+	size_t path_len;
+	const char *part = doc_last_part(d, key, &path_len);
+	uint32_t map = doc_container_at(d, key, path_len, e);
 
 	buf_reset(&d->plain);
 	if (map == DOC_NONE || doc_unspell(part, strlen(part), &d->plain, e) < 0 ||
 	    check_place(d, map, key, e) < 0)
 		return -1;
-	while (map != DOC_TOP && d->names[map].end == DOC_NONE) {
-		uint32_t outer = map;
-
-		while (d->names[outer].container != DOC_TOP &&
-		       d->names[d->names[outer].container].end == DOC_NONE)
-			outer = d->names[outer].container;
-		if (add_map(d, outer, e) < 0)
+	while (map != DOC_TOP && d->names[map].end == DOC_NONE)
+		if (add_map(d, tree_outermost_missing(d, map), e) < 0)
 			return -1;
-	}
 	return add_setting(d, map, part, value, e);
 }
 
 static bool yaml_fits(const char *base, const char *text, size_t len)
 {
-	const char *dot = strrchr(base, '.'), *key, *value;
-	struct reg_doc *d;
-	struct err ignored;
-	size_t pos = 0;
-	bool has_keys;
+	const char *dot = strrchr(base, '.');
 
-	if (!dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0) ||
-	    reg_doc_parse(&reg_lens_yaml, text, len, &d, &ignored) < 0)
-		return false;
-	has_keys = reg_doc_next(d, &pos, &key, &value);
-	reg_doc_free(d);
-	return has_keys;
+	return dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml")) &&
+	       doc_has_keys(&reg_lens_yaml, text, len);
 }
 
 const struct reg_lens reg_lens_yaml = {

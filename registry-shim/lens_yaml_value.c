@@ -147,24 +147,17 @@ static bool is_spelled(const char *s, size_t len)
 	return (s[0] == '[' || s[0] == '{') && yaml_skip_flow(s, 0, len) == len;
 }
 
+static bool is_other(const char *s, size_t len)
+{
+	return is_typed(s, len) || is_spelled(s, len);
+}
+
 int yaml_read_value(const char *s, size_t len, struct buf *ret, struct err *e)
 {
-	size_t start = ret->len, text;
-	int none = 1;
-
 	if (len == 0)
 		return buf_add_str(ret, "null", e);
-	if (is_quote(s[0])) {
-		none = yaml_read_quoted(s, len, ret, e);
-		if (none < 0)
-			return -1;
-		text = ret->len - start;
-		if (none == 0 && (!text || (!is_typed((char *)ret->data + start, text) &&
-					    !is_spelled((char *)ret->data + start, text))))
-			return 0;
-	}
-	ret->len = start;
-	return buf_add(ret, s, len, e);
+	return is_quote(s[0]) ? text_string_value(s, len, yaml_read_quoted, is_other, ret, e)
+			      : buf_add(ret, s, len, e);
 }
 
 int yaml_write_value(const char *old, size_t old_len, const char *value, struct buf *ret, struct err *e)
