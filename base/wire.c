@@ -192,6 +192,22 @@ char *wire_str(const struct wire_in *m, const char *name, struct err *e)
 	return mem_strndup((const char *)f.value, f.len, e);
 }
 
+int wire_str_or_none(const struct wire_in *m, const char *name, char **ret, struct err *e)
+{
+	struct wire_field f;
+	char *text;
+
+	if (!wire_find(m, name, &f)) {
+		*ret = NULL;
+		return 0;
+	}
+	text = wire_str(m, name, e);
+	if (!text)
+		return -1;
+	*ret = text;
+	return 0;
+}
+
 int wire_u64(const struct wire_in *m, const char *name, uint64_t *ret, struct err *e)
 {
 	struct wire_field f;

@@ -82,6 +82,8 @@ bool wire_find(const struct wire_in *m, const char *name, struct wire_field *ret
 /* First field of that name as text / number. Missing or malformed is ERR_FORMAT. The text is a copy
  * that the caller frees. */
 char *wire_str(const struct wire_in *m, const char *name, struct err *e) FLOE_MUST_USE;
+/* The same with *ret NULL for "missing". */
+int wire_str_or_none(const struct wire_in *m, const char *name, char **ret, struct err *e) FLOE_MUST_USE;
 int wire_u64(const struct wire_in *m, const char *name, uint64_t *ret, struct err *e) FLOE_MUST_USE;
 /* The same with a value for "missing"; malformed counts as missing. */
 uint64_t wire_u64_or(const struct wire_in *m, const char *name, uint64_t fallback);

@@ -88,7 +88,7 @@ static int print_json(struct stream_cache *c, const char *dir, const struct stre
 			 "chunks", (json_int_t)s->chunks, "content_bytes", (json_int_t)s->bytes, "disk_bytes",
 			 (json_int_t)s->file_bytes, "quota_bytes", (json_int_t)s->quota_bytes,
 			 "damaged_chunks_dropped", (json_int_t)s->wrong, "shared_store",
-			 s->shared ? launch_json_bytes(s->shared) : json_null(), "packages", l.packages);
+			 launch_json_bytes_or_null(s->shared), "packages", l.packages);
 	return launch_json_print(root) == 0 ? 0 : err_set(e, ERR_IO, "cannot print");
 }
 

@@ -107,7 +107,7 @@ static json_t *source_of(const struct launch_environment *env)
 	struct err ignored;
 	auto_free char *shown = stream_source_for_people(env->source, &ignored);
 
-	return shown ? launch_json_bytes(shown) : json_null();
+	return launch_json_bytes_or_null(shown);
 }
 
 /* "engine": what makes the union now, or would; null when that has to be found out first. */
@@ -126,7 +126,7 @@ static json_t *describe(const struct launch_environment *env, const struct usage
 			 (json_int_t)env->created_s, "last_used", (json_int_t)env->used_s, "bytes",
 			 (json_int_t)use->bytes, "files", (json_int_t)use->files, "active",
 			 (int)run->is_active, "launches", (json_int_t)run->launches, "engine", engine,
-			 "engine_why", why ? launch_json_bytes(why) : json_null(), "engine_wanted",
+			 "engine_why", launch_json_bytes_or_null(why), "engine_wanted",
 			 launch_json_bytes(*env->engine ? env->engine : "auto"));
 }
 

@@ -85,9 +85,7 @@ static int add_json(struct ls *ls, const char *path, const struct pkg_inode *i, 
 
 	if (o && target)
 		(void)json_object_set_new(o, "target", launch_json_bytes(target));
-	if (json_array_append_new(ls->list, o) < 0)
-		return err_set(e, ERR_NOMEM, "out of memory");
-	return 0;
+	return launch_json_append(ls->list, o, e);
 }
 
 static int add_row(struct ls *ls, const char *path, const struct pkg_inode *i, const char *target,

@@ -54,6 +54,20 @@ int cmd_registry_report(const struct err *e)
 	return err_exit_status(e);
 }
 
+int cmd_registry_end(const struct cmd_registry_opt *opt, struct launch_table *rows, json_t *json, int result,
+		     const struct err *e)
+{
+	if (rows && result == 0 && rows->count)
+		launch_table_print(rows);
+	if (rows)
+		launch_table_fini(rows);
+	if (result < 0) {
+		json_decref(json);
+		return cmd_registry_report(e);
+	}
+	return opt->json ? launch_json_print(json) : 0;
+}
+
 /* ---- environment and hive ------------------------------------------------------------------- */
 
 /* --env, or the only environment there is. Caller frees. */
@@ -106,6 +120,32 @@ int cmd_registry_refresh(const char *env, struct err *e)
 	if (launch_settings_ask(env, "refresh", e) < 0)
 		return err_wrap(e, "the setting is changed, but running applications do not see it yet");
 	return 0;
+}
+
+int cmd_registry_value(struct reg_hive *h, const char *file, const char *key, char **ret, struct err *e)
+{
+	enum reg_layer layer;
+
+	if (reg_hive_get(h, file, key, ret, &layer, e) == 0)
+		return 0;
+	*ret = NULL;
+	return e->code == ERR_NOTFOUND ? 0 : -1;
+}
+
+int cmd_registry_each_key(const struct cmd_registry_opt *opt, char **keys, cmd_registry_key_fn *fn)
+{
+	auto_cmd_registry r = { 0 };
+	json_t *json = NULL;
+	struct err e;
+	int rc = 0;
+
+	if (cmd_registry_open(opt, &r, &e) < 0)
+		return cmd_registry_report(&e);
+	if (opt->json)
+		json = json_object();
+	for (; rc == 0 && *keys; keys++)
+		rc = fn(r.hive, *keys, json, &e);
+	return cmd_registry_end(opt, NULL, json, rc, &e);
 }
 
 /* ---- the verb ------------------------------------------------------------------------------- */

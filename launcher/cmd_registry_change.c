@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "launcher/cmd_registry.h"
-#include "launcher/json_output.h"
 #include "registry-shim/setting_line.h"
 
 static int get_one(struct reg_hive *h, const char *text, json_t *json, struct err *e)
@@ -24,21 +23,8 @@ static int get_one(struct reg_hive *h, const char *text, json_t *json, struct er
 
 int cmd_registry_get(const struct cmd_registry_opt *opt, char **args, int count)
 {
-	auto_cmd_registry r = { 0 };
-	json_t *json = NULL;
-	struct err e;
-
 	(void)count;
-	if (cmd_registry_open(opt, &r, &e) < 0)
-		return cmd_registry_report(&e);
-	if (opt->json)
-		json = json_object();
-	for (; *args; args++)
-		if (get_one(r.hive, *args, json, &e) < 0) {
-			json_decref(json);
-			return cmd_registry_report(&e);
-		}
-	return opt->json ? launch_json_print(json) : 0;
+	return cmd_registry_each_key(opt, args, get_one);
 }
 
 /* ---- changes -------------------------------------------------------------------------------- */
@@ -68,14 +54,10 @@ static int unset_one(struct reg_hive *h, const char *file, const char *key, cons
 static int lock_one(struct reg_hive *h, const char *file, const char *key, const char *value, struct err *e)
 {
 	auto_free char *now = NULL;
-	enum reg_layer layer;
 
-	if (!value) {
-		if (reg_hive_get(h, file, key, &now, &layer, e) < 0 && e->code != ERR_NOTFOUND)
-			return -1;
-		value = now;
-	}
-	return reg_hive_lock(h, file, key, value, e);
+	if (!value && cmd_registry_value(h, file, key, &now, e) < 0)
+		return -1;
+	return reg_hive_lock(h, file, key, value ? value : now, e);
 }
 
 static int unlock_one(struct reg_hive *h, const char *file, const char *key, const char *value, struct err *e)

@@ -3,29 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "launcher/cmd_registry.h"
-#include "launcher/json_output.h"
-#include "launcher/table.h"
 #include "registry-shim/hive_history.h"
 #include "registry-shim/setting_line.h"
-
-static json_t *json_value(const char *value)
-{
-	return value ? launch_json_bytes(value) : json_null();
-}
-
-static int append(json_t *list, json_t *row, struct err *e)
-{
-	return json_array_append_new(list, row) < 0 ? err_set(e, ERR_NOMEM, "out of memory") : 0;
-}
 
 /* ---- explain -------------------------------------------------------------------------------- */
 
 struct explanation {
-	struct launch_table table;
-	json_t *layers;  /* NULL = for people */
-	bool is_decided; /* the first layer has been shown */
+	struct launch_table *table;
+	json_t *layers; /* NULL = for people */
 };
 
 static int explain_layer(void *arg, const struct reg_setting *s, struct err *e)
@@ -34,34 +20,32 @@ static int explain_layer(void *arg, const struct reg_setting *s, struct err *e)
 	char time[32];
 
 	if (x->layers)
-		return append(x->layers,
-			      json_pack("{s:s, s:o, s:o, s:I}", "layer", reg_layer_name(s->layer), "value",
-					json_value(s->value), "from", launch_json_bytes(s->origin),
-					"since_ms", (json_int_t)s->time_ms),
-			      e);
+		return launch_json_append(x->layers,
+					  json_pack("{s:s, s:o, s:o, s:I}", "layer", reg_layer_name(s->layer),
+						    "value", launch_json_bytes_or_null(s->value), "from",
+						    launch_json_bytes(s->origin), "since_ms",
+						    (json_int_t)s->time_ms),
+					  e);
 	launch_table_time(s->time_ms / 1000, time);
-	if (launch_table_add(&x->table, x->is_decided ? "" : "decides", e) < 0 ||
-	    launch_table_add(&x->table, reg_layer_name(s->layer), e) < 0 ||
-	    launch_table_add(&x->table, s->value ? s->value : "(not there)", e) < 0 ||
-	    launch_table_add(&x->table, *s->origin ? s->origin : "(not known)", e) < 0 ||
-	    launch_table_add(&x->table, *time ? time : "(not known)", e) < 0)
+	if (launch_table_add(x->table, x->table->count ? "" : "decides", e) < 0 ||
+	    launch_table_add(x->table, reg_layer_name(s->layer), e) < 0 ||
+	    launch_table_add(x->table, s->value ? s->value : "(not there)", e) < 0 ||
+	    launch_table_add(x->table, *s->origin ? s->origin : "(not known)", e) < 0)
 		return -1;
-	x->is_decided = true;
-	return 0;
+	return launch_table_add(x->table, *time ? time : "(not known)", e);
 }
 
 static int explain_one(struct reg_hive *h, const char *text, json_t *json, struct err *e)
 {
 	static const char *const heads[] = { "", "LAYER", "VALUE", "FROM", "SINCE" };
-	__attribute__((cleanup(launch_table_fini))) struct launch_table table = LAUNCH_TABLE_INIT(heads);
-	struct explanation x = { .table = table, .layers = json ? json_array() : NULL };
+	auto_launch_table struct launch_table table = LAUNCH_TABLE_INIT(heads);
+	struct explanation x = { .table = &table, .layers = json ? json_array() : NULL };
 	auto_free char *file = NULL, *key = NULL, *shown = NULL;
 	int rc;
 
 	if (reg_key_split(text, &file, &key, e) < 0)
 		return -1;
 	rc = reg_hive_each_layer(h, file, key, explain_layer, &x, e);
-	table = x.table;
 	if (json) {
 		(void)json_object_set_new(json, text, x.layers);
 		return rc;
@@ -78,21 +62,8 @@ static int explain_one(struct reg_hive *h, const char *text, json_t *json, struc
 
 int cmd_registry_explain(const struct cmd_registry_opt *opt, char **args, int count)
 {
-	auto_cmd_registry r = { 0 };
-	json_t *json = NULL;
-	struct err e;
-
 	(void)count;
-	if (cmd_registry_open(opt, &r, &e) < 0)
-		return cmd_registry_report(&e);
-	if (opt->json)
-		json = json_object();
-	for (; *args; args++)
-		if (explain_one(r.hive, *args, json, &e) < 0) {
-			json_decref(json);
-			return cmd_registry_report(&e);
-		}
-	return json ? launch_json_print(json) : 0;
+	return cmd_registry_each_key(opt, args, explain_one);
 }
 
 /* ---- history -------------------------------------------------------------------------------- */
@@ -104,14 +75,15 @@ struct log {
 
 static int log_json(struct log *l, const struct reg_event *v, struct err *e)
 {
-	return append(l->json,
-		      json_pack("{s:I, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I}", "time_ms",
-				(json_int_t)v->time_ms, "what", reg_what_name(v->what), "file",
-				launch_json_bytes(v->file), "key", launch_json_bytes(v->key), "layer",
-				reg_layer_name(v->layer), "old", json_value(v->old_value), "new",
-				json_value(v->new_value), "program", launch_json_bytes(v->program), "pid",
-				(json_int_t)v->pid, "count", (json_int_t)v->count),
-		      e);
+	return launch_json_append(
+		l->json,
+		json_pack("{s:I, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I}", "time_ms",
+			  (json_int_t)v->time_ms, "what", reg_what_name(v->what), "file",
+			  launch_json_bytes(v->file), "key", launch_json_bytes(v->key), "layer",
+			  reg_layer_name(v->layer), "old", launch_json_bytes_or_null(v->old_value), "new",
+			  launch_json_bytes_or_null(v->new_value), "program", launch_json_bytes(v->program),
+			  "pid", (json_int_t)v->pid, "count", (json_int_t)v->count),
+		e);
 }
 
 static int log_one(void *arg, const struct reg_event *v, struct err *e)
@@ -157,12 +129,5 @@ int cmd_registry_history(const struct cmd_registry_opt *opt, char **args, int co
 	if (opt->json)
 		l.json = json_array();
 	rc = reg_hive_each_event(r.hive, file, key, opt->limit, log_one, &l, &e);
-	if (rc == 0 && l.table.count)
-		launch_table_print(&l.table);
-	launch_table_fini(&l.table);
-	if (rc < 0) {
-		json_decref(l.json);
-		return cmd_registry_report(&e);
-	}
-	return opt->json ? launch_json_print(l.json) : 0;
+	return cmd_registry_end(opt, &l.table, l.json, rc, &e);
 }

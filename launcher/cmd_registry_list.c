@@ -5,8 +5,6 @@
 
 #include "base/log.h"
 #include "launcher/cmd_registry.h"
-#include "launcher/json_output.h"
-#include "launcher/table.h"
 #include "registry-shim/hive_text.h"
 
 struct listing {
@@ -17,23 +15,17 @@ struct listing {
 	const char *text; /* search: what they contain; NULL = all */
 };
 
-static int no_memory(struct err *e)
-{
-	return err_set(e, ERR_NOMEM, "out of memory");
-}
-
 static int list_json(struct listing *l, const struct reg_setting *s, struct err *e)
 {
 	json_t *row = json_pack("{s:o, s:o, s:o, s:s}", "file", launch_json_bytes(s->file), "key",
-				launch_json_bytes(s->key), "value",
-				s->value ? launch_json_bytes(s->value) : json_null(), "layer",
-				reg_layer_name(s->layer));
+				launch_json_bytes(s->key), "value", launch_json_bytes_or_null(s->value),
+				"layer", reg_layer_name(s->layer));
 
 	if (row && l->is_diff)
-		(void)json_object_set_new(row, "below", s->below ? launch_json_bytes(s->below) : json_null());
+		(void)json_object_set_new(row, "below", launch_json_bytes_or_null(s->below));
 	if (row && l->env)
 		(void)json_object_set_new(row, "environment", json_string(l->env));
-	return json_array_append_new(l->json, row) < 0 ? no_memory(e) : 0;
+	return launch_json_append(l->json, row, e);
 }
 
 static int print_change(const struct reg_setting *s, struct err *e)
@@ -89,30 +81,14 @@ static int list_opaque(void *arg, const char *file, enum reg_layer layer, enum r
 	if (kind != REG_TEXT_OPAQUE || l->keys_only)
 		return 0;
 	if (l->json)
-		return json_array_append_new(l->json,
-					     json_pack("{s:o, s:b, s:s}", "file", launch_json_bytes(file),
-						       "opaque", 1, "layer", reg_layer_name(layer))) < 0
-			       ? no_memory(e)
-			       : 0;
+		return launch_json_append(l->json,
+					  json_pack("{s:o, s:b, s:s}", "file", launch_json_bytes(file),
+						    "opaque", 1, "layer", reg_layer_name(layer)),
+					  e);
 	if (launch_table_add(&l->table, file, e) < 0 ||
 	    launch_table_add(&l->table, "(no known format: kept as a whole)", e) < 0)
 		return -1;
 	return launch_table_add(&l->table, reg_layer_name(layer), e);
-}
-
-/* Prints what was gathered and lets go of it. */
-static int end_listing(struct listing *l, int result, const struct err *e)
-{
-	json_t *json = l->json;
-
-	if (result == 0 && l->table.count)
-		launch_table_print(&l->table);
-	launch_table_fini(&l->table);
-	if (result < 0) {
-		json_decref(json);
-		return cmd_registry_report(e);
-	}
-	return json ? launch_json_print(json) : 0;
 }
 
 static int do_list(const struct cmd_registry_opt *opt, const char *file, bool is_diff)
@@ -132,7 +108,7 @@ static int do_list(const struct cmd_registry_opt *opt, const char *file, bool is
 	rc = reg_hive_each(r.hive, file, is_diff ? REG_EACH_CHANGED : REG_EACH_EFFECTIVE, list_one, &l, &e);
 	if (rc == 0 && !is_diff && !file)
 		rc = reg_hive_each_text(r.hive, list_opaque, &l, &e);
-	return end_listing(&l, rc, &e);
+	return cmd_registry_end(opt, &l.table, l.json, rc, &e);
 }
 
 int cmd_registry_list(const struct cmd_registry_opt *opt, char **args, int count)
@@ -183,5 +159,5 @@ int cmd_registry_search(const struct cmd_registry_opt *opt, char **args, int cou
 		rc = search_in(&l, opt->env, &e);
 	for (char **n = names; rc == 0 && n && *n; n++)
 		rc = search_in(&l, *n, &e);
-	return end_listing(&l, rc, &e);
+	return cmd_registry_end(opt, &l.table, l.json, rc, &e);
 }

@@ -15,8 +15,6 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "launcher/cmd_registry.h"
-#include "launcher/json_output.h"
-#include "launcher/table.h"
 #include "registry-shim/hive_text.h"
 #include "registry-shim/setting_line.h"
 
@@ -92,7 +90,9 @@ static int export_setting(void *arg, const struct reg_setting *s, struct err *e)
 
 static int add_text_lines(struct buf *out, const char *file, const char *text, size_t len, struct err *e)
 {
-	for (size_t at = 0; at < len || (!len && !out->len);) {
+	size_t at = 0;
+
+	do { /* an empty text is one empty line */
 		const char *feed = len ? memchr(text + at, '\n', len - at) : NULL;
 		size_t part = feed ? (size_t)(feed - text) + 1 - at : len - at;
 		auto_free char *line = mem_strndup(len ? text + at : "", part, e);
@@ -100,7 +100,7 @@ static int add_text_lines(struct buf *out, const char *file, const char *text, s
 		if (!line || reg_line_add(out, "text", file, NULL, line, e) < 0)
 			return -1;
 		at += part;
-	}
+	} while (at < len);
 	return 0;
 }
 
@@ -176,32 +176,21 @@ struct import {
 	char *text_file;
 };
 
-static char *value_now(struct reg_hive *h, const char *file, const char *key, int *failed, struct err *e)
-{
-	enum reg_layer layer;
-	char *value = NULL;
-
-	*failed = reg_hive_get(h, file, key, &value, &layer, e) < 0 && e->code != ERR_NOTFOUND;
-	return value;
-}
-
 static int tell(struct import *in, const char *file, const char *key, const char *old, const char *now,
 		struct err *e)
 {
-	struct reg_setting s = { .file = file, .key = key, .value = now, .below = old };
 	auto_free char *name = NULL, *from = NULL, *to = NULL;
 
 	if (old && now ? !strcmp(old, now) : old == now)
 		return 0;
 	in->changed++;
 	if (in->json)
-		return json_array_append_new(
-			       in->json, json_pack("{s:o, s:o, s:o, s:o}", "file", launch_json_bytes(file),
-						   "key", launch_json_bytes(key), "old",
-						   s.below ? launch_json_bytes(old) : json_null(), "new",
-						   s.value ? launch_json_bytes(now) : json_null())) < 0
-			       ? err_set(e, ERR_NOMEM, "out of memory")
-			       : 0;
+		return launch_json_append(in->json,
+					  json_pack("{s:o, s:o, s:o, s:o}", "file", launch_json_bytes(file),
+						    "key", launch_json_bytes(key), "old",
+						    launch_json_bytes_or_null(old), "new",
+						    launch_json_bytes_or_null(now)),
+					  e);
 	if (!in->is_dry)
 		return 0;
 	name = launch_table_escape(key, e);
@@ -218,17 +207,15 @@ static int import_key(struct import *in, const struct reg_line *l, struct err *e
 	struct reg_change c = { l->key, l->value };
 	auto_free char *old = NULL, *now = NULL;
 	size_t changed;
-	int failed, r;
+	int r;
 
-	old = value_now(in->hive, l->file, l->key, &failed, e);
-	if (failed)
+	if (cmd_registry_value(in->hive, l->file, l->key, &old, e) < 0)
 		return -1;
 	r = !strcmp(l->word, "lock") ? reg_hive_lock(in->hive, l->file, l->key, l->value, e)
 				     : reg_hive_apply(in->hive, l->file, &c, 1, &changed, e);
-	if (r < 0)
+	if (r < 0 || cmd_registry_value(in->hive, l->file, l->key, &now, e) < 0)
 		return -1;
-	now = value_now(in->hive, l->file, l->key, &failed, e);
-	return failed ? -1 : tell(in, l->file, l->key, old, now, e);
+	return tell(in, l->file, l->key, old, now, e);
 }
 
 /* The text that was gathered is its file's. */
@@ -347,12 +334,7 @@ int cmd_registry_import(const struct cmd_registry_opt *opt, char **args, int cou
 	r = import(opt, args[0], &in, &e);
 	free(in.text_file);
 	buf_fini(&in.text);
-	if (r < 0) {
-		json_decref(in.json);
-		return cmd_registry_report(&e);
-	}
-	if (opt->json)
-		return launch_json_print(in.json);
-	log_note("%zu settings %s", in.changed, opt->dry_run ? "would change" : "changed");
-	return 0;
+	if (r == 0 && !opt->json)
+		log_note("%zu settings %s", in.changed, opt->dry_run ? "would change" : "changed");
+	return cmd_registry_end(opt, NULL, in.json, r, &e);
 }

@@ -205,15 +205,6 @@ static void look_afresh(struct holder_package *p, const struct wire_in *request)
 		       wire_send(p->mount.server.sock, &m, &ignored) == 0;
 }
 
-/* NULL when the field is not there. */
-static int take_text(const struct wire_in *request, const char *field, char **ret, struct err *e)
-{
-	struct wire_field f;
-
-	*ret = wire_find(request, field, &f) ? wire_str(request, field, e) : NULL;
-	return *ret || !wire_find(request, field, &f) ? 0 : -1;
-}
-
 static int take_variables(struct holder_package *p, const struct wire_in *request, struct err *e)
 {
 	auto_free char *mirrors = NULL;
@@ -221,13 +212,13 @@ static int take_variables(struct holder_package *p, const struct wire_in *reques
 	size_t pos = 0, n = 0;
 
 	p->variables[n++] = mem_printf(e, "%s=%s", LAUNCH_SERVER_SOURCE_VARIABLE, p->source);
-	if (!p->variables[0] || take_text(request, "mirrors", &mirrors, e) < 0)
+	if (!p->variables[0] || wire_str_or_none(request, "mirrors", &mirrors, e) < 0)
 		return -1;
 	p->variables[n] = mem_printf(e, "%s=%s", LAUNCH_SERVER_MIRRORS_VARIABLE, mirrors ? mirrors : "");
 	if (!p->variables[n++])
 		return -1;
 	while (wire_next(request, &pos, &f)) {
-		if (f.name_len != strlen("variable") || memcmp(f.name, "variable", f.name_len) != 0)
+		if (!wire_is_called(&f, "variable"))
 			continue;
 		if (n == HOLDER_VARIABLES_MAX)
 			return err_set(e, ERR_LIMIT, "too many variables");
@@ -249,8 +240,8 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 	struct holder_package *p;
 	uint64_t start_len = wire_u64_or(request, "start", 0);
 
-	if (!identity || take_text(request, "root", &wanted, e) < 0 ||
-	    take_text(request, "command", &command, e) < 0)
+	if (!identity || wire_str_or_none(request, "root", &wanted, e) < 0 ||
+	    wire_str_or_none(request, "command", &command, e) < 0)
 		return -1;
 	shown = stream_source_for_people(source, e);
 	if (!shown)

@@ -54,6 +54,16 @@ json_t *launch_json_bytes(const char *bytes)
 	return text ? json_string(text) : NULL;
 }
 
+json_t *launch_json_bytes_or_null(const char *bytes)
+{
+	return bytes ? launch_json_bytes(bytes) : json_null();
+}
+
+int launch_json_append(json_t *list, json_t *row, struct err *e)
+{
+	return json_array_append_new(list, row) < 0 ? err_set(e, ERR_NOMEM, "out of memory") : 0;
+}
+
 int launch_json_print(json_t *root)
 {
 	int rc = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;

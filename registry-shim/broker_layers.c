@@ -4,10 +4,7 @@
 
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "registry-shim/broker_view.h"
@@ -96,20 +93,16 @@ static int source_read(struct source *s, int fd, struct err *e)
 	return 0;
 }
 
-/* Its links lead nowhere else. */
+enum { READING = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY };
+
 static int open_in_package(const struct broker_layers *l, const char *path)
 {
-	struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-
-	return l->package_root < 0 || !*path
-		       ? -1
-		       : (int)syscall(SYS_openat2, l->package_root, path, &how, sizeof(how));
+	return l->package_root < 0 || !*path ? -1 : view_open_in(l->package_root, path, READING);
 }
 
 static int open_host(const char *path)
 {
-	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	return open(path, READING);
 }
 
 static int read_package(const struct broker_layers *l, const struct broker_declaration *d, struct source *s,

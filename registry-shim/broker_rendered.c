@@ -100,14 +100,6 @@ static enum lying look(const struct broker_rendered *r, const struct broker_file
 
 /* ---- the tree ------------------------------------------------------------------------------- */
 
-static int open_tree(int tree, const char *path)
-{
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-
-	return (int)syscall(SYS_openat2, tree, path, &how, sizeof(how));
-}
-
 /* The directory that the file lies in; made when there is none and `make`. */
 static int open_parent(int tree, const char *path, bool make, struct err *e)
 {
@@ -120,9 +112,9 @@ static int open_parent(int tree, const char *path, bool make, struct err *e)
 		int next;
 
 		*end = 0;
-		next = open_tree(tree, dir);
+		next = view_open_in(tree, dir, O_PATH | O_DIRECTORY);
 		if (next < 0 && errno == ENOENT && make && mkdirat(at, name, 0700) == 0)
-			next = open_tree(tree, dir);
+			next = view_open_in(tree, dir, O_PATH | O_DIRECTORY);
 		*end = '/';
 		if (next < 0)
 			return -1;
@@ -299,29 +291,48 @@ static mode_t mode_in_view(const struct broker_file *f, const struct broker_dirs
 	return fstatat(dirs->view, f->name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mode & 0777 : 0600;
 }
 
-static int put_text(const struct broker_file *f, int dir, mode_t mode, struct err *e)
+/* A new file in the directory of `f`, under a name of its own: descriptor. Caller frees *ret_name. */
+static int open_new(const struct broker_file *f, int dir, mode_t mode, char **ret_name, struct err *e)
 {
-	auto_free char *tmp = mem_printf(e, ".floe-%s", f->name);
-	const char *name = path_base(f->path);
-	char mark[MARK_LEN + 1];
-	auto_fd int fd = -1;
+	auto_free char *name = mem_printf(e, ".floe-%s", f->name);
+	int fd;
 
-	if (!tmp)
+	if (!name)
 		return -1;
-	(void)unlinkat(dir, tmp, 0);
-	fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	(void)unlinkat(dir, name, 0);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_sys(e, errno, "%s", f->path);
+	*ret_name = mem_steal(name);
+	return fd;
+}
+
+/* Puts it in the place of `f` when writing it has gone well (`result` 0), else removes it. */
+static int move_in(const struct broker_file *f, int dir, const char *name, int result, struct err *e)
+{
+	if (result == 0 && renameat(dir, name, dir, path_base(f->path)) < 0)
+		result = err_sys(e, errno, "%s", f->path);
+	if (result < 0)
+		(void)unlinkat(dir, name, 0);
+	return result;
+}
+
+static int put_text(const struct broker_file *f, int dir, mode_t mode, struct err *e)
+{
+	auto_free char *tmp = NULL;
+	auto_fd int fd = open_new(f, dir, 0600, &tmp, e);
+	char mark[MARK_LEN + 1];
+	int r;
+
+	if (fd < 0)
+		return -1;
 	mark_of(f->shown, f->shown_len, mark);
 	/* Without the mark the text counts as a program's at the next start: nothing but a little work. */
 	(void)fsetxattr(fd, REG_RENDERED_MARK, mark, MARK_LEN, 0);
-	if (fd_write_all(fd, f->shown, f->shown_len, e) == 0 && fchmod(fd, mode) == 0 &&
-	    renameat(dir, tmp, dir, name) == 0)
-		return 0;
-	if (e->code == ERR_NONE)
-		(void)err_sys(e, errno, "%s", f->path);
-	(void)unlinkat(dir, tmp, 0);
-	return -1;
+	r = fd_write_all(fd, f->shown, f->shown_len, e);
+	if (r == 0 && fchmod(fd, mode) < 0)
+		r = err_sys(e, errno, "%s", f->path);
+	return move_in(f, dir, tmp, r, e);
 }
 
 /* 0 when what lies there is what the view shows now. */
@@ -423,12 +434,9 @@ bool broker_rendered_is_foreign(const struct broker_rendered *r, const struct br
 				int package_root)
 {
 	int verdict = r->upper < 0 ? -1 : judge(open_upper(r, place_of(f), O_PATH));
-	struct open_how in_package = { .flags = O_PATH | O_CLOEXEC,
-				       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 
 	if (verdict < 0 && package_root >= 0)
-		verdict = judge(
-			(int)syscall(SYS_openat2, package_root, f->path, &in_package, sizeof(in_package)));
+		verdict = judge(view_open_in(package_root, f->path, O_PATH));
 	if (verdict < 0)
 		verdict = judge(open(f->path, O_PATH | O_CLOEXEC));
 	return verdict == 1;
@@ -458,18 +466,8 @@ int broker_rendered_hand_over(const struct broker_rendered *r, struct broker_fil
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size <= REG_TEXT_MAX)
 		return 0;
 	dir = locate(r, f, dirs, true, e);
-	tmp = dir < 0 ? NULL : mem_printf(e, ".floe-%s", f->name);
-	if (!tmp)
+	to = dir < 0 ? -1 : open_new(f, dir, st.st_mode & 0777, &tmp, e);
+	if (to < 0 || move_in(f, dir, tmp, copy_whole(from, to, e), e) < 0)
 		return -1;
-	(void)unlinkat(dir, tmp, 0);
-	to = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, st.st_mode & 0777);
-	if (to < 0)
-		return err_sys(e, errno, "%s", f->path);
-	if (copy_whole(from, to, e) < 0 || renameat(dir, tmp, dir, path_base(f->path)) < 0) {
-		if (e->code == ERR_NONE)
-			(void)err_sys(e, errno, "%s", f->path);
-		(void)unlinkat(dir, tmp, 0);
-		return -1;
-	}
 	return view_remove(dirs->view, f->name, e) < 0 ? -1 : 1;
 }

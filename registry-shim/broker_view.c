@@ -5,8 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 
@@ -52,6 +55,14 @@ int view_read_fd(int fd, struct buf *ret, struct err *e)
 	if (own < 0)
 		return err_sys(e, errno, "open again");
 	return read_regular(own, ret, e);
+}
+
+int view_open_in(int root, const char *path, int flags)
+{
+	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC),
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+
+	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
 int view_write(int dirfd, const char *name, const void *text, size_t len, mode_t mode, struct err *e)

@@ -12,6 +12,9 @@
 int view_read(int dirfd, const char *name, struct buf *ret, struct err *e) FLOE_MUST_USE;
 /* The same from a descriptor of any access mode; its offset is left alone. */
 int view_read_fd(int fd, struct buf *ret, struct err *e) FLOE_MUST_USE;
+/* What an absolute path is when `root` is "/": its links lead nowhere else. A descriptor, close-on-exec, or
+ * -1 with errno. */
+int view_open_in(int root, const char *path, int flags);
 /* Replaces the file atomically, keeping the mode of the one there (`mode` when there is none). */
 int view_write(int dirfd, const char *name, const void *text, size_t len, mode_t mode,
 	       struct err *e) FLOE_MUST_USE;

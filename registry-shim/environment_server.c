@@ -114,15 +114,6 @@ static int read_declarations(const struct wire_in *m, struct declarations *d, st
 	return 0;
 }
 
-/* A field's text, or NULL when there is none. */
-static int find_text(const struct wire_in *m, const char *name, char **ret, struct err *e)
-{
-	struct wire_field f;
-
-	*ret = wire_find(m, name, &f) ? wire_str(m, name, e) : NULL;
-	return *ret || !wire_find(m, name, &f) ? 0 : -1;
-}
-
 /* The content of the message's descriptor number *idx, where the field says that it came along. */
 static int read_beside(struct wire_in *m, const char *field, size_t *idx, struct buf *ret, struct err *e)
 {
@@ -151,8 +142,9 @@ static int configure(struct broker *b, struct wire_in *m, struct err *e)
 	struct broker_setup setup;
 	size_t idx = 0;
 
-	if (!package || find_text(m, "package-root", &root, e) < 0 || find_text(m, "upper", &upper, e) < 0 ||
-	    read_declarations(m, &d, e) < 0 || read_beside(m, "has-defaults", &idx, &defaults, e) < 0 ||
+	if (!package || wire_str_or_none(m, "package-root", &root, e) < 0 ||
+	    wire_str_or_none(m, "upper", &upper, e) < 0 || read_declarations(m, &d, e) < 0 ||
+	    read_beside(m, "has-defaults", &idx, &defaults, e) < 0 ||
 	    read_beside(m, "has-policy", &idx, &policy, e) < 0 || broker_render(b, upper, NULL, false, e) < 0)
 		return -1;
 	setup = (struct broker_setup){ .declared = d.list,

@@ -2,6 +2,7 @@
 /* Settings: reading, changing, locking them, and whole layers; see hive.h. */
 #include "registry-shim/hive.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "registry-shim/hive_db.h"
@@ -40,17 +41,18 @@ static void found_fini(struct found *f)
 }
 #define auto_found __attribute__((cleanup(found_fini))) struct found
 
-/* The highest layer that has the key, or the highest below `below`. */
-static int lookup(struct reg_hive *h, const char *file, const char *key, const enum reg_layer *below,
-		  struct found *ret, struct err *e)
+enum { ANY_LAYER = INT_MAX };
+
+/* The highest layer below `below` that has the key. */
+static int lookup(struct reg_hive *h, const char *file, const char *key, int below, struct found *ret,
+		  struct err *e)
 {
-	sqlite3_stmt *s = hive_statement(h, below ? HIVE_BELOW : HIVE_TOP, file, key, e);
+	sqlite3_stmt *s = hive_statement(h, HIVE_BELOW, file, key, e);
 	int step, r = 0;
 
 	if (!s)
 		return -1;
-	if (below)
-		sqlite3_bind_int(s, 3, (int)*below);
+	sqlite3_bind_int(s, 3, below);
 	step = sqlite3_step(s);
 	ret->layer = -1;
 	if (step == SQLITE_ROW) {
@@ -71,7 +73,7 @@ int reg_hive_get(struct reg_hive *h, const char *file, const char *key, char **r
 {
 	auto_found top = { 0 };
 
-	if (lookup(h, file, key, NULL, &top, e) < 0)
+	if (lookup(h, file, key, ANY_LAYER, &top, e) < 0)
 		return -1;
 	if (!top.value)
 		return err_set(e, ERR_NOTFOUND, "%s:%s: no such setting", file, key);
@@ -123,10 +125,10 @@ static int is_locked_error(const char *file, const char *key, const struct found
 static int apply_one(struct reg_hive *h, const char *file, const struct reg_change *c, bool is_application,
 		     struct reg_saved *saved, struct err *e)
 {
-	static const enum reg_layer user = REG_USER;
 	auto_found top = { 0 }, below = { 0 };
 
-	if (hive_check_names(file, c->key, c->value, e) < 0 || lookup(h, file, c->key, NULL, &top, e) < 0)
+	if (hive_check_names(file, c->key, c->value, e) < 0 ||
+	    lookup(h, file, c->key, ANY_LAYER, &top, e) < 0)
 		return -1;
 	if (top.layer > REG_USER) {
 		if (is_same(top.value, c->value))
@@ -137,7 +139,7 @@ static int apply_one(struct reg_hive *h, const char *file, const struct reg_chan
 		return hive_note(h, REG_WHAT_REFUSED, file, c->key, (enum reg_layer)top.layer, top.value,
 				 c->value, e);
 	}
-	if (lookup(h, file, c->key, &user, &below, e) < 0)
+	if (lookup(h, file, c->key, REG_USER, &below, e) < 0)
 		return -1;
 	if (!is_same(top.value, c->value)) {
 		saved->changed++;
@@ -176,7 +178,7 @@ static int lock_one(struct reg_hive *h, const char *file, const char *key, const
 {
 	auto_found top = { 0 };
 
-	if (hive_check_names(file, key, value, e) < 0 || lookup(h, file, key, NULL, &top, e) < 0)
+	if (hive_check_names(file, key, value, e) < 0 || lookup(h, file, key, ANY_LAYER, &top, e) < 0)
 		return -1;
 	if (top.layer == REG_SITE_LOCK)
 		return is_locked_error(file, key, &top, e);
@@ -194,11 +196,10 @@ int reg_hive_lock(struct reg_hive *h, const char *file, const char *key, const c
 
 static int unlock_one(struct reg_hive *h, const char *file, const char *key, struct err *e)
 {
-	static const enum reg_layer lock = REG_LOCK;
 	auto_found top = { 0 }, below = { 0 };
 
-	if (hive_check_names(file, key, NULL, e) < 0 || lookup(h, file, key, NULL, &top, e) < 0 ||
-	    lookup(h, file, key, &lock, &below, e) < 0)
+	if (hive_check_names(file, key, NULL, e) < 0 || lookup(h, file, key, ANY_LAYER, &top, e) < 0 ||
+	    lookup(h, file, key, REG_LOCK, &below, e) < 0)
 		return -1;
 	if (top.layer == REG_SITE_LOCK)
 		return is_locked_error(file, key, &top, e);

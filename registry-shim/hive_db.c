@@ -8,8 +8,6 @@
 enum { BUSY_TIMEOUT_MS = 10 * 1000 };
 
 static const char *const sql_of[HIVE_STATEMENTS] = {
-	[HIVE_TOP] = "SELECT value, layer, origin FROM setting WHERE file=?1 AND key=?2"
-		     " ORDER BY layer DESC LIMIT 1",
 	[HIVE_BELOW] = "SELECT value, layer, origin FROM setting WHERE file=?1 AND key=?2 AND layer<?3"
 		       " ORDER BY layer DESC LIMIT 1",
 	[HIVE_PUT] =

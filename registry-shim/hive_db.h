@@ -13,7 +13,6 @@
 #include "registry-shim/hive_text.h"
 
 enum hive_statement {
-	HIVE_TOP,
 	HIVE_BELOW,
 	HIVE_PUT,
 	HIVE_DROP,

@@ -55,31 +55,20 @@ SHIM_WRAP(int, dup, (int fd))
 }
 
 /* The target is closed on the way. */
-#define WRAP_DUP2(name)                                                                                      \
-	SHIM_WRAP(int, name, (int from, int to))                                                             \
+#define WRAP_DUP_TO(name, params, ...)                                                                       \
+	SHIM_WRAP(int, name, params)                                                                         \
 	{                                                                                                    \
 		int r;                                                                                       \
 		if (from != to)                                                                              \
 			shim_track_closing(to);                                                              \
-		r = SHIM_NEXT(name)(from, to);                                                               \
+		r = SHIM_NEXT(name)(__VA_ARGS__);                                                            \
 		if (r >= 0 && is_tracking())                                                                 \
 			shim_track_dup(from, to);                                                            \
 		return r;                                                                                    \
 	}
-WRAP_DUP2(dup2)
-WRAP_DUP2(__dup2)
-
-SHIM_WRAP(int, dup3, (int from, int to, int flags))
-{
-	int r;
-
-	if (from != to)
-		shim_track_closing(to);
-	r = SHIM_NEXT(dup3)(from, to, flags);
-	if (r >= 0 && is_tracking())
-		shim_track_dup(from, to);
-	return r;
-}
+WRAP_DUP_TO(dup2, (int from, int to), from, to)
+WRAP_DUP_TO(__dup2, (int from, int to), from, to)
+WRAP_DUP_TO(dup3, (int from, int to, int flags), from, to, flags)
 
 /* The argument is an int, a pointer or nothing; as a pointer it passes through unharmed. */
 #define WRAP_FCNTL(name)                                                                                     \
