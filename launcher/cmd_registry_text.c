@@ -255,7 +255,7 @@ static int import_line(struct import *in, const struct reg_line *l, bool is_lock
 			       l->word);
 	if ((is_set || is_unset || is_lock) != !!l->key)
 		return err_set(e, ERR_FORMAT, "%s: %s", l->file,
-			       l->key ? "a file has no key here" : "write FILE:SECTION/NAME");
+			       l->key ? "a file has no key here" : "write FILE:SECTION/NAME or FILE:NAME");
 	if ((is_set || is_text) && !l->value)
 		return err_set(e, ERR_FORMAT, "%s: \"= VALUE\" is missing", l->word);
 	if ((is_unset || (!is_lock && !is_set && !is_text)) && l->value)

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "registry-shim/broker_view.h"
+#include "registry-shim/setting_line.h"
 
 /* ---- values of a layer ---------------------------------------------------------------------- */
 
@@ -52,7 +53,7 @@ static int pick_packed(const struct broker_setup *setup, const char *file, const
 		value = key < end ? key + strlen(key) + 1 : end;
 		if (value >= end)
 			return err_set(e, ERR_FORMAT, "the package's registry defaults are cut off");
-		if (!strcmp(at, file) && add(ret, key, value, origin, e) < 0)
+		if (!strcmp(at, file) && add(ret, reg_key_plain(key), value, origin, e) < 0)
 			return -1;
 		at = value + strlen(value) + 1;
 	}
@@ -120,6 +121,21 @@ static int read_package(const struct broker_layers *l, const struct broker_decla
 
 /* ---- package and host ----------------------------------------------------------------------- */
 
+/* Whether a rule is about a key: its file, or one above, or the key itself, or a section above. */
+static bool is_about(const struct broker_local *rule, const char *file, const char *key)
+{
+	size_t len = strlen(rule->subtree), file_len = strlen(file);
+	const char *part;
+
+	if (len <= file_len)
+		return !strncmp(file, rule->subtree, len) &&
+		       (len == file_len || file[len] == '/' || (len && file[len - 1] == '/'));
+	if (strncmp(file, rule->subtree, file_len) != 0 || rule->subtree[file_len] != ':')
+		return false;
+	part = reg_key_plain(rule->subtree + file_len + 1);
+	return !strncmp(key, part, strlen(part)) && strchr("/", key[strlen(part)]);
+}
+
 /* The rule for the deepest subtree that has the key; `fallback` when there is none. */
 static bool is_local_merged(const struct broker_setup *setup, const char *file, const char *key,
 			    bool fallback)
@@ -128,17 +144,9 @@ static bool is_local_merged(const struct broker_setup *setup, const char *file, 
 
 	for (size_t i = 0; i < setup->local_count; i++) {
 		const struct broker_local *rule = &setup->local[i];
-		size_t len = strlen(rule->subtree), file_len = strlen(file);
-		bool is_in;
+		size_t len = strlen(rule->subtree);
 
-		if (len <= file_len)
-			is_in = !strncmp(file, rule->subtree, len) &&
-				(len == file_len || file[len] == '/' || (len && file[len - 1] == '/'));
-		else
-			is_in = !strncmp(file, rule->subtree, file_len) && rule->subtree[file_len] == ':' &&
-				!strncmp(key, rule->subtree + file_len + 1, len - file_len - 1) &&
-				strchr("/", key[len - file_len - 1]);
-		if (!is_in || len < deepest)
+		if (!is_about(rule, file, key) || len < deepest)
 			continue;
 		deepest = len;
 		fallback = rule->is_merged;

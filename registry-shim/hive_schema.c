@@ -3,11 +3,13 @@
  *
  * 1: setting(file, key, layer 0|2, value, flags), text(file, layer, kind, body, base)
  * 2: layers with room between them (hive.h); of each value its time and origin; history
+ * 3: a key at the top of a file is "name" (lens.h); in INI files it was "/name" before, and `floe registry`
+ *    spelled it so for every kind of file
  *
  * A hive goes from its version to the next, and so on, in one transaction. */
 #include "registry-shim/hive_db.h"
 
-enum { SCHEMA_VERSION = 2, APPLICATION_ID = 0x666c7267 /* "flrg" */ };
+enum { SCHEMA_VERSION = 3, APPLICATION_ID = 0x666c7267 /* "flrg" */ };
 
 static const char version_1[] =
 	"CREATE TABLE setting(file TEXT NOT NULL, key TEXT NOT NULL, layer INTEGER NOT NULL,"
@@ -28,7 +30,26 @@ static const char version_2[] =
 	" layer INTEGER NOT NULL, what INTEGER NOT NULL, old TEXT, new TEXT);"
 	"CREATE INDEX history_of ON history(file, key);";
 
-static const char *const steps[SCHEMA_VERSION] = { version_1, version_2 };
+/* No hive knows what kind a file is. But in INI files every key had a '/': a file that has a key without one
+ * is of another kind. What `floe registry` spelled "/name" there reached no file, and counts now; of what
+ * others wrote, only the names of Java's properties can begin with '/', which is spelled "//" now. Properties
+ * all of whose names have a '/' are taken for an INI file: what the package and the host say there is read
+ * anew, and what the application had changed under a name that begins with '/' counts for another name. */
+#define IS_TOP   "key GLOB '/?*' AND instr(substr(key, 2), '/')=0"
+#define IS_OTHER "file IN (SELECT file FROM setting WHERE instr(key, '/')=0)"
+
+static const char version_3[] =
+	"UPDATE history SET key=substr(key, 2)"
+	" WHERE " IS_TOP " AND NOT (program<>'floe registry' AND " IS_OTHER ");"
+	"UPDATE history SET key='/'||key"
+	" WHERE key GLOB '/*' AND program<>'floe registry' AND " IS_OTHER ";"
+	"UPDATE OR REPLACE setting SET key='/'||key"
+	" WHERE key GLOB '/*' AND origin<>'floe registry' AND " IS_OTHER ";"
+	/* Where the right spelling is there as well, it has been the one that counts. */
+	"UPDATE OR IGNORE setting SET key=substr(key, 2) WHERE " IS_TOP ";"
+	"DELETE FROM setting WHERE " IS_TOP ";";
+
+static const char *const steps[SCHEMA_VERSION] = { version_1, version_2, version_3 };
 
 /* A new database is no hive yet, an old one may be. */
 static int check_kind(struct reg_hive *h, int64_t *ret_version, struct err *e)

@@ -6,6 +6,9 @@
  * memory: any thread (one at a time per document), never block. How each kind of file spells keys and values
  * is in the header of its lens (lens_NAME.h).
  *
+ * A key is spelled in one way only: the sections on the way to it, divided by '/', and its name; at the top
+ * of a file the name alone. One in which that would read as a section has an empty one in front, "/a/b".
+ *
  * Where a section or a key stands several times the last one is what is read and changed; the others stay
  * as they are, and unset removes them all. */
 #ifndef FLOE_REG_LENS_H

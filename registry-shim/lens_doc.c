@@ -266,10 +266,26 @@ uint32_t doc_container(struct reg_doc *d, uint32_t parent, const char *name, siz
 	return intern(d, parent, true, e);
 }
 
+/* Whether there is a '/' between the container's path and the name; see enum doc_paths. */
+static bool has_slash_before(const struct reg_doc *d, uint32_t container, const char *name, size_t len)
+{
+	if (container != DOC_TOP)
+		return true;
+	switch (d->lens->paths) {
+	case DOC_FLAT:
+		return len && *name == '/';
+	case DOC_SECTION:
+		return len && memchr(name, '/', len);
+	case DOC_NESTED:
+		break;
+	}
+	return false;
+}
+
 uint32_t doc_key(struct reg_doc *d, uint32_t container, const char *name, size_t len, struct err *e)
 {
 	enum doc_paths paths = d->lens->paths;
-	bool has_slash = paths == DOC_SECTION || (paths == DOC_NESTED && container != DOC_TOP);
+	bool has_slash = has_slash_before(d, container, name, len);
 
 	if (spell_path(d, container, len, e) < 0 || (has_slash && buf_add(&d->scratch, "/", 1, e) < 0) ||
 	    (paths == DOC_NESTED ? doc_spell(name, len, &d->scratch, e)
@@ -290,22 +306,13 @@ uint32_t doc_key_buf(struct reg_doc *d, uint32_t container, const struct buf *na
 
 uint32_t doc_find_key(const struct reg_doc *d, const char *key)
 {
-	char top[REG_KEY_MAX + 1];
-	size_t len = strlen(key);
-
-	if (len > REG_KEY_MAX)
-		return DOC_NONE;
-	if (d->lens->paths != DOC_SECTION || memchr(key, '/', len))
-		return find_name(d, key, len, false);
-	top[0] = '/';
-	memcpy(top + 1, key, len);
-	return find_name(d, top, len + 1, false);
+	return find_name(d, key, strlen(key), false);
 }
 
 const char *doc_last_part(const struct reg_doc *d, const char *key, size_t *ret_path_len)
 {
 	enum doc_paths paths = d->lens->paths;
-	const char *slash = paths == DOC_FLAT      ? NULL
+	const char *slash = paths == DOC_FLAT      ? (*key == '/' ? key : NULL)
 			    : paths == DOC_SECTION ? strchr(key, '/')
 						   : strrchr(key, '/');
 

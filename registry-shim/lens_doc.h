@@ -46,11 +46,12 @@ struct doc_name {
 	uint8_t mark; /* the lens's own */
 };
 
-/* How keys divide into a container's path and a name. */
+/* How keys divide into a container's path and a name. At the top the key is the name; one that would be read
+ * as something else then has a '/' in front (an empty path). */
 enum doc_paths {
-	DOC_FLAT,    /* not at all: the key is the name */
-	DOC_SECTION, /* at the first '/', and the name is as in the text; at the top "/name" */
-	DOC_NESTED,  /* at every '/' */
+	DOC_FLAT,    /* not at all; at the top "//name" is the name "/name" */
+	DOC_SECTION, /* at the first '/', the name is as in the text; at the top "/a/b" is the name "a/b" */
+	DOC_NESTED,  /* at every '/', which no name has */
 };
 
 struct reg_lens {

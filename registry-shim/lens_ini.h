@@ -3,10 +3,9 @@
  * names with spaces, comments with ';' or '#', LF or CRLF, any bytes but NUL.
  *
  * Keys are "Section/name": the first '/' divides, so a name may contain '/' itself. In the section's part
- * '/' is spelled "%2F" and '%' is "%25". Keys before the first section are "/name" (get, set and unset also
- * take "name" for them, when the name has no '/'); keys below an empty header "[]" are "%/name". A value is
- * everything behind the '=' and the blanks that follow it, up to the end of the line; escapes and quotes are
- * part of it.
+ * '/' is spelled "%2F" and '%' is "%25". Keys before the first section are "name", and "/a/b" when the name
+ * has a '/' itself; keys below an empty header "[]" are "%/name". A value is everything behind the '=' and
+ * the blanks that follow it, up to the end of the line; escapes and quotes are part of it.
  *
  * A line that is none of these (a bare word, a continuation) is kept where it stands and has no key; but a
  * text with lines that start with '<', or with '{' and no '=', is refused as markup. Carriage returns at the

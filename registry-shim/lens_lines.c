@@ -369,6 +369,8 @@ int lines_add(struct reg_doc *d, const char *key, const char *value, struct err 
 	number = doc_key_buf(d, container, &d->plain, e);
 	if (number == DOC_NONE)
 		return -1;
+	if (strcmp(d->names[number].text, key) != 0) /* "/name" */
+		return err_set(e, ERR_USAGE, "%s: this key is spelled %s", key, d->names[number].text);
 	return add_setting(d, syntax_of(d)->place ? syntax_of(d)->place(d, container) : container, number,
 			   value, e);
 }

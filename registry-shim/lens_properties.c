@@ -159,8 +159,9 @@ static uint32_t properties_key(struct reg_doc *d, uint32_t section, const char *
 
 static int write_name(struct reg_doc *d, uint32_t section, uint32_t key, struct buf *ret, struct err *e)
 {
-	const char *name = d->names[key].text;
-	size_t len = d->names[key].len;
+	size_t ignored;
+	const char *name = doc_last_part(d, d->names[key].text, &ignored);
+	size_t len = strlen(name);
 
 	(void)section;
 	for (size_t i = 0, used; i < len; i += used) {

@@ -81,7 +81,8 @@ static int take_line(const char *line, const char *where, char **package, struct
 		return err_set(e, ERR_FORMAT, "\"%.80s\" is none of default, lock and [package NAME]",
 			       l.word);
 	if (!l.key)
-		return err_set(e, ERR_FORMAT, "'%.200s' is no key: write FILE:SECTION/NAME", l.file);
+		return err_set(e, ERR_FORMAT, "'%.200s' is no key: write FILE:SECTION/NAME or FILE:NAME",
+			       l.file);
 	if (!is_lock && !l.value)
 		return err_set(e, ERR_FORMAT, "a default needs \"= VALUE\"");
 	return add_rule(p, &l, is_lock, *package, where, e);

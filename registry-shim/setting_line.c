@@ -114,6 +114,11 @@ int reg_line_parse(const char *line, struct reg_line *ret, struct err *e)
 	return 0;
 }
 
+const char *reg_key_plain(const char *key)
+{
+	return *key == '/' && key[1] && !strchr(key + 1, '/') ? key + 1 : key;
+}
+
 int reg_key_split(const char *text, char **ret_file, char **ret_key, struct err *e)
 {
 	const char *colon = strchr(text, ':');
@@ -121,9 +126,10 @@ int reg_key_split(const char *text, char **ret_file, char **ret_key, struct err 
 	char *key;
 
 	if (!colon || colon == text || !colon[1])
-		return err_set(e, ERR_USAGE, "'%.200s' is no key: write FILE:SECTION/NAME", text);
+		return err_set(e, ERR_USAGE, "'%.200s' is no key: write FILE:SECTION/NAME or FILE:NAME",
+			       text);
 	file = mem_strndup(text, (size_t)(colon - text), e);
-	key = file ? mem_printf(e, "%s%s", strchr(colon + 1, '/') ? "" : "/", colon + 1) : NULL;
+	key = file ? mem_strdup(reg_key_plain(colon + 1), e) : NULL;
 	if (!key)
 		return -1;
 	*ret_file = mem_steal(file);

@@ -20,7 +20,7 @@
 struct reg_line {
 	char *word;  /* NULL: the line says nothing */
 	char *file;  /* owned, as all */
-	char *key;   /* NULL: only a file. One without '/' stands in front of all sections and gets one */
+	char *key;   /* NULL: only a file */
 	char *value; /* NULL: there is no '=' */
 };
 #define auto_reg_line __attribute__((cleanup(reg_line_fini))) struct reg_line
@@ -32,7 +32,11 @@ int reg_line_parse(const char *line, struct reg_line *ret, struct err *e) FLOE_M
 int reg_line_add(struct buf *text, const char *word, const char *file, const char *key, const char *value,
 		 struct err *e) FLOE_MUST_USE;
 
-/* "FILE:SECTION/NAME" into both, as people type it: no escapes. Caller frees. ERR_USAGE when it is no key. */
+/* What is spelled with a '/' in front as earlier versions did ("/name" for a key at the top of a file), as
+ * keys are spelled now ("name"; lens.h); any other key is returned as it is. Part of `key`. */
+const char *reg_key_plain(const char *key);
+/* "FILE:SECTION/NAME" or "FILE:NAME" into both, as people type it: no escapes, the key made plain. Caller
+ * frees. ERR_USAGE when it is no key. */
 int reg_key_split(const char *text, char **ret_file, char **ret_key, struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -60,14 +60,14 @@ at_end+=("terminal kill-server 2>/dev/null")
 if pack htop; then
 	note "htop: saves what was set with its keys when it is left"
 	play htop '' F5Tree q t
-	prints 1 reg htop get config/htop/htoprc:/tree_view
+	prints 1 reg htop get config/htop/htoprc:tree_view
 	play htop '' F5List q # as it was left
-	prints '' reg htop set config/htop/htoprc:/column_meters_0 'Hostname Uptime' config/htop/htoprc:/column_meter_modes_0 '2 2' \
-		config/htop/htoprc:/hide_function_bar 2
+	prints '' reg htop set config/htop/htoprc:column_meters_0 'Hostname Uptime' config/htop/htoprc:column_meter_modes_0 '2 2' \
+		config/htop/htoprc:hide_function_bar 2
 	play htop '' 'Hostname: ' q H
 	! grep -q F10 "$scratch/screen" || { cat "$scratch/screen"; fail "htop did not go by the keys that were set"; }
-	prints $'Hostname Uptime\n2\n1' reg htop get config/htop/htoprc:/column_meters_0 config/htop/htoprc:/hide_function_bar \
-		config/htop/htoprc:/hide_userland_threads
+	prints $'Hostname Uptime\n2\n1' reg htop get config/htop/htoprc:column_meters_0 config/htop/htoprc:hide_function_bar \
+		config/htop/htoprc:hide_userland_threads
 	host_clean .config/htop
 fi
 

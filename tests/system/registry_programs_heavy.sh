@@ -10,11 +10,11 @@ if pack node @home/.npmrc:ini @home/project/package.json:json @config/editor/set
 	note "npm: its own settings, and the JSON of a project"
 	npm_() { run_in node npm --no-update-notifier "$@"; }
 	prints '' npm_ config set --location=user fund=false
-	prints false reg node get home/.npmrc:/fund
-	prints '' reg node set home/.npmrc:/init-license MIT home/.npmrc:/fund true
+	prints false reg node get home/.npmrc:fund
+	prints '' reg node set home/.npmrc:init-license MIT home/.npmrc:fund true
 	prints true npm_ config get fund
 	run_in node sh -c 'mkdir project && cd project && npm init -y' >"$out" 2>&1 || fail "npm init: $(cat "$out")"
-	reg node list home/project/package.json | grep -qE ':license +MIT ' || fail "npm init: $(reg node list)"
+	prints MIT reg node get home/project/package.json:license
 	prints '' run_in node sh -c 'cd project && npm pkg set scripts.hello="echo hello" private=true --json=false'
 	prints 'echo hello' reg node get home/project/package.json:scripts/hello
 	prints '' reg node set home/project/package.json:scripts/hello 'echo from a key'

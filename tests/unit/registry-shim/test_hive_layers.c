@@ -367,6 +367,85 @@ static void test_version_1(void **state)
 	reg_hive_close(h);
 }
 
+/* Keys at the top of files were "/name" in INI files, and in what `floe registry` wrote for any file. */
+static const char version_2[] =
+	"PRAGMA application_id=1718383207; PRAGMA user_version=2;"
+	"CREATE TABLE setting(file TEXT NOT NULL, key TEXT NOT NULL, layer INTEGER NOT NULL, value TEXT,"
+	" time_ms INTEGER NOT NULL, origin TEXT NOT NULL, PRIMARY KEY(file, key, layer)) WITHOUT ROWID;"
+	"CREATE TABLE text(file TEXT NOT NULL, layer INTEGER NOT NULL, kind INTEGER NOT NULL,"
+	" body BLOB NOT NULL, base INTEGER NOT NULL, PRIMARY KEY(file, layer));"
+	"CREATE TABLE history(id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, count INTEGER NOT NULL,"
+	" program TEXT NOT NULL, pid INTEGER NOT NULL, file TEXT NOT NULL, key TEXT NOT NULL,"
+	" layer INTEGER NOT NULL, what INTEGER NOT NULL, old TEXT, new TEXT);"
+	"CREATE INDEX history_of ON history(file, key);"
+	"INSERT INTO setting VALUES"
+	" ('ini','/top',0,'d',1,'box'), ('ini','/top',30,'mine',2,'htop'), ('ini','/top',40,'kept',3,'floe "
+	"registry'),"
+	" ('ini','/a/b',30,'slash',2,'htop'), ('ini','s/k',30,'v',2,'htop'), ('ini','s//k',30,'w',2,'htop'),"
+	" ('ini','/'||CAST(x'ff20c3' AS TEXT),30,'bytes',2,'htop'),"
+	" ('json','name',0,'d',1,'npm'), ('json','a/b',0,'d',1,'npm'), ('json','/name',30,'asked',2,'floe "
+	"registry'),"
+	" ('json','both',30,'counts',1,'npm'), ('json','/both',30,'dead',2,'floe registry'),"
+	" ('java','a.b',30,'1',1,'java'), ('java','/a',30,'2',1,'java'), ('java','/a/b',30,'3',1,'java'),"
+	" ('java','/asked',30,'4',1,'floe registry');"
+	"INSERT INTO history VALUES"
+	" (1,1,1,'htop',7,'ini','/top',30,0,'d','mine'), (2,2,1,'htop',7,'ini','/a/b',30,0,NULL,'slash'),"
+	" (3,3,1,'java',7,'java','/a',30,0,NULL,'2'), (4,4,1,'floe "
+	"registry',7,'java','/asked',30,0,NULL,'4'),"
+	" (5,5,1,'vim',7,'vimrc','',30,4,NULL,NULL);";
+
+static void assert_value(struct reg_hive *h, const char *file, const char *key, const char *want)
+{
+	auto_free char *value = NULL;
+	enum reg_layer layer;
+	struct err e;
+
+	if (reg_hive_get(h, file, key, &value, &layer, &e) < 0)
+		value = NULL;
+	if (!want != !value || (want && strcmp(value, want) != 0))
+		fail_msg("%s:%s is %s", file, key, value ? value : "not there");
+}
+
+static int add_key(void *arg, const struct reg_event *v, struct err *e)
+{
+	return buf_printf(arg, e, "%s:%s ", v->file, v->key);
+}
+
+static void test_version_2(void **state)
+{
+	static const char *const wanted[][3] = {
+		{ "ini", "top", "kept" },     { "ini", "/top", NULL },   { "ini", "/a/b", "slash" },
+		{ "ini", "s/k", "v" },        { "ini", "s//k", "w" },    { "ini", "\xff \xc3", "bytes" },
+		{ "json", "name", "asked" },  { "json", "/name", NULL }, { "json", "a/b", "d" },
+		{ "json", "both", "counts" }, { "json", "/both", NULL }, { "java", "a.b", "1" },
+		{ "java", "//a", "2" },       { "java", "//a/b", "3" },  { "java", "/a", NULL },
+		{ "java", "a", NULL },        { "java", "asked", "4" },
+	};
+	auto_buf struct buf keys = BUF_INIT(1024);
+	struct reg_hive *h;
+	sqlite3 *old;
+	char *message = NULL;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(sqlite3_open(db, &old), SQLITE_OK);
+	if (sqlite3_exec(old, version_2, NULL, NULL, &message) != SQLITE_OK)
+		fail_msg("%s", message);
+	assert_int_equal(sqlite3_close(old), SQLITE_OK);
+	for (int i = 0; i < 2; i++) { /* also the second time */
+		h = open_hive();
+		for (size_t at = 0; at < ARRAY_LEN(wanted); at++)
+			assert_value(h, wanted[at][0], wanted[at][1], wanted[at][2]);
+		reg_hive_close(h);
+	}
+	h = open_hive();
+	assert_int_equal(reg_hive_unlock(h, "ini", "top", &e), 0);
+	assert_value(h, "ini", "top", "mine");
+	assert_int_equal(reg_hive_each_event(h, NULL, NULL, 5, add_key, &keys, &e), 0);
+	assert_string_equal(buf_text(&keys, &e), "ini:/a/b java://a java:asked vimrc: ini:top ");
+	reg_hive_close(h);
+}
+
 static void test_newer(void **state)
 {
 	struct reg_hive *h = open_hive();
@@ -392,6 +471,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_history_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_transaction, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_version_1, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_version_2, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_newer, setup, teardown),
 	};
 

@@ -142,12 +142,14 @@ static void test_awkward(void **state)
 
 static void test_reading(void **state)
 {
-	static const char text[] = "g=0\n[a]\nx=1\nx= 2 \n[b/c%]\ny==\n[a]\nz=\n[]\ne=1\n";
+	static const char text[] = "g=0\np/q=1\n[a]\nx=1\nx= 2 \n[b/c%]\ny==\n[a]\nz=\n[]\ne=1\n";
 	struct reg_doc *d = parse(text, strlen(text));
 
 	(void)state;
 	assert_string_equal(reg_doc_get(d, "g"), "0");
-	assert_string_equal(reg_doc_get(d, "/g"), "0");
+	assert_string_equal(reg_doc_get(d, "/p/q"), "1");
+	assert_null(reg_doc_get(d, "/g"));
+	assert_null(reg_doc_get(d, "p/q"));
 	assert_string_equal(reg_doc_get(d, "a/x"), "2 ");
 	assert_string_equal(reg_doc_get(d, "b%2Fc%25/y"), "=");
 	assert_string_equal(reg_doc_get(d, "a/z"), "");
@@ -179,7 +181,10 @@ static void test_changing(void **state)
 	assert_after("[a]\nx=1\n", "b/y", "2", "[a]\nx=1\n\n[b]\ny=2\n");
 	assert_after("", "b/y", "2", "[b]\ny=2\n");
 	assert_after("", "y", "2", "y=2\n");
-	assert_after("[a]\nx=1\n", "/y", "2", "y=2\n[a]\nx=1\n");
+	assert_after("[a]\nx=1\n", "y", "2", "y=2\n[a]\nx=1\n");
+	assert_after("y=1\n[a]\nx=1\n", "/y/z", "2", "y=1\ny/z=2\n[a]\nx=1\n");
+	assert_after("y=1\n[a]\nx=1\n", "y", NULL, "[a]\nx=1\n");
+	assert_after("y=1\n[a]\nx=1\n", "/y", NULL, "y=1\n[a]\nx=1\n");
 	assert_after("[a]\nx=1\n[a]\n", "a/y", "2", "[a]\nx=1\n[a]\ny=2\n");
 	assert_after("[a]\nx=1\nx=2\n", "a/x", "3", "[a]\nx=1\nx=3\n");
 	assert_after("[a]\nx=1\nx=2\n", "a/x", NULL, "[a]\n");
@@ -215,9 +220,9 @@ static void test_refused(void **state)
 		{ "\n <a b=\"c\"/>", 12, ERR_FORMAT },
 	};
 	static const char *const keys[][2] = {
-		{ "a/x", "line\nfeed" }, { "a/x", " blank" }, { "a/x=y", "1" },
-		{ "a/[x", "1" },         { "a/;x", "1" },     { "a]b[\nc/x", "1" },
-		{ "%x/y", "1" },         { "a/", "1" },       { "a/x", "end\r" },
+		{ "a/x", "line\nfeed" }, { "a/x", " blank" },  { "a/x=y", "1" }, { "a/[x", "1" },
+		{ "a/;x", "1" },         { "a]b[\nc/x", "1" }, { "%x/y", "1" },  { "a/", "1" },
+		{ "a/x", "end\r" },      { "/y", "1" },        { "/", "1" },     { "", "1" },
 	};
 	struct reg_doc *d = NULL;
 	struct err e;

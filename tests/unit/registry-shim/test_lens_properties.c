@@ -22,7 +22,12 @@ static void test_changing(void **state)
 	kit_assert_after("properties", "# c", "a b", "1", "# c\na\\ b=1\n");
 	kit_assert_after("properties", "a = 1", "#b", "\xf0\x9f\x98\x80", "a = 1\n\\#b = \\uD83D\\uDE00\n");
 	kit_assert_after("properties", "a=1\\\n2\nb=3\n", "a", NULL, "b=3\n");
+	kit_assert_after("properties", "/a=1\n/b/c=2\n", "//a", "3", "/a=3\n/b/c=2\n");
+	kit_assert_after("properties", "a=1\n", "//a", "2", "a=1\n/a=2\n");
+	kit_assert_after("properties", "a=1\n", "//", "2", "a=1\n/=2\n");
 	kit_assert_cannot("properties", "a=1\n", "", "1");
+	kit_assert_cannot("properties", "a=1\n", "/a", "1");
+	kit_assert_cannot("properties", "a=1\n", "/b/c", "1");
 }
 
 static void test_refused(void **state)

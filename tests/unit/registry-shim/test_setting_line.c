@@ -34,7 +34,10 @@ static void test_lines(void **state)
 		{ "set f:s/k = v", "set", "f", "s/k", "v" },
 		{ " \tset  f:s/k=v \r", "set", "f", "s/k", "v" },
 		{ "set f:s/a b c = d  e", "set", "f", "s/a b c", "d  e" },
-		{ "set f:name =", "set", "f", "/name", "" },
+		{ "set f:name =", "set", "f", "name", "" },
+		{ "set f:/name =", "set", "f", "name", "" }, /* by earlier versions */
+		{ "set f:/a/b =", "set", "f", "/a/b", "" },
+		{ "set f://name =", "set", "f", "//name", "" },
 		{ "unset f:s/k", "unset", "f", "s/k", NULL },
 		{ "set f:s/k\\=1 = a=b", "set", "f", "s/k=1", "a=b" },
 		{ "set f:s/k = \\x20a\\n\\t\\\\ \\x20 ", "set", "f", "s/k", " a\n\t\\  " },
