@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/path.h"
 #include "registry-shim/lens_ini.h"
 #include "registry-shim/lens_json.h"
 #include "registry-shim/lens_kde.h"
@@ -38,12 +39,18 @@ const char *reg_lens_names(void)
 	return "gsettings, ini, json, kde, properties, shell, toml, wine, xfconf, yaml";
 }
 
+const struct reg_lens *reg_lens_of_name(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lenses); i++)
+		if (doc_is_named(lenses[i], path_base(path)))
+			return lenses[i];
+	return NULL;
+}
+
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len)
 {
-	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-
 	for (size_t i = 0; i < ARRAY_LEN(lenses); i++)
-		if (lenses[i]->fits(base, text, len))
+		if (lenses[i]->fits(path_base(path), text, len))
 			return lenses[i];
 	return NULL;
 }

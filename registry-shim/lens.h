@@ -29,6 +29,9 @@ const struct reg_lens *reg_lens_find(const char *name);
 const char *reg_lens_name(const struct reg_lens *l); /* "ini" */
 /* The names of all lenses, as "ini, json"; static storage. */
 const char *reg_lens_names(void);
+/* The lens of files that are called so (".json"), for one that has no text yet; NULL when the path's name
+ * does not tell. */
+const struct reg_lens *reg_lens_of_name(const char *path);
 /* The lens that fits a text (for the sequencer's proposals), by the path's name and the content, or NULL. */
 const struct reg_lens *reg_lens_guess(const char *path, const char *text, size_t len);
 

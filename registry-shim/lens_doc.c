@@ -497,6 +497,19 @@ int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct er
 	return strcmp(d->pieces[piece].value, value) ? d->lens->change(d, piece, value, e) : 0;
 }
 
+bool doc_is_named(const struct reg_lens *l, const char *base)
+{
+	size_t base_len = strlen(base), len;
+
+	for (const char *word = l->files; word && *word; word += len + (word[len] == ' ')) {
+		len = strcspn(word, " ");
+		if (base_len >= len && !memcmp(base + base_len - len, word, len) &&
+		    (*word == '.' || base_len == len))
+			return true;
+	}
+	return false;
+}
+
 bool doc_has_keys(const struct reg_lens *l, const char *text, size_t len)
 {
 	__attribute__((cleanup(free_ptr))) struct reg_doc *d = NULL;

@@ -56,6 +56,9 @@ enum doc_paths {
 
 struct reg_lens {
 	const char *name;
+	/* What files that are plainly of this kind are called: words, ".toml" for the end of a name,
+	 * "keyfile" for a whole one. NULL: names do not tell. */
+	const char *files;
 	enum doc_paths paths;
 	const void *syntax; /* for lenses that share functions */
 	/* Divides d->text (without the byte-order mark) into pieces. ERR_FORMAT or ERR_LIMIT with d->at where
@@ -141,6 +144,8 @@ int doc_value(struct reg_doc *d, uint32_t piece, const struct buf *value, struct
 int doc_spell(const char *name, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
 int doc_unspell(const char *part, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
 
+/* True when a file of this name (the path's last part) is of this kind by its name. */
+bool doc_is_named(const struct reg_lens *l, const char *base);
 /* True when a text is of this kind and has keys, for lenses that cannot tell without reading it. */
 bool doc_has_keys(const struct reg_lens *l, const char *text, size_t len);
 

@@ -90,6 +90,7 @@ static bool ini_fits(const char *base, const char *text, size_t len)
 
 const struct reg_lens reg_lens_ini = {
 	.name = "ini",
+	.files = ".ini .desktop",
 	.paths = DOC_SECTION,
 	.syntax = &ini_syntax,
 	.scan = lines_scan,

@@ -452,6 +452,7 @@ static bool json_fits(const char *base, const char *text, size_t len)
 
 const struct reg_lens reg_lens_json = {
 	.name = "json",
+	.files = ".json .jsonc",
 	.paths = DOC_NESTED,
 	.scan = json_scan,
 	.change = json_change,

@@ -91,11 +91,12 @@ static const struct line_syntax gsettings_syntax = {
 
 static bool gsettings_fits(const char *base, const char *text, size_t len)
 {
-	return !strcmp(base, "keyfile") && lines_fit(&gsettings_syntax, text, len);
+	return doc_is_named(&reg_lens_gsettings, base) && lines_fit(&gsettings_syntax, text, len);
 }
 
 const struct reg_lens reg_lens_gsettings = {
 	.name = "gsettings",
+	.files = "keyfile",
 	.paths = DOC_NESTED,
 	.syntax = &gsettings_syntax,
 	.scan = lines_scan,

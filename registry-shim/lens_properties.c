@@ -199,13 +199,12 @@ static const struct line_syntax properties_syntax = {
 
 static bool properties_fits(const char *base, const char *text, size_t len)
 {
-	const char *dot = strrchr(base, '.');
-
-	return dot && !strcmp(dot, ".properties") && lines_fit(&properties_syntax, text, len);
+	return doc_is_named(&reg_lens_properties, base) && lines_fit(&properties_syntax, text, len);
 }
 
 const struct reg_lens reg_lens_properties = {
 	.name = "properties",
+	.files = ".properties",
 	.paths = DOC_FLAT,
 	.syntax = &properties_syntax,
 	.scan = lines_scan,

@@ -222,6 +222,7 @@ static bool shell_fits(const char *base, const char *text, size_t len)
 
 const struct reg_lens reg_lens_shell = {
 	.name = "shell",
+	.files = ".env",
 	.paths = DOC_FLAT,
 	.syntax = &shell_syntax,
 	.scan = lines_scan,

@@ -250,13 +250,12 @@ static const struct line_syntax toml_syntax = {
 
 static bool toml_fits(const char *base, const char *text, size_t len)
 {
-	const char *dot = strrchr(base, '.');
-
-	return dot && !strcmp(dot, ".toml") && doc_has_keys(&reg_lens_toml, text, len);
+	return doc_is_named(&reg_lens_toml, base) && doc_has_keys(&reg_lens_toml, text, len);
 }
 
 const struct reg_lens reg_lens_toml = {
 	.name = "toml",
+	.files = ".toml",
 	.paths = DOC_NESTED,
 	.syntax = &toml_syntax,
 	.scan = lines_scan,

@@ -256,13 +256,12 @@ static const struct line_syntax wine_syntax = {
 
 static bool wine_fits(const char *base, const char *text, size_t len)
 {
-	const char *dot = strrchr(base, '.');
-
-	return dot && !strcmp(dot, ".reg") && lines_fit(&wine_syntax, text, len);
+	return doc_is_named(&reg_lens_wine, base) && lines_fit(&wine_syntax, text, len);
 }
 
 const struct reg_lens reg_lens_wine = {
 	.name = "wine",
+	.files = ".reg",
 	.paths = DOC_NESTED,
 	.syntax = &wine_syntax,
 	.scan = wine_scan,

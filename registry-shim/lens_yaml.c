@@ -492,14 +492,12 @@ static int yaml_add(struct reg_doc *d, const char *key, const char *value, struc
 
 static bool yaml_fits(const char *base, const char *text, size_t len)
 {
-	const char *dot = strrchr(base, '.');
-
-	return dot && (!strcmp(dot, ".yaml") || !strcmp(dot, ".yml")) &&
-	       doc_has_keys(&reg_lens_yaml, text, len);
+	return doc_is_named(&reg_lens_yaml, base) && doc_has_keys(&reg_lens_yaml, text, len);
 }
 
 const struct reg_lens reg_lens_yaml = {
 	.name = "yaml",
+	.files = ".yaml .yml",
 	.paths = DOC_NESTED,
 	.scan = yaml_scan,
 	.change = yaml_change,

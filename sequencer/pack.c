@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "registry-shim/hive.h"
 #include "registry-shim/lens.h"
@@ -127,34 +128,50 @@ static char *config_path(const char *given, size_t len, struct err *e)
 	return mem_steal(path);
 }
 
+/* What a file is, by its content; of one that is not there yet, or empty, by its name. NULL on failure. */
+static const struct reg_lens *choose_lens(const char *spec, const char *path, const struct seq_entry *t,
+					  struct err *e)
+{
+	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
+	const struct reg_lens *lens;
+
+	if (t && fd_read_file(AT_FDCWD, t->source, &text, e) < 0) {
+		(void)err_wrap(e, "%s", t->path);
+		return NULL;
+	}
+	lens = text.len ? reg_lens_guess(path, (const char *)text.data, text.len) : reg_lens_of_name(path);
+	if (!lens)
+		(void)err_set(e, ERR_USAGE, "--config %s: %s: write --config %s:LENS (there are: %s)", spec,
+			      text.len ? "no lens is sure to understand this file"
+				       : "there is no such file yet, and its name does not tell its kind",
+			      spec, reg_lens_names());
+	else if (!text.len)
+		log_note("--config %s: taken for %s by its name", spec, reg_lens_name(lens));
+	return lens;
+}
+
 int seq_pack_declare_config(struct pkg_manifest *m, const struct seq_capture *c, const char *spec,
 			    struct err *e)
 {
 	const char *colon = strrchr(spec, ':');
-	const char *lens_name = colon && reg_lens_find(colon + 1) ? colon + 1 : NULL;
+	const struct reg_lens *lens = colon ? reg_lens_find(colon + 1) : NULL;
 	auto_free char *path = NULL, *defaults = NULL;
 	const struct seq_entry *t;
 
-	if (colon && !lens_name && !strchr(colon, '/'))
+	if (colon && !lens && !strchr(colon, '/'))
 		return err_set(e, ERR_USAGE, "--config %s: there is no lens \"%s\" (there are: %s)", spec,
 			       colon + 1, reg_lens_names());
-	path = config_path(spec, lens_name ? (size_t)(colon - spec) : strlen(spec), e);
+	path = config_path(spec, lens ? (size_t)(colon - spec) : strlen(spec), e);
 	if (!path)
 		return -1;
 	if (*path != '/' && *path != '@')
 		return err_set(e, ERR_USAGE, "--config %s: give an absolute path, ~/... or @config/...",
 			       spec);
 	t = find_config(c, path, e);
-	if (t && !lens_name) {
-		auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
-		const struct reg_lens *lens;
-
-		if (fd_read_file(AT_FDCWD, t->source, &text, e) < 0)
-			return err_wrap(e, "%s", t->path);
-		lens = reg_lens_guess(path, text.len ? (const char *)text.data : "", text.len);
+	if (!lens) {
+		lens = choose_lens(spec, path, t, e);
 		if (!lens)
-			return err_set(e, ERR_USAGE, "--config %s: no lens understands this file", spec);
-		lens_name = reg_lens_name(lens);
+			return -1;
 	}
 	if (t) {
 		defaults = !strncmp(t->name, "@home", 5) ? mem_strdup(t->name, e)
@@ -162,7 +179,7 @@ int seq_pack_declare_config(struct pkg_manifest *m, const struct seq_capture *c,
 		if (!defaults)
 			return -1;
 	}
-	return seq_draft_config(m, path, lens_name ? lens_name : "ini", defaults, e);
+	return seq_draft_config(m, path, reg_lens_name(lens), defaults, e);
 }
 
 int seq_pack_write(const struct seq_pack *p, struct pkg_writer_report *ret, struct err *e)

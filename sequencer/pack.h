@@ -23,7 +23,9 @@ struct seq_pack {
 int seq_pack_write(const struct seq_pack *p, struct pkg_writer_report *ret, struct err *e) FLOE_MUST_USE;
 
 /* Declares PATH[:LENS] (absolute, "@config/...", "~/...") as a configuration file of the draft; its defaults
- * are the capture's file of that name, when there is one. ERR_USAGE for an unknown lens. */
+ * are the capture's file of that name, when there is one. Without LENS
+ * the file's content decides, or the name of one that is not there yet. ERR_USAGE for an unknown lens, and
+ * when neither tells. */
 int seq_pack_declare_config(struct pkg_manifest *m, const struct seq_capture *c, const char *spec,
 			    struct err *e) FLOE_MUST_USE;
 

@@ -5,6 +5,15 @@
 # verb, in policies and in texts of export, and programs see what was set.
 . "$(dirname "$0")/setup.sh"
 
+note "files that are not there yet: their names tell what they will be, or LENS does"
+make_box_tree "$scratch/new" 1
+declare_new() { "$floe" sequence --from-dir "$scratch/new" --prefix /opt/box --name new -o "$scratch/new.floe" "$@"; }
+expect 125 'its name does not tell its kind: write --config @config/new/rc:LENS' -- declare_new --config @config/new/rc
+expect 0 '@config/new/new.json: taken for json by its name' -- declare_new --config @config/new/new.json
+"$floe" run --env new --command box "$scratch/new.floe" -- sh -c 'cd && mkdir -p .config/new && echo "{\"skin\": 1}" >.config/new/new.json' ||
+	fail "the application cannot write"
+prints 1 "$floe" registry get config/new/new.json:skin --env new
+
 etc=/opt/box/etc
 kinds=(ini json toml yaml properties shell xfconf)
 make_box_tree "$scratch/tree" 1

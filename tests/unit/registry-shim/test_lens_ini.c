@@ -327,6 +327,32 @@ static void test_guess(void **state)
 	assert_null(reg_lens_find("nothing"));
 }
 
+static void test_names(void **state)
+{
+	static const char *const names[][2] = {
+		{ "@config/x/x.ini", "ini" }, { "/usr/share/x.desktop", "ini" },
+		{ "a/b.json", "json" },       { "settings.jsonc", "json" },
+		{ "x.toml", "toml" },         { "x.y.yaml", "yaml" },
+		{ "x.yml", "yaml" },          { "x.properties", "properties" },
+		{ "/srv/.env", "shell" },     { "settings/keyfile", "gsettings" },
+		{ "user.reg", "wine" },
+	};
+	static const char *const unknown[] = { "x",       "x.conf", "x.xml",      "ini",
+					       "x.ini/x", "json.",  "my.keyfile", "" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const struct reg_lens *l = reg_lens_of_name(names[i][0]);
+
+		if (!l || strcmp(reg_lens_name(l), names[i][1]) != 0)
+			fail_msg("%s is taken for %s", names[i][0], l ? reg_lens_name(l) : "nothing");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+		if (reg_lens_of_name(unknown[i]))
+			fail_msg("%s is taken for %s", unknown[i],
+				 reg_lens_name(reg_lens_of_name(unknown[i])));
+}
+
 /* 10,000 keys: a tenth of the goal's bound would still pass on a slow machine under a sanitizer. */
 static void test_cost(void **state)
 {
@@ -372,7 +398,7 @@ int main(void)
 		cmocka_unit_test(test_changing),     cmocka_unit_test(test_unset_and_back),
 		cmocka_unit_test(test_refused),      cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_this_machine), cmocka_unit_test(test_guess),
-		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_names),        cmocka_unit_test(test_cost),
 	};
 
 	ini = reg_lens_find("ini");

@@ -210,13 +210,16 @@ static void configuration_is_declared(void **state)
 	assert_int_equal(seq_pack_declare_config(m, &capture, "@config/x/ini", &e), 0);
 	assert_int_equal(seq_pack_declare_config(m, &capture, "~/.config/x/ini:ini", &e), 0);
 	assert_int_equal(seq_pack_declare_config(m, &capture, "/etc/x.conf:ini", &e), 0);
-	assert_int_equal(seq_pack_declare_config(m, &capture, "@config/later", &e), 0);
+	assert_int_equal(seq_pack_declare_config(m, &capture, "@config/later.json", &e), 0);
 	assert_int_equal(m->config_count, 3);
 	assert_string_equal(m->configs[0].path, "@config/x/ini");
 	assert_string_equal(m->configs[0].lens, "ini");
 	assert_string_equal(m->configs[0].defaults, "@home/.config/x/ini");
 	assert_string_equal(m->configs[1].defaults, "/etc/x.conf");
 	assert_null(m->configs[2].defaults);
+	assert_string_equal(m->configs[2].lens, "json");
+	assert_int_equal(seq_pack_declare_config(m, &capture, "@config/later", &e), -1);
+	assert_non_null(strstr(e.msg, "@config/later:LENS"));
 	assert_int_equal(seq_pack_declare_config(m, &capture, "relative", &e), -1);
 	assert_int_equal(seq_pack_declare_config(m, &capture, "/x:nolens", &e), -1);
 	assert_int_equal(seq_draft_command(m, "known", "/usr/bin/known", &added, &e), 0);
