@@ -183,6 +183,7 @@ static int fetch_lacking(struct filling *f, struct err *e)
 		if (cmd_package_is_interrupted(NULL))
 			return err_set(e, ERR_INTERRUPTED, "interrupted");
 	}
+	stream_package_await_others(f->package, cmd_package_is_interrupted, NULL);
 	return stream_cache_sync(f->cache, e);
 }
 

@@ -164,6 +164,16 @@ int beginning_read(struct beginning *b, uint64_t off, uint64_t len, struct buf *
 	return rc;
 }
 
+uint64_t beginning_come(struct beginning *b)
+{
+	uint64_t come;
+
+	sync_lock(&b->lock);
+	come = b->bytes.len;
+	sync_unlock(&b->lock);
+	return come;
+}
+
 void beginning_await_end(struct beginning *b)
 {
 	if (!b)

@@ -22,6 +22,8 @@ int beginning_open(struct stream_package *p, uint64_t len, struct beginning **re
 void beginning_close(struct beginning *b);
 /* Up to where it was asked for, cut at the file's end once the header is known; never blocks. */
 uint64_t beginning_end(const struct beginning *b);
+/* Up to where it has come by now. Before beginning_go_on. */
+uint64_t beginning_come(struct beginning *b);
 /* Blocks until [off, off+len), cut at beginning_end and the file's end, is there, and appends it. Only before
  * beginning_go_on. -1: the transfer failed before. */
 int beginning_read(struct beginning *b, uint64_t off, uint64_t len, struct buf *ret,

@@ -38,6 +38,7 @@ static int open_files(struct stream_cache *c, struct err *e)
 	if (fstat(c->data_fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(e, ERR_IO, "%s/chunks.dat: not a file", c->dir);
 	c->is_new = !st.st_size;
+	transit_open(c->dir_fd, &c->transit);
 	return 0;
 }
 
@@ -56,6 +57,7 @@ static void cache_free(struct stream_cache *c)
 	for (size_t i = 0; i < c->lease_count; i++)
 		fd_close(c->leases[i]);
 	free(c->leases);
+	transit_close(&c->transit);
 	fd_close(c->data_fd);
 	fd_close(c->dir_fd);
 	sync_cond_fini(&c->changed);
@@ -73,7 +75,7 @@ int stream_cache_open(const char *dir, struct stream_cache **ret, struct err *e)
 
 	if (!c)
 		return -1;
-	c->dir_fd = c->data_fd = -1;
+	c->dir_fd = c->data_fd = c->transit.fd = -1;
 	c->last = &c->first;
 	sync_mutex_init(&c->lock);
 	sync_mutex_init(&c->find_lock);
@@ -188,10 +190,27 @@ static int get_own(struct stream_cache *c, const struct pkg_digest *digest, uint
 	return err_set(e, ERR_NOTFOUND, "not in the cache");
 }
 
+/* What another process has written, but not yet made durable. */
+static bool get_in_transit(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len)
+{
+	struct transit_place place;
+	struct cache_row row = { .digest = *digest };
+
+	if (!transit_find(&c->transit, digest, &place) || place.len != len)
+		return false;
+	row.off = place.off;
+	row.len = place.len;
+	if (cache_read_row(c, &row, ret))
+		return true;
+	transit_withdraw(&c->transit, digest);
+	return false;
+}
+
 int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
 		     struct err *e)
 {
-	if (get_pending(c, digest, ret, len) || get_own(c, digest, ret, len, e) == 0)
+	if (get_pending(c, digest, ret, len) || get_own(c, digest, ret, len, e) == 0 ||
+	    get_in_transit(c, digest, ret, len))
 		return 0;
 	return c->shared && cache_shared_get(c->shared, digest, ret, len) ? 0 : -1;
 }
@@ -228,8 +247,20 @@ static bool has_room_locked(struct stream_cache *c) SYNC_REQUIRES(c->lock)
 	return c->pending_bytes < PENDING_MAX && sync_now_ms() >= c->full_until_ms;
 }
 
+void cache_pending_free(struct stream_cache *c, struct cache_pending *p)
+{
+	if (p->claim)
+		transit_unclaim(&c->transit, p->claim, 1);
+	free(p);
+}
+
+const struct transit *stream_cache_transit(const struct stream_cache *c)
+{
+	return &c->transit;
+}
+
 void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, const uint8_t *data,
-		      size_t len)
+		      size_t len, uint64_t claim)
 {
 	struct cache_pending *p = NULL, **bucket = &c->buckets[bucket_of(digest)];
 	bool is_taken;
@@ -238,9 +269,12 @@ void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, c
 		p = malloc(sizeof(*p) + len);
 	if (!p) {
 		atomic_fetch_add(&c->dropped, 1);
+		if (claim)
+			transit_unclaim(&c->transit, claim, 1);
 		return;
 	}
 	p->next = NULL;
+	p->claim = claim;
 	p->digest = *digest;
 	p->len = len;
 	memcpy(p->data, data, len);
@@ -259,7 +293,7 @@ void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, c
 	sync_unlock(&c->lock);
 	if (!is_taken) {
 		atomic_fetch_add(&c->dropped, 1);
-		free(p);
+		cache_pending_free(c, p);
 	}
 }
 

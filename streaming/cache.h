@@ -6,6 +6,7 @@
  *   DIR/cache.db     SQLite (WAL): digest -> offset, length, last use; package -> header, index, source
  *   DIR/index/HEX    compressed indexes, by digest
  *   DIR/use/HEX      locked while a package is in use, by root digest
+ *   DIR/transit      what is being fetched, and what is not durable yet (transit.h)
  *
  * A row is committed only after its bytes are durable, in batches. The database is disposable: lost
  * or damaged, the cache is empty, not wrong. Content is compared with its digest before it is handed
@@ -28,6 +29,7 @@
 #include "base/mem.h"
 #include "package-format/digest.h"
 #include "package-format/header.h"
+#include "streaming/transit.h"
 
 struct stream_cache; /* opaque */
 
@@ -45,16 +47,21 @@ int stream_cache_share(struct stream_cache *c, const char *dir, struct err *e) F
  * where the file system cannot make one. */
 int stream_cache_scratch(struct stream_cache *c, struct err *e) FLOE_MUST_USE;
 
-/* Fills ret[len] with the content of that digest; ERR_NOTFOUND is a miss, with sys = EBADMSG when
+/* Fills ret[len] with the content of that digest, also with what another process has yet to make durable;
+ * ERR_NOTFOUND is a miss, with sys = EBADMSG when
  * there was content but not the right one. */
 int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
 		     struct err *e) FLOE_MUST_USE;
-/* Takes a copy and returns at once; a thread of the cache makes it durable. Failures are only counted. */
+/* Takes a copy and returns at once; a thread of the cache makes it durable. Failures are only counted.
+ * `claim` (transit.h; 0 = none) ends when the content is durable, or dropped. */
 void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, const uint8_t *data,
-		      size_t len);
+		      size_t len, uint64_t claim);
+/* What the processes that share the cache are just fetching; borrowed. */
+const struct transit *stream_cache_transit(const struct stream_cache *c);
 /* Blocks up to `ms` milliseconds while too much waits to be written; for whoever reads ahead faster than the
  * disk writes. False when there still is no room: a put would be dropped. */
 bool stream_cache_wait_room(struct stream_cache *c, unsigned ms);
+/* True when it is durable, or waits here to be. */
 bool stream_cache_has(struct stream_cache *c, const struct pkg_digest *digest);
 int stream_cache_sync(struct stream_cache *c, struct err *e) FLOE_MUST_USE; /* waits for the above */
 

@@ -146,14 +146,31 @@ int cache_db_release(struct cache_db *db, int64_t reservation, struct err *e)
 	return unreserve(db, reservation, e);
 }
 
+/* What was not used of the reservation, if it still is the last one. */
+static int give_space_back(struct cache_db *db, int64_t reservation, const struct cache_row *last,
+			   struct err *e)
+{
+	sqlite3_stmt *s = cache_sql_use(db, CACHE_SPACE_BACK, e);
+	uint64_t end = last->off + (last->len + CACHE_PAGE - 1) / CACHE_PAGE * CACHE_PAGE;
+
+	if (!s)
+		return -1;
+	(void)sqlite3_bind_int64(s, 1, reservation);
+	(void)sqlite3_bind_int64(s, 2, (int64_t)end);
+	return cache_sql_done(db, s, e);
+}
+
 int cache_db_commit(struct cache_db *db, int64_t reservation, const struct cache_row *rows, size_t count,
 		    struct err *e)
 {
-	int rc;
+	int rc = 0;
 
 	if (cache_sql_begin(db, e) < 0)
 		return -1;
-	rc = unreserve(db, reservation, e);
+	if (count)
+		rc = give_space_back(db, reservation, &rows[count - 1], e);
+	if (rc == 0)
+		rc = unreserve(db, reservation, e);
 	if (rc == 0 && sqlite3_changes(db->sql) != 1)
 		rc = err_set(e, ERR_BUSY, "the reservation has expired");
 	for (size_t i = 0; i < count && rc == 0; i++) {

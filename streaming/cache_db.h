@@ -42,7 +42,8 @@ int cache_db_touch(struct cache_db *db, const struct pkg_digest *digests, size_t
  * reservations of killed processes expire. */
 int cache_db_reserve(struct cache_db *db, uint64_t len, uint64_t *ret_off, int64_t *ret_id,
 		     struct err *e) FLOE_MUST_USE;
-/* Publishes the rows, whose bytes are durable. ERR_BUSY when the reservation has expired. */
+/* Publishes the rows, whose bytes are durable, in the order of their offsets. ERR_BUSY when the reservation
+ * has expired. */
 int cache_db_commit(struct cache_db *db, int64_t reservation, const struct cache_row *rows, size_t count,
 		    struct err *e) FLOE_MUST_USE;
 int cache_db_release(struct cache_db *db, int64_t reservation, struct err *e);

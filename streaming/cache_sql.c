@@ -56,6 +56,8 @@ static const char *const SQL[CACHE_STATEMENTS] = {
 	[CACHE_SPACE_SET] = "UPDATE counter SET value=?1 WHERE name='space'",
 	[CACHE_RESERVE] = "INSERT INTO reservation(off, len, made) VALUES(?1, ?2, ?3)",
 	[CACHE_UNRESERVE] = "DELETE FROM reservation WHERE id=?1",
+	[CACHE_SPACE_BACK] = "UPDATE counter SET value=?2 WHERE name='space' AND "
+			     "value=(SELECT off+len FROM reservation WHERE id=?1)",
 	[CACHE_INSERT] = "INSERT OR IGNORE INTO chunk(digest, off, len, used) VALUES(?1, ?2, ?3, ?4)",
 	[CACHE_TOTALS] =
 		("SELECT count(*), coalesce(sum(len),0), (SELECT value FROM counter WHERE name='wrong'),"

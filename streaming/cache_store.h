@@ -22,6 +22,7 @@ struct cache_pending {
 	struct cache_pending *next;      /* in the queue, oldest first */
 	struct cache_pending *same_hash; /* in the bucket */
 	struct pkg_digest digest;
+	uint64_t claim; /* 0 = none */
 	size_t len;
 	uint8_t data[];
 };
@@ -29,6 +30,7 @@ struct cache_pending {
 struct stream_cache {
 	char *dir;
 	int dir_fd, data_fd;
+	struct transit transit;
 	bool is_new;                  /* chunks.dat may not survive a crash yet; the writer's own */
 	atomic_uint_fast64_t dropped; /* puts that came to nothing */
 	atomic_uint_fast64_t quota;   /* bytes; 0 = what this disk can spare */
@@ -104,6 +106,8 @@ int cache_read_index(struct stream_cache *c, const struct pkg_digest *digest, st
 int cache_present(struct stream_cache *c, struct cache_set *ret, struct err *e) FLOE_MUST_USE;
 /* Removes what is known of packages of which nothing is left, and indexes that nothing refers to. */
 void cache_forget_gone(struct stream_cache *c);
+/* Ends its claim and frees it; not in the queue any more. */
+void cache_pending_free(struct stream_cache *c, struct cache_pending *p);
 /* Checks one row's bytes against its digest; `data` holds row->len. True when they are right. */
 bool cache_read_row(struct stream_cache *c, const struct cache_row *row, uint8_t *data);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that makes content durable.
  *
- * A batch: reserve space (transaction), pwrite, fdatasync, publish the rows (transaction). Killed in
- * between, it leaves a reservation that expires and blocks that the next gc gives back; never a row
- * without its bytes. A full disk makes puts be dropped for a while. */
+ * A batch: reserve space (transaction), pwrite what comes as it comes and tell the other processes where it
+ * is (transit.h), and after a while fdatasync, and publish the rows (transaction). Killed in between, it
+ * leaves a reservation that expires and blocks that the next gc gives back; never a row without its bytes. A
+ * full disk makes puts be dropped for a while. */
 #include <string.h>
 
 #include "base/fd.h"
@@ -20,11 +21,13 @@ enum {
 
 struct batch {
 	struct cache_pending *items[BATCH_MAX]; /* borrowed from the queue, whose head they are */
-	size_t count;
-	struct cache_row rows[BATCH_MAX]; /* of those that are new */
-	struct cache_pending *fresh[BATCH_MAX];
+	size_t count, placed;                   /* so many of them are written, or need not be */
+	struct cache_row rows[BATCH_MAX];       /* of those that are new */
 	size_t row_count;
-	uint64_t len;
+	uint64_t bytes, bytes_max;
+	int64_t reservation;
+	uint64_t off; /* where the next one goes */
+	bool is_reserved;
 };
 
 static uint64_t pages(uint64_t len)
@@ -32,36 +35,67 @@ static uint64_t pages(uint64_t len)
 	return (len + PAGE - 1) / PAGE * PAGE;
 }
 
-/* Leaves out what another process has stored meanwhile; lays out the rest. */
-static void lay_out(struct stream_cache *c, struct batch *b)
+/* ---- writing ---------------------------------------------------------------------------- */
+
+/* Another process has stored it meanwhile. */
+static bool is_known(struct stream_cache *c, const struct pkg_digest *digest)
 {
 	struct cache_row known;
 	struct err ignored;
+	bool found;
 
-	b->row_count = 0;
-	b->len = 0;
-	for (size_t i = 0; i < b->count; i++) {
-		struct cache_pending *p = b->items[i];
-		bool is_known;
-
-		sync_lock(&c->change_lock);
-		is_known = cache_db_find(c->change_db, &p->digest, &known, &ignored) == 0;
-		sync_unlock(&c->change_lock);
-		if (is_known)
-			continue;
-		b->fresh[b->row_count] = p;
-		b->rows[b->row_count++] = (struct cache_row){ p->digest, b->len, (uint32_t)p->len, 0 };
-		b->len += pages(p->len);
-	}
+	sync_lock(&c->change_lock);
+	found = cache_db_find(c->change_db, digest, &known, &ignored) == 0;
+	sync_unlock(&c->change_lock);
+	return found;
 }
 
-static int write_rows(struct stream_cache *c, struct batch *b, uint64_t off, struct err *e)
+/* Room for a whole batch at once: what is not used of it stays a hole. */
+static int reserve(struct stream_cache *c, struct batch *b, uint64_t len, struct err *e)
 {
-	for (size_t i = 0; i < b->row_count; i++) {
-		b->rows[i].off += off;
-		if (fd_pwrite_all(c->data_fd, b->fresh[i]->data, b->fresh[i]->len, b->rows[i].off, e) < 0)
+	uint64_t room = b->bytes_max > len ? b->bytes_max : len, off;
+	int rc;
+
+	sync_lock(&c->change_lock);
+	rc = cache_db_reserve(c->change_db, room, &off, &b->reservation, e);
+	sync_unlock(&c->change_lock);
+	if (rc < 0)
+		return -1;
+	b->off = off;
+	b->is_reserved = true;
+	return 0;
+}
+
+static int place_one(struct stream_cache *c, struct batch *b, const struct cache_pending *p, struct err *e)
+{
+	struct cache_row row = { p->digest, 0, (uint32_t)p->len, 0 };
+	const uint64_t len = pages(p->len);
+
+	if (is_known(c, &p->digest))
+		return 0;
+	if (!cache_make_room(c, len))
+		return err_set(e, ERR_LIMIT, "the quota is used up");
+	if (!b->is_reserved && reserve(c, b, len, e) < 0)
+		return -1;
+	row.off = b->off;
+	if (fd_pwrite_all(c->data_fd, p->data, p->len, row.off, e) < 0)
+		return -1;
+	b->off += len;
+	b->rows[b->row_count++] = row;
+	transit_publish(&c->transit, &p->digest, &(struct transit_place){ row.off, row.len });
+	return 0;
+}
+
+static int place(struct stream_cache *c, struct batch *b, struct err *e)
+{
+	for (; b->placed < b->count; b->placed++)
+		if (place_one(c, b, b->items[b->placed], e) < 0)
 			return -1;
-	}
+	return 0;
+}
+
+static int make_durable(struct stream_cache *c, struct err *e)
+{
 	if (fdatasync(c->data_fd) < 0)
 		return err_set(e, ERR_IO, "fdatasync");
 	/* Rows are worth nothing when a crash takes the file's name. */
@@ -71,34 +105,28 @@ static int write_rows(struct stream_cache *c, struct batch *b, uint64_t off, str
 	return 0;
 }
 
-static int write_batch(struct stream_cache *c, struct batch *b, struct err *e)
+/* The end of a batch, of which everything is placed, or not (`rc`, *e). */
+static int store(struct stream_cache *c, struct batch *b, int rc, struct err *e)
 {
-	int64_t reservation;
-	uint64_t off;
-	int rc;
-
-	lay_out(c, b);
-	if (!b->row_count)
-		return 0;
-	if (!cache_make_room(c, b->len))
-		return err_set(e, ERR_LIMIT, "the quota is used up");
-	sync_lock(&c->change_lock);
-	rc = cache_db_reserve(c->change_db, b->len, &off, &reservation, e);
-	sync_unlock(&c->change_lock);
-	if (rc < 0)
-		return -1;
-	rc = write_rows(c, b, off, e);
+	if (!b->is_reserved)
+		return rc;
+	if (rc == 0 && b->row_count)
+		rc = make_durable(c, e);
 	sync_lock(&c->change_lock);
 	if (rc == 0) {
-		rc = cache_db_commit(c->change_db, reservation, b->rows, b->row_count, e);
+		rc = cache_db_commit(c->change_db, b->reservation, b->rows, b->row_count, e);
 	} else {
 		struct err ignored;
 
-		(void)cache_db_release(c->change_db, reservation, &ignored);
+		(void)cache_db_release(c->change_db, b->reservation, &ignored);
 	}
 	sync_unlock(&c->change_lock);
+	for (size_t i = 0; i < b->row_count; i++)
+		transit_withdraw(&c->transit, &b->rows[i].digest);
 	return rc;
 }
+
+/* ---- the queue -------------------------------------------------------------------------- */
 
 static void forget_locked(struct stream_cache *c, struct cache_pending *p) SYNC_REQUIRES(c->lock)
 {
@@ -111,20 +139,29 @@ static void forget_locked(struct stream_cache *c, struct cache_pending *p) SYNC_
 	c->pending_bytes -= p->len;
 }
 
-static void take_batch_locked(struct stream_cache *c, struct batch *b) SYNC_REQUIRES(c->lock)
+static void begin_locked(struct stream_cache *c, struct batch *b) SYNC_REQUIRES(c->lock)
 {
-	uint64_t quota = atomic_load(&c->quota), max = BATCH_BYTES, bytes = 0;
+	uint64_t quota = atomic_load(&c->quota);
 
+	b->count = b->placed = b->row_count = 0;
+	b->bytes = 0;
+	b->is_reserved = false;
 	/* A batch must fit into a small cache. */
-	if (quota && quota / 4 < max)
-		max = quota / 4;
-	b->count = 0;
-	for (struct cache_pending *p = c->first; p && b->count < BATCH_MAX; p = p->next) {
-		bytes += pages(p->len);
-		if (b->count && bytes > max)
+	b->bytes_max = quota && quota / 4 < BATCH_BYTES ? quota / 4 : BATCH_BYTES;
+}
+
+/* Adds what has come since, as far as the batch has room. True when it is full. */
+static bool take_more_locked(struct stream_cache *c, struct batch *b) SYNC_REQUIRES(c->lock)
+{
+	struct cache_pending *p = b->count ? b->items[b->count - 1]->next : c->first;
+
+	for (; p && b->count < BATCH_MAX; p = p->next) {
+		if (b->count && b->bytes + pages(p->len) > b->bytes_max)
 			break;
+		b->bytes += pages(p->len);
 		b->items[b->count++] = p;
 	}
+	return p || b->count == BATCH_MAX || b->bytes >= b->bytes_max / 2;
 }
 
 static void drop_batch(struct stream_cache *c, struct batch *b, const struct err *why)
@@ -144,7 +181,7 @@ static void drop_batch(struct stream_cache *c, struct batch *b, const struct err
 	sync_wake_all(&c->changed);
 	sync_unlock(&c->lock);
 	for (size_t i = 0; i < b->count; i++)
-		free(b->items[i]);
+		cache_pending_free(c, b->items[i]);
 }
 
 static void record_uses(struct stream_cache *c)
@@ -168,28 +205,44 @@ static void record_uses(struct stream_cache *c)
 	free(digests);
 }
 
-/* Waits for a batch that is worth it. False when there is nothing left and the cache closes. */
-static bool wait_for_work(struct stream_cache *c, struct batch *b)
+enum writer_step { WRITER_PLACE, WRITER_STORE, WRITER_RECORD, WRITER_END };
+
+/* Waits for something to do. */
+static enum writer_step await_step(struct stream_cache *c, struct batch *b)
 {
 	uint64_t touch_at = sync_now_ms() + TOUCH_MS;
+	enum writer_step step = WRITER_END;
 
-	b->count = 0;
 	sync_lock(&c->lock);
 	for (;;) {
 		uint64_t now = sync_now_ms();
+		bool is_full;
 
-		if (c->first && (c->is_closing || c->syncs || c->pending_bytes >= BATCH_BYTES / 2 ||
-				 now >= c->oldest_ms + LINGER_MS)) {
-			take_batch_locked(c, b);
+		if (!b->count)
+			begin_locked(c, b);
+		is_full = take_more_locked(c, b);
+		if (b->placed < b->count)
+			step = WRITER_PLACE;
+		else if (b->count &&
+			 (is_full || c->is_closing || c->syncs || now >= c->oldest_ms + LINGER_MS))
+			step = WRITER_STORE;
+		else if (now >= touch_at && c->touched_count)
+			step = WRITER_RECORD;
+		if (step != WRITER_END || (!b->count && c->is_closing))
 			break;
-		}
-		if (c->is_closing || (now >= touch_at && c->touched_count))
-			break;
-		(void)sync_wait_ms(&c->changed, &c->lock, c->first ? LINGER_MS : TOUCH_MS);
+		(void)sync_wait_ms(&c->changed, &c->lock, b->count ? LINGER_MS : TOUCH_MS);
 	}
-	bool goes_on = b->count || !c->is_closing;
 	sync_unlock(&c->lock);
-	return goes_on;
+	return step;
+}
+
+static void end_batch(struct stream_cache *c, struct batch *b, int rc, struct err *why)
+{
+	rc = store(c, b, rc, why);
+	if (rc < 0)
+		atomic_fetch_add(&c->dropped, b->count);
+	drop_batch(c, b, rc < 0 ? why : NULL);
+	b->count = 0;
 }
 
 void *cache_writer_main(void *cache)
@@ -197,6 +250,7 @@ void *cache_writer_main(void *cache)
 	struct stream_cache *c = cache;
 	struct err why;
 	struct batch *b = mem_alloc(1, sizeof(*b), &why);
+	enum writer_step step;
 
 	if (!b) {
 		/* Nothing will be kept; readers do not notice. */
@@ -205,17 +259,13 @@ void *cache_writer_main(void *cache)
 		sync_unlock(&c->lock);
 		return NULL;
 	}
-	while (wait_for_work(c, b)) {
-		bool is_written;
-
-		if (!b->count) {
+	while ((step = await_step(c, b)) != WRITER_END) {
+		if (step == WRITER_RECORD)
 			record_uses(c);
-			continue;
-		}
-		is_written = write_batch(c, b, &why) == 0;
-		if (!is_written)
-			atomic_fetch_add(&c->dropped, b->count);
-		drop_batch(c, b, is_written ? NULL : &why);
+		else if (step == WRITER_STORE)
+			end_batch(c, b, 0, &why);
+		else if (place(c, b, &why) < 0)
+			end_batch(c, b, -1, &why);
 	}
 	record_uses(c);
 	free(b);

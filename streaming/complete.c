@@ -38,7 +38,7 @@ static struct flight *next_piece(struct stream_package *p, uint32_t *at)
 		}
 		if (flight_plan(p, &plan, &f, &ignored) < 0)
 			return NULL;
-		*at = f ? f->first + f->count : *at + 1;
+		*at = f ? f->first + f->count : *at + plan.passed;
 	}
 	return f;
 }

@@ -9,6 +9,7 @@
 enum {
 	ROOM_WAIT_MS = 10000,
 	CACHED_GAP_MAX = 32 * 1024, /* bytes that come a second time, to save a request */
+	ARRIVAL_NOTE_MS = 100,
 };
 
 int flight_chunk_info(struct stream_package *p, uint32_t idx, struct pkg_chunk_info *ret, struct err *e)
@@ -33,8 +34,8 @@ static bool is_cached(struct stream_package *p, const struct pkg_chunk_info *inf
 	return p->opt.cache && stream_cache_has(p->opt.cache, &info->digest);
 }
 
-/* Makes the marked chunks busy, leaving out those that somebody else obtains meanwhile. */
-static uint32_t claim(struct stream_package *p, struct flight *f, bool first_is_busy)
+/* Makes the marked chunks busy, leaving out those that somebody else here obtains meanwhile. */
+static uint32_t make_busy(struct stream_package *p, struct flight *f, bool first_is_busy)
 {
 	uint32_t used = 0;
 
@@ -53,6 +54,67 @@ static uint32_t claim(struct stream_package *p, struct flight *f, bool first_is_
 	}
 	sync_unlock(&p->lock);
 	return used;
+}
+
+/* Another process fetches it: left to that, also on behalf of who waits for it already. */
+static void leave_elsewhere(struct stream_package *p, uint32_t idx)
+{
+	bool is_wanted = false;
+
+	sync_lock(&p->lock);
+	for (const struct waiter *w = p->waiters; w && !is_wanted; w = w->next)
+		is_wanted = w->idx == idx;
+	p->is_busy[idx] = is_wanted;
+	sync_unlock(&p->lock);
+	if (is_wanted)
+		package_ask(p, idx, false);
+}
+
+/* How many chunks from `i` on are ours to get. */
+static uint32_t count_run(const struct flight *f, uint32_t i)
+{
+	uint32_t n = 0;
+
+	while (i + n < f->count && f->mine[i + n] == FLIGHT_WANTED)
+		n++;
+	return n;
+}
+
+/* What was just claimed of a run: without what another process has brought meanwhile. */
+static void look_again(struct stream_package *p, struct flight *f, uint32_t i)
+{
+	const struct transit *t = stream_cache_transit(p->opt.cache);
+	struct pkg_chunk_info info;
+	struct err ignored;
+
+	if (flight_chunk_info(p, f->first + i, &info, &ignored) < 0 || !is_cached(p, &info))
+		return;
+	transit_unclaim(t, transit_claim_of(&p->header.root, f->first + i), 1);
+	f->mine[i] = FLIGHT_NOT_MINE;
+	leave_elsewhere(p, f->first + i);
+}
+
+/* Of the chunks from `i` on, which were made busy, those stay ours that no other process fetches. */
+static void claim(struct stream_package *p, struct flight *f, uint32_t i, bool is_alone)
+{
+	const struct transit *t = stream_cache_transit(p->opt.cache);
+
+	for (uint32_t n; i < f->count; i += n ? n : 1) {
+		uint64_t start = transit_claim_of(&p->header.root, f->first + i);
+		bool has_all;
+
+		n = count_run(f, i);
+		has_all = n && transit_claim(t, start, n);
+		for (uint32_t k = i; k < i + n; k++)
+			if (!has_all && !transit_claim(t, start + (k - i), 1)) {
+				f->mine[k] = FLIGHT_NOT_MINE;
+				leave_elsewhere(p, f->first + k);
+			} else if (!is_alone) {
+				look_again(p, f, k);
+			}
+	}
+	while (f->count && f->mine[f->count - 1] == FLIGHT_NOT_MINE)
+		f->count--;
 }
 
 static void flight_free(struct flight *f)
@@ -79,8 +141,7 @@ static int set_bounds(struct stream_package *p, struct flight *f, struct err *e)
 	return 0;
 }
 
-static int mark_lacking(struct stream_package *p, const struct flight_plan *plan, struct flight *f,
-			struct err *e)
+static int mark_lacking(struct stream_package *p, struct flight_plan *plan, struct flight *f, struct err *e)
 {
 	uint64_t start = 0, end = 0, last = 0;
 	struct pkg_chunk_info info;
@@ -93,6 +154,7 @@ static int mark_lacking(struct stream_package *p, const struct flight_plan *plan
 			  info.off + info.stored_len - start > plan->bytes_max))
 			break;
 		end = info.off + info.stored_len;
+		plan->passed = i + 1;
 		if (!i)
 			start = last = info.off;
 		if (!(i == 0 && plan->first_is_busy) && is_cached(p, &info))
@@ -104,10 +166,13 @@ static int mark_lacking(struct stream_package *p, const struct flight_plan *plan
 	return 0;
 }
 
-int flight_plan(struct stream_package *p, const struct flight_plan *plan, struct flight **ret, struct err *e)
+int flight_plan(struct stream_package *p, struct flight_plan *plan, struct flight **ret, struct err *e)
 {
 	struct flight *f = mem_alloc(1, sizeof(*f), e);
 	int rc = f ? 0 : -1;
+	/* Asked before we look for what is here. */
+	bool is_alone =
+		!p->opt.cache || !transit_is_shared(stream_cache_transit(p->opt.cache), &p->header.root);
 
 	if (f) {
 		f->first = plan->first;
@@ -118,7 +183,9 @@ int flight_plan(struct stream_package *p, const struct flight_plan *plan, struct
 		flight_free(f);
 		return -1;
 	}
-	f->count = claim(p, f, plan->first_is_busy);
+	f->count = make_busy(p, f, plan->first_is_busy);
+	if (p->opt.cache)
+		claim(p, f, plan->first_is_busy, is_alone);
 	if (!f->count) {
 		flight_free(f);
 		*ret = NULL;
@@ -169,7 +236,8 @@ static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chun
 	if (p->opt.cache) {
 		if (is_prefetch)
 			(void)stream_cache_wait_room(p->opt.cache, ROOM_WAIT_MS);
-		stream_cache_put(p->opt.cache, &info->digest, m->bytes, info->content_len);
+		stream_cache_put(p->opt.cache, &info->digest, m->bytes, info->content_len,
+				 transit_claim_of(&p->header.root, idx));
 	}
 	sync_lock(&p->lock);
 	p->stats.chunks_fetched++;
@@ -211,10 +279,22 @@ static int next_wanted(struct flight_intake *c, struct err *e)
 	return flight_chunk_info(c->p, c->f->first + c->at, &c->info, e);
 }
 
+/* For other processes that wait for it. */
+static void note_arrival(struct flight_intake *c)
+{
+	uint64_t now = sync_now_ms();
+
+	if (!c->p->opt.cache || now - c->noted_ms < ARRIVAL_NOTE_MS)
+		return;
+	c->noted_ms = now;
+	transit_note_arrival(stream_cache_transit(c->p->opt.cache), &c->p->header.root);
+}
+
 int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e)
 {
 	struct flight_intake *c = intake;
 
+	note_arrival(c);
 	while (len) {
 		size_t use = len;
 
@@ -340,8 +420,10 @@ int flight_intake_fini(struct flight_intake *c, struct err *e)
 {
 	struct stream_package *p = c->p;
 	struct flight *f = c->f;
-	int rc = read_rest(p, c, e);
+	int rc;
 
+	note_arrival(c);
+	rc = read_rest(p, c, e);
 	buf_fini(&c->partial);
 	for (uint32_t i = 0; c->wrong && i < f->count; i++) {
 		struct err why;

@@ -19,12 +19,15 @@ enum { FLIGHT_NOT_MINE, FLIGHT_WANTED, FLIGHT_WRONG /* came, but its digest is w
 struct flight_plan {
 	uint32_t first, count_max;
 	uint64_t bytes_max;
-	bool first_is_busy; /* made busy by the caller, for this flight */
+	bool first_is_busy; /* made busy, and claimed, by the caller for this flight */
+	/* Told: so many chunks were looked at. When there is nothing to get, they are all here or coming. */
+	uint32_t passed;
 };
 
-/* Takes from plan->first on what is neither cached nor on its way, over gaps of at most 32 KiB, up
- * to bytes_max. *ret is NULL when there is nothing to get. Blocks on the local disk only. */
-int flight_plan(struct stream_package *p, const struct flight_plan *plan, struct flight **ret,
+/* Takes from plan->first on what is neither cached nor on its way to here or to another process that shares
+ * the cache, over gaps of at most 32 KiB, up to bytes_max. *ret is NULL when there is nothing to get. Blocks
+ * on the local disk only. */
+int flight_plan(struct stream_package *p, struct flight_plan *plan, struct flight **ret,
 		struct err *e) FLOE_MUST_USE;
 /* Carries it out and frees it. -1 with *e when a chunk could not be had; the waiters have been told. */
 int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, struct err *e);
@@ -40,7 +43,8 @@ struct flight_intake {
 	struct pkg_chunk_info info;
 	struct buf partial;
 	uint32_t wrong;
-	bool has_others; /* origins to ask for what was wrong */
+	uint64_t noted_ms; /* when others were last told that something came */
+	bool has_others;   /* origins to ask for what was wrong */
 };
 void flight_intake_init(struct flight_intake *c, struct stream_package *p, struct flight *f, uint64_t pos,
 			bool is_prefetch);

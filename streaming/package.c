@@ -21,6 +21,9 @@ enum {
 
 void package_settle(struct stream_package *p, uint32_t idx, struct memory_chunk *m, const struct err *why)
 {
+	if (!m && p->opt.cache)
+		transit_unclaim(stream_cache_transit(p->opt.cache), transit_claim_of(&p->header.root, idx),
+				1);
 	sync_lock(&p->lock);
 	p->is_busy[idx] = 0;
 	if (m)
@@ -104,8 +107,7 @@ static int load_from_file(struct stream_package *p, uint32_t idx, const struct p
 	return rc < 0 ? err_wrap(e, "%s: chunk %u", p->shown, idx) : 0;
 }
 
-/* From what this machine has. ERR_NOTFOUND: ask the network. */
-static int load_nearby(struct stream_package *p, uint32_t idx, struct memory_chunk **ret, struct err *e)
+int package_load(struct stream_package *p, uint32_t idx, struct memory_chunk **ret, struct err *e)
 {
 	struct pkg_chunk_info info;
 	struct memory_chunk *m;
@@ -138,28 +140,54 @@ static int load_nearby(struct stream_package *p, uint32_t idx, struct memory_chu
 	return 0;
 }
 
-/* The caller has made the chunk busy; what comes of it reaches the waiters. */
-static void obtain(struct stream_package *p, uint32_t idx)
+/* True when the chunk is settled: it was here, or cannot be had. */
+static bool settle_near(struct stream_package *p, uint32_t idx)
 {
 	struct memory_chunk *m = NULL;
 	struct err why;
 
-	if (load_nearby(p, idx, &m, &why) == 0) {
+	if (package_load(p, idx, &m, &why) == 0) {
 		package_settle(p, idx, m, NULL);
 		stream_chunk_unref(p, &m->seen);
-		return;
+		return true;
 	}
-	if (why.code != ERR_NOTFOUND) {
-		package_settle(p, idx, NULL, &why);
-		return;
-	}
-	if (!p->fetcher)
+	if (why.code == ERR_NOTFOUND)
+		return false;
+	package_settle(p, idx, NULL, &why);
+	return true;
+}
+
+void package_ask(struct stream_package *p, uint32_t idx, bool anyway)
+{
+	const struct transit *t = p->opt.cache ? stream_cache_transit(p->opt.cache) : NULL;
+	uint64_t claim = transit_claim_of(&p->header.root, idx);
+	struct err why;
+
+	if (!p->fetcher) {
 		(void)err_set(&why, ERR_NET,
 			      "%s: chunk %u is not in the cache, and the network is not to be used", p->shown,
 			      idx);
-	else if (schedule_want(p, idx, &why) == 0)
+		package_settle(p, idx, NULL, &why);
 		return;
-	package_settle(p, idx, NULL, &why);
+	}
+	if (t && transit_claim(t, claim, 1)) {
+		/* Whoever had it may just have been done. */
+		if (settle_near(p, idx)) {
+			transit_unclaim(t, claim, 1);
+			return;
+		}
+	} else if (t && !anyway && elsewhere_await(p, idx)) {
+		return;
+	}
+	if (schedule_want(p, idx, &why) < 0)
+		package_settle(p, idx, NULL, &why);
+}
+
+/* The caller has made the chunk busy; what comes of it reaches the waiters. */
+static void obtain(struct stream_package *p, uint32_t idx)
+{
+	if (!settle_near(p, idx))
+		package_ask(p, idx, false);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------- */

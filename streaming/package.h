@@ -114,6 +114,10 @@ int stream_package_chunk(struct stream_package *p, uint32_t chunk_idx, bool (*is
 void stream_chunk_unref(struct stream_package *p, struct stream_chunk *c); /* NULL ok */
 /* Wants chunks soon; never blocks. */
 void stream_package_hint(struct stream_package *p, uint32_t first_idx, uint32_t count);
+/* Blocks while other processes that share the cache fetch parts of this package, or have yet to make them
+ * durable: what was read here may have come from there. Ends also when they have received nothing for some
+ * time, and when `is_cancelled`. */
+void stream_package_await_others(struct stream_package *p, bool (*is_cancelled)(void *arg), void *arg);
 /* True when a read of this chunk would not touch the network. */
 bool stream_package_has(struct stream_package *p, uint32_t chunk_idx);
 

@@ -320,6 +320,7 @@ int stream_package_open(const char *source, const struct stream_package_opt *opt
 	sync_cond_init(&p->learning.told);
 	schedule_init(p);
 	near_init(p);
+	elsewhere_init(p);
 	rc = prepare(p, source, opt, e);
 	if (rc == 0 && opt->cache && !p->is_file)
 		known.is_known =
@@ -352,6 +353,7 @@ void stream_package_close(struct stream_package *p)
 	schedule_stop(p);
 	beginning_close(p->beginning); /* the schedule's streamer waits for its end */
 	near_stop(p);
+	elsewhere_stop(p);
 	sync_lock(&p->lock);
 	while (p->users)
 		sync_wait(&p->changed, &p->lock);

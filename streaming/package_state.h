@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The inside of struct stream_package, shared by package.c (chunks for readers), package_open.c (what is
  * believed), package_origin.c (whether the origin still has it), beginning.c (the first transfer),
- * package_read.c (byte ranges of inodes), near.c (loading ahead from this machine) and schedule.c (requests,
- * and the threads that carry them out).
+ * package_read.c (byte ranges of inodes), near.c (loading ahead from this machine), elsewhere.c (what other
+ * processes fetch) and schedule.c (requests, and the threads that carry them out).
  *
- * A chunk is idle or being obtained by exactly one thread or request (`is_busy`). Whoever wants a busy chunk
- * waits in `waiters` and is handed the chunk, or the error, by the one who obtains it. */
+ * A chunk is idle or being obtained by exactly one thread or request (`is_busy`), or awaited from another
+ * process (elsewhere.h). Whoever wants a busy chunk waits in `waiters` and is handed the chunk, or the error,
+ * by the one who obtains it. Who asks the network has the chunk's claim (transit.h), which a put into the
+ * cache takes along. */
 #ifndef FLOE_STREAM_PACKAGE_STATE_H
 #define FLOE_STREAM_PACKAGE_STATE_H
 
 #include "base/sync.h"
+#include "streaming/elsewhere.h"
 #include "streaming/learn.h"
 #include "streaming/memory.h"
 #include "streaming/near.h"
@@ -70,6 +73,7 @@ struct stream_package {
 	struct pace pace;
 	struct learning learning;
 	struct near near;
+	struct elsewhere elsewhere;
 	uint64_t good_answers; /* grows whenever the network works */
 	enum origin_state origin;
 	unsigned repins;
@@ -79,6 +83,12 @@ struct stream_package {
 	struct stream_package_stats stats;
 };
 
+/* From what this machine has. ERR_NOTFOUND: ask the network. *ret has a reference. Blocks on the disk. */
+int package_load(struct stream_package *p, uint32_t idx, struct memory_chunk **ret,
+		 struct err *e) FLOE_MUST_USE;
+/* Asks the network for a busy chunk, or leaves that to the process that does, if not `anyway`; what comes of
+ * it reaches the waiters. Never blocks on the network. */
+void package_ask(struct stream_package *p, uint32_t idx, bool anyway);
 /* Ends the obtaining of a chunk: gives `m` (borrowed; NULL with *why on failure) to whoever waits. */
 void package_settle(struct stream_package *p, uint32_t idx, struct memory_chunk *m, const struct err *why);
 /* Obtains a chunk that this machine has, unless somebody does or it is in memory. Blocks on the disk. */

@@ -41,7 +41,7 @@ static void run_hint(struct stream_package *p, struct schedule_hint hint)
 		if (flight_plan(p, &plan, &f, &e) < 0)
 			return;
 		if (!f) { /* here already: look further on */
-			hint.first++;
+			hint.first += plan.passed;
 			continue;
 		}
 		hint.first = f->first + f->count;
@@ -266,6 +266,8 @@ static uint32_t count_feature_chunks(struct stream_package *p)
 	if (p->beginning && beginning_end(p->beginning) > end &&
 	    (beginning_end(p->beginning) - end <= BEGINNING_SPARE || serves_no_ranges(p)))
 		end = beginning_end(p->beginning);
+	else if (p->beginning && beginning_come(p->beginning) > end)
+		end = beginning_come(p->beginning);
 	most = count_until(p, end);
 	if (p->opt.cache)
 		return most;
@@ -304,7 +306,7 @@ static struct flight *next_stretch(struct stream_package *p, uint32_t *at, uint3
 		plan.count_max = end - *at;
 		if (flight_plan(p, &plan, &f, &ignored) < 0)
 			return NULL;
-		*at = f ? f->first + f->count : *at + 1;
+		*at = f ? f->first + f->count : *at + plan.passed;
 	}
 	return f;
 }
