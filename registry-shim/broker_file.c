@@ -267,6 +267,7 @@ static int refuse_text(struct broker_file *f, struct reg_hive *h, const struct b
 	if (reg_hive_note_refused_text(h, f->file, e) < 0)
 		return -1;
 	ret->refused++;
+	f->rendered.is_overruled = true;
 	return put_back(f, h, dirs, e);
 }
 
@@ -328,7 +329,7 @@ int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct bro
 	auto_free char *rendered = NULL;
 	struct reg_save save = { .text = text, .len = len, .kind = REG_TEXT_OPAQUE };
 	size_t rendered_len = 0;
-	bool is_locked = false;
+	bool is_locked = false, is_as_saved;
 
 	*ret = (struct reg_saved){ 0 };
 	if (is_shown(f, text, len))
@@ -348,7 +349,9 @@ int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct bro
 	if (reg_hive_save(h, f->file, &save, ret, e) < 0 ||
 	    broker_file_render(f, h, &rendered, &rendered_len, e) < 0)
 		return -1;
-	if (is_in_view && rendered && rendered_len == len && !memcmp(rendered, text, len))
+	is_as_saved = rendered && rendered_len == len && !memcmp(rendered, text, len);
+	f->rendered.is_overruled |= !is_as_saved;
+	if (is_in_view && is_as_saved)
 		return remember(f, dirs, mem_steal(rendered), rendered_len, e);
 	return put_in_view(f, dirs, mem_steal(rendered), rendered_len, e);
 }

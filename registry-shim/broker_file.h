@@ -14,8 +14,9 @@ struct rendered_file {
 	char *place; /* its path below the upper; NULL = `path` of the file */
 	char *text;  /* what was last put or found there; NULL = nothing */
 	size_t len;
-	bool is_known;  /* the two above are */
-	bool is_marked; /* as put there by us */
+	bool is_known;     /* the two above are */
+	bool is_marked;    /* as put there by us */
+	bool is_overruled; /* a program saved something else since: who watches must look again */
 };
 
 struct broker_file {

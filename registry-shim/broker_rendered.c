@@ -226,6 +226,7 @@ static void know(struct rendered_file *p, char *text, size_t len, bool is_marked
 	p->len = len;
 	p->is_known = true;
 	p->is_marked = is_marked;
+	p->is_overruled = false;
 }
 
 /* What was changed is counted from what the program was shown, which is not what the view shows when another
@@ -382,6 +383,8 @@ static bool is_up_to_date(const struct broker_file *f)
 {
 	const struct rendered_file *p = &f->rendered;
 
+	if (p->is_overruled)
+		return false;
 	if (!p->is_known || !p->text || !f->shown)
 		return p->is_known && !p->text && !f->shown;
 	return p->len == f->shown_len && !memcmp(p->text, f->shown, p->len);

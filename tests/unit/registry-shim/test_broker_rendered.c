@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,26 +116,46 @@ static size_t collect(bool is_idle)
 	return saved.changed;
 }
 
-/* What `floe registry set` does. */
-static void set_key(const char *key, const char *value)
+/* A request to the broker: about a file of that name in view/ with that text, where these are given. */
+static void ask(const char *type, const char *name, const char *text)
 {
-	const struct reg_change c = { key, value };
 	struct wire_out m = WIRE_OUT_INIT, reply = WIRE_OUT_INIT;
 	struct wire_in in = WIRE_IN_INIT;
-	struct reg_hive *h = NULL;
-	size_t n;
 
-	assert_int_equal(reg_hive_open(db, &h, &e), 0);
-	assert_int_equal(reg_hive_apply(h, "f", &c, 1, &n, &e), 0);
-	reg_hive_close(h);
-	if (!b)
-		return;
-	assert_int_equal(wire_put_str(&m, "type", "refresh", &e), 0);
+	assert_int_equal(wire_put_str(&m, "type", type, &e), 0);
+	if (name)
+		assert_int_equal(wire_put_str(&m, "name", name, &e), 0);
 	assert_int_equal(wire_parse(m.buf.data, m.buf.len, &in, &e), 0);
+	if (text) {
+		in.fds[in.nfds++] = memfd_create("text", MFD_CLOEXEC);
+		assert_int_equal(write(in.fds[0], text, strlen(text)), strlen(text));
+	}
 	assert_int_equal(broker_answer(b, 0, &in, &reply, &e), 0);
 	wire_in_fini(&in);
 	wire_out_fini(&m);
 	wire_out_fini(&reply);
+}
+
+/* What `floe registry set` does, and with `lock` `floe registry lock`. */
+static void change_key(const char *key, const char *value, bool lock)
+{
+	const struct reg_change c = { key, value };
+	struct reg_hive *h = NULL;
+	size_t n;
+
+	assert_int_equal(reg_hive_open(db, &h, &e), 0);
+	if (lock)
+		assert_int_equal(reg_hive_lock(h, "f", key, value, &e), 0);
+	else
+		assert_int_equal(reg_hive_apply(h, "f", &c, 1, &n, &e), 0);
+	reg_hive_close(h);
+	if (b)
+		ask("refresh", NULL, NULL);
+}
+
+static void set_key(const char *key, const char *value)
+{
+	change_key(key, value, false);
 }
 
 static void restart(bool is_run_lost)
@@ -179,6 +200,42 @@ static void test_at_the_same_time(void **state)
 	assert_key("s/a", "set");
 	assert_key("s/b", "mine");
 	assert_lying("[s]\na=set\nb=mine\n");
+}
+
+static ino_t lying_ino(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat(lying, &st), 0);
+	return st.st_ino;
+}
+
+/* A program that saves through the shim and watches the directory learns that a lock has put its text back.
+ */
+static void test_overruled(void **state)
+{
+	struct buf paths = BUF_INIT(4096);
+	ino_t before;
+	char *name;
+
+	(void)state;
+	mount_tree();
+	assert_int_equal(fd_read_file(broker_run_fd(b), "paths", &paths, &e), 0);
+	name = strchr(buf_text(&paths, &e), '\t') + 1;
+	name[strcspn(name, "\n")] = 0;
+	change_key("s/b", "locked", true);
+	before = lying_ino();
+	ask("replace", name, "[s]\na=one\nb=other\n");
+	assert_lying("[s]\na=one\nb=locked\n");
+	assert_true(lying_ino() != before);
+	before = lying_ino();
+	ask("replace", name, "{ no INI }\n");
+	assert_lying("[s]\na=one\nb=locked\n");
+	assert_true(lying_ino() != before);
+	before = lying_ino();
+	ask("replace", name, "[s]\na=one\nb=locked\n");
+	assert_true(lying_ino() == before);
+	buf_fini(&paths);
 }
 
 static void test_interrupted(void **state)
@@ -278,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_saves_and_removes, setup_rendered, teardown_rendered),
 		cmocka_unit_test_setup_teardown(test_at_the_same_time, setup_rendered, teardown_rendered),
+		cmocka_unit_test_setup_teardown(test_overruled, setup_rendered, teardown_rendered),
 		cmocka_unit_test_setup_teardown(test_interrupted, setup_rendered, teardown_rendered),
 		cmocka_unit_test_setup_teardown(test_restarts, setup_rendered, teardown_rendered),
 		cmocka_unit_test_setup_teardown(test_adopted, setup_rendered, teardown_rendered),
