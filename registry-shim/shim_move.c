@@ -70,20 +70,27 @@ static int copy_to(int from, int dirfd, const char *path)
 	return -1;
 }
 
-void shim_keep(int file, int fd)
+/* `fd` may be for writing only. */
+static int open_to_read(int fd)
 {
 	char path[32] = "/proc/self/fd/", digits[12];
 	size_t n = 0, len = strlen(path);
+
+	do
+		digits[n++] = (char)('0' + fd % 10);
+	while ((fd /= 10) > 0);
+	while (n > 0)
+		path[len++] = digits[--n];
+	return sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+}
+
+void shim_keep(int file, int fd)
+{
 	struct stat st;
 	int saved = errno, from;
 
 	if (sys_fstat(fd, &st) == 0 && st.st_nlink == 0) {
-		do
-			digits[n++] = (char)('0' + fd % 10);
-		while ((fd /= 10) > 0);
-		while (n > 0)
-			path[len++] = digits[--n];
-		from = sys_openat(AT_FDCWD, path, O_RDONLY, 0); /* `fd` may be for writing only */
+		from = open_to_read(fd);
 		if (from >= 0) {
 			(void)copy_to(from, AT_FDCWD, shim_view_path(file));
 			sys_close(from);
@@ -137,11 +144,14 @@ struct move {
 	int from_dir, to_dir;
 	const char *from, *to;
 	int from_file, to_file; /* declared, or -1 */
+	int flags;              /* of linkat, which can name an open file that has no name */
 };
 
 static struct move move_of(int from_dir, const char *from, int to_dir, const char *to)
 {
-	return (struct move){ from_dir, to_dir, from, to, shim_find(from_dir, from), shim_find(to_dir, to) };
+	return (struct move){
+		from_dir, to_dir, from, to, shim_find(from_dir, from), shim_find(to_dir, to), 0
+	};
 }
 
 static bool is_declared(const struct move *m)
@@ -155,14 +165,23 @@ static bool target_exists(const struct move *m)
 			       : sys_exists(m->to_dir, m->to);
 }
 
+static int open_from(const struct move *m)
+{
+	int no_follow = m->flags & AT_SYMLINK_FOLLOW ? 0 : O_NOFOLLOW;
+
+	if (m->from_file >= 0)
+		return sys_openat(AT_FDCWD, shim_view_path(m->from_file), O_RDONLY | O_NOFOLLOW, 0);
+	if ((m->flags & AT_EMPTY_PATH) && m->from && !*m->from && m->from_dir >= 0)
+		return open_to_read(m->from_dir);
+	return sys_openat(m->from_dir, m->from, O_RDONLY | O_NONBLOCK | no_follow, 0);
+}
+
 /* The content of the one under the name of the other. */
 static int copy_over(const struct move *m)
 {
 	struct stat st;
-	int fd, r;
+	int fd = open_from(m), r;
 
-	fd = m->from_file >= 0 ? sys_openat(AT_FDCWD, shim_view_path(m->from_file), O_RDONLY | O_NOFOLLOW, 0)
-			       : sys_openat(m->from_dir, m->from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
 	if (sys_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
@@ -245,6 +264,7 @@ SHIM_WRAP(int, linkat, (int from_dir, const char *from, int to_dir, const char *
 {
 	struct move m = move_of(from_dir, from, to_dir, to);
 
+	m.flags = flags;
 	return is_declared(&m) ? link_declared(&m) : SHIM_NEXT(linkat)(from_dir, from, to_dir, to, flags);
 }
 

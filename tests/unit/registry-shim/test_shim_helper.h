@@ -151,6 +151,37 @@ static void save_link(const char *f)
 	CHECK(unlink(tmp) == 0);
 }
 
+/* As QSaveFile does: a file without a name, which gets one when it is complete. */
+static void save_unnamed(const char *f)
+{
+	char dir[4096], proc[64];
+	int fd;
+
+	sprintf(dir, "%.*s", (int)(strrchr(f, '/') - f), f);
+	fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	CHECK(fd >= 0);
+	helper_write(fd);
+	sprintf(proc, "/proc/self/fd/%d", fd);
+	if (access(f, F_OK) == 0)
+		CHECK(linkat(AT_FDCWD, proc, AT_FDCWD, f, AT_SYMLINK_FOLLOW) < 0 && errno == EEXIST);
+	CHECK(unlink(f) == 0 || errno == ENOENT);
+	CHECK(linkat(AT_FDCWD, proc, AT_FDCWD, f, 0) < 0);
+	CHECK(linkat(AT_FDCWD, proc, AT_FDCWD, f, AT_SYMLINK_FOLLOW) == 0);
+	CHECK(close(fd) == 0);
+}
+
+/* The same with the name that asks for a right which the shim does without. */
+static void save_unnamed_by_descriptor(const char *f)
+{
+	int fd = memfd_create("unnamed", MFD_CLOEXEC);
+
+	CHECK(fd >= 0);
+	helper_write(fd);
+	CHECK(unlink(f) == 0 || errno == ENOENT);
+	CHECK(linkat(fd, "", AT_FDCWD, f, AT_EMPTY_PATH) == 0);
+	CHECK(close(fd) == 0);
+}
+
 static void save_away_and_back(const char *f)
 {
 	char old[4096];
@@ -411,6 +442,8 @@ static const struct {
 	{ "symlink", save_symlink },
 	{ "rename", save_rename },
 	{ "link", save_link },
+	{ "unnamed", save_unnamed },
+	{ "unnamed-by-descriptor", save_unnamed_by_descriptor },
 	{ "away", save_away_and_back },
 	{ "fork", save_fork },
 	{ "daemon", save_daemon },
