@@ -8,7 +8,8 @@ build_packages="gcc libc6-dev cmake ninja-build pkg-config libfuse3-dev libsqlit
  libcurl4-openssl-dev libssl-dev libjansson-dev libseccomp-dev libmicrohttpd-dev"
 check_packages="git htop vim clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev shellcheck man-db
  nginx-light python3 tmux bubblewrap procps curl sqlite3 attr openssl"
-full_packages="libglib2.0-bin xvfb x11-utils chromium imagemagick rsync acl npm nodejs postgresql"
+full_packages="libglib2.0-bin xvfb x11-utils xdotool dbus chromium imagemagick rsync acl npm nodejs postgresql
+ mousepad featherpad kcalc libkf5config-bin xfce4-appfinder xfconf"
 quickstart_packages="nginx-light tmux procps curl"
 
 machine_made_user=

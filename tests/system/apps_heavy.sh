@@ -5,20 +5,13 @@
 # under Xvfb until its window is there; requests and bytes of the cold start counted, the warm one without any.
 # Keeps the picture and the figures in $FLOE_KEEP when that is set.
 . "$(dirname "$0")/setup.sh"
-for program in Xvfb xwininfo import; do
-	command -v "$program" >/dev/null || skip "$program is not installed (check --full installs it)"
-done
+command -v import >/dev/null || skip "import is not installed (check --full installs it)"
 app=${FLOE_HEAVY_APP:-inkscape}
 command -v "$app" >/dev/null && skip "$app is installed on this machine"
 
 www=$scratch/www
 mkdir "$www"
-display=:$((50 + RANDOM % 400))
-Xvfb "$display" -screen 0 1280x900x24 -nolisten tcp >"$scratch/xvfb" 2>&1 &
-xvfb=$!
-at_end+=("kill $xvfb")
-until_true 15 sh -c "DISPLAY=$display xwininfo -root" >/dev/null || fail "Xvfb does not start"
-export DISPLAY=$display
+open_display
 
 has_window() { xwininfo -root -tree 2>/dev/null | grep -iE "\"[^\"]*${app}[^\"]*\"" | grep -qE '[3-9][0-9]{2,}x[2-9][0-9]{2,}'; }
 

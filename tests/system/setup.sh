@@ -12,6 +12,7 @@
 #   make_certificate           for localhost, vouched for by itself: $scratch/cert.pem, $scratch/key.pem; or skips
 #   link_to PORT [OPTION...]   floe-test-link before a server on that port of loopback: $link_port
 #   link_ask COMMAND...        tells the link: rtt, rate, fault, cut, mend, stats (floe-test-link --help)
+#   open_display               an X server without a screen ($DISPLAY); or skips
 #   manifest PATH...           every entry below, with type, owner, mode, times, size, link target and content
 #
 # Everything started here ends with the test.
@@ -205,6 +206,16 @@ link_to() { # PORT [OPTION...]
 
 link_ask() { # COMMAND...
 	"$FLOE_BUILD/tests/net/floe-test-link" --ask "$link_control" "$@" || fail "floe-test-link $*"
+}
+
+open_display() {
+	local display=:$((50 + RANDOM % 400))
+
+	command -v Xvfb >/dev/null && command -v xwininfo >/dev/null || skip "Xvfb or xwininfo is not installed (check --full installs them)"
+	Xvfb "$display" -screen 0 1280x900x24 -nolisten tcp >"$scratch/xvfb" 2>&1 &
+	at_end+=("kill $!")
+	export DISPLAY=$display
+	until_true 15 sh -c 'xwininfo -root 2>/dev/null' >/dev/null || fail "Xvfb does not start"
 }
 
 requests() {
