@@ -11,6 +11,7 @@ printf '; vendor\n[look]\nskin = default\nlines=25\n' >"$scratch/tree/etc/box.in
 printf '# mine\n[host]\nname=real\n' >"$home/.config/box/host.ini"
 "$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box -o "$scratch/box.floe" \
 	--config /opt/box/etc/box.ini:ini --config @config/box/host.ini:ini --config @config/box/new.ini:ini \
+	--config @config/box/made/new.ini:ini \
 	--config @home/.boxrc:ini >"$scratch/sequence.log" 2>&1 ||
 	{ cat "$scratch/sequence.log"; fail "floe sequence --config"; }
 box=$scratch/box.floe
@@ -37,6 +38,13 @@ prints changed reg get config/box/host.ini:host/name
 [ "$(cat "$home/.config/box/host.ini")" = "$host" ] || fail "the host's file was changed"
 [ ! -e "$home/.config/box/new.ini" ] || fail "a file appeared in the host's home"
 prints "$key:look/skin: default -> dark" sh -c "'$floe' registry diff '$key' --env box"
+
+note "what a run makes, moves and removes is in the listings of that run"
+prints $'made: new.ini\nremoved:\nmoved: new.ini\nold\nback: new.ini' run sh -c 'cd $HOME/.config/box && mkdir made && cd made
+	list() { echo "$1:" $(ls); }
+	printf "[s]\na=1\n" >new.ini; list made; rm new.ini; list removed
+	printf "[s]\na=1\n" >old; mv old new.ini; list moved; mv new.ini old; ls; cp old new.ini; rm old; list back'
+prints new.ini run ls "$home/.config/box/made"
 
 note "changed from outside while it runs"
 mkfifo "$scratch/go"
