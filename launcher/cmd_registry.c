@@ -118,7 +118,7 @@ void cmd_registry_fini(struct cmd_registry *r)
 
 int cmd_registry_refresh(const char *env, struct err *e)
 {
-	if (launch_settings_ask(env, "refresh", e) < 0)
+	if (launch_settings_refresh(env, e) < 0)
 		return err_wrap(e, "the setting is changed, but running applications do not see it yet");
 	return 0;
 }

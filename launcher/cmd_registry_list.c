@@ -5,12 +5,16 @@
 
 #include "base/log.h"
 #include "launcher/cmd_registry.h"
+#include "registry-shim/hive_declared.h"
 #include "registry-shim/hive_text.h"
+#include "registry-shim/lens.h"
 
 struct listing {
 	struct launch_table table;
 	json_t *json; /* an array, or NULL */
 	bool is_diff, keys_only;
+	struct reg_hive *hive;
+	const char *file; /* list: only this one; NULL = all */
 	const char *env;  /* search: of the rows */
 	const char *text; /* search: what they contain; NULL = all */
 };
@@ -70,25 +74,79 @@ static int list_one(void *arg, const struct reg_setting *s, struct err *e)
 	return launch_table_add(&l->table, reg_layer_name(s->layer), e);
 }
 
-/* A file that is kept as a whole is one row. */
+/* A row about a whole file. */
+static int add_file(struct listing *l, const char *file, const char *text, const char *layer, struct err *e)
+{
+	if (launch_table_add(&l->table, file, e) < 0 || launch_table_addf(&l->table, e, "(%s)", text) < 0)
+		return -1;
+	return launch_table_add(&l->table, layer, e);
+}
+
+struct lookup {
+	const char *file;
+	const struct reg_lens *lens; /* NULL = none, or not known */
+};
+
+static int look_up(void *arg, const struct reg_declared *d, struct err *e)
+{
+	struct lookup *find = arg;
+
+	(void)e;
+	if (!strcmp(d->file, find->file))
+		find->lens = reg_lens_find(d->lens);
+	return 0;
+}
+
+/* Why a text that is kept as a whole has no keys. Caller frees. */
+static char *reason(struct reg_hive *h, const char *file, const char *text, size_t len, struct err *e)
+{
+	struct lookup find = { .file = file };
+	struct reg_doc *doc = NULL;
+	struct err why;
+
+	if (reg_hive_each_declared(h, look_up, &find, e) < 0)
+		return NULL;
+	if (!find.lens)
+		return mem_strdup("no known format", e);
+	if (reg_doc_parse(find.lens, text, len, &doc, &why) < 0)
+		return mem_printf(e, "not of the kind %s: %s", reg_lens_name(find.lens), why.msg);
+	reg_doc_free(doc);
+	return mem_printf(e, "of the kind %s from its next change on", reg_lens_name(find.lens));
+}
+
 static int list_opaque(void *arg, const char *file, enum reg_layer layer, enum reg_text_kind kind,
 		       const char *text, size_t len, struct err *e)
 {
+	auto_free char *why = NULL, *shown = NULL;
 	struct listing *l = arg;
 
-	(void)text;
-	(void)len;
-	if (kind != REG_TEXT_OPAQUE || l->keys_only)
+	if (kind != REG_TEXT_OPAQUE || (l->file && strcmp(l->file, file) != 0))
+		return 0;
+	why = reason(l->hive, file, len ? text : "", len, e);
+	if (!why)
+		return -1;
+	if (l->json)
+		return launch_json_append(l->json,
+					  json_pack("{s:o, s:b, s:o, s:s}", "file", launch_json_bytes(file),
+						    "opaque", 1, "why", launch_json_bytes(why), "layer",
+						    reg_layer_name(layer)),
+					  e);
+	shown = mem_printf(e, "%s: kept as a whole", why);
+	return shown ? add_file(l, file, shown, reg_layer_name(layer), e) : -1;
+}
+
+static int list_note(void *arg, const struct reg_declared *d, struct err *e)
+{
+	struct listing *l = arg;
+
+	if (!*d->note || (l->file && strcmp(l->file, d->file) != 0))
 		return 0;
 	if (l->json)
 		return launch_json_append(l->json,
-					  json_pack("{s:o, s:b, s:s}", "file", launch_json_bytes(file),
-						    "opaque", 1, "layer", reg_layer_name(layer)),
+					  json_pack("{s:o, s:o}", "file", launch_json_bytes(d->file), "note",
+						    launch_json_bytes(d->note)),
 					  e);
-	if (launch_table_add(&l->table, file, e) < 0 ||
-	    launch_table_add(&l->table, "(no known format: kept as a whole)", e) < 0)
-		return -1;
-	return launch_table_add(&l->table, reg_layer_name(layer), e);
+	return add_file(l, d->file, d->note, "", e);
 }
 
 static int do_list(const struct cmd_registry_opt *opt, const char *file, bool is_diff)
@@ -96,7 +154,8 @@ static int do_list(const struct cmd_registry_opt *opt, const char *file, bool is
 	static const char *const heads[] = { "KEY", "VALUE", "LAYER" };
 	struct listing l = { .table = LAUNCH_TABLE_INIT(heads),
 			     .is_diff = is_diff,
-			     .keys_only = opt->keys_only };
+			     .keys_only = opt->keys_only,
+			     .file = file };
 	auto_cmd_registry r = { 0 };
 	struct err e;
 	int rc;
@@ -106,8 +165,11 @@ static int do_list(const struct cmd_registry_opt *opt, const char *file, bool is
 	if (opt->json)
 		l.json = json_array();
 	rc = reg_hive_each(r.hive, file, is_diff ? REG_EACH_CHANGED : REG_EACH_EFFECTIVE, list_one, &l, &e);
-	if (rc == 0 && !is_diff && !file)
+	l.hive = r.hive;
+	if (rc == 0 && !is_diff && !l.keys_only)
 		rc = reg_hive_each_text(r.hive, list_opaque, &l, &e);
+	if (rc == 0 && !is_diff && !l.keys_only)
+		rc = reg_hive_each_declared(r.hive, list_note, &l, &e);
 	return cmd_registry_end(opt, &l.table, l.json, rc, &e);
 }
 

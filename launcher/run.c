@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -403,15 +404,31 @@ static void tell_expired(const struct launch_found *package)
 			 package->repository);
 }
 
+static uint64_t wall_clock_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 /* What programs without the shim have saved is in the registry when we return; if not, the holder has it
- * done. */
-static void harvest_settings(const struct wire_in *launched)
+ * done. Says when locks have kept settings. */
+static void harvest_settings(const struct options *o, const struct wire_in *launched, uint64_t since_ms)
 {
 	struct err e;
 	auto_free char *env = wire_str(launched, "env", &e);
+	uint64_t refused = 0;
 
-	if (wire_u64_or(launched, "has-config", 0) && env && launch_settings_ask(env, "harvest", &e) < 0)
+	if (!wire_u64_or(launched, "has-config", 0) || !env)
+		return;
+	if (launch_settings_harvest(env, since_ms, &refused, &e) < 0)
 		log_detail("%s", e.msg);
+	if (refused && o->ephemeral)
+		log_note("%" PRIu64 " locked setting%s put back", refused, refused == 1 ? " was" : "s were");
+	else if (refused)
+		log_note("%" PRIu64 " locked setting%s put back: floe registry history --env %s", refused,
+			 refused == 1 ? " was" : "s were", env);
 }
 
 static int run(struct options *o, struct launch_status *ret, struct err *e)
@@ -423,6 +440,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 	struct launch_sandbox s = { 0 };
 	struct launch_watch watch;
 	struct wire_field filter, description;
+	uint64_t started_ms = wall_clock_ms();
 	pid_t init;
 	int events;
 
@@ -460,7 +478,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 	watch = run_network_watch(&o->network, sock);
 	if (launch_sandbox_wait(init, events, &watch, ret, e) < 0)
 		return -1;
-	harvest_settings(&launched);
+	harvest_settings(o, &launched, started_ms);
 	return 0;
 }
 

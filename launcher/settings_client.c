@@ -46,16 +46,34 @@ static int connect_to(const char *env, struct err *e)
 	return fd_steal(&sock);
 }
 
-int launch_settings_ask(const char *env, const char *type, struct err *e)
+/* Where nobody is there, the answer stays empty. */
+static int ask(const char *env, struct wire_out *m, struct wire_in *reply, struct err *e)
 {
-	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
-	auto_wire_in struct wire_in reply = WIRE_IN_INIT;
 	auto_fd int sock = connect_to(env, e);
 
 	if (sock < 0)
 		return e->code == ERR_NOTFOUND ? 0 : -1;
-	if (wire_put_str(&m, "type", type, e) < 0 || wire_send(sock, &m, e) < 0 ||
-	    wire_recv(sock, &reply, e) < 0)
+	if (wire_send(sock, m, e) < 0 || wire_recv(sock, reply, e) < 0)
 		return -1;
-	return wire_error(&reply, e);
+	return wire_error(reply, e);
+}
+
+int launch_settings_refresh(const char *env, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in reply = WIRE_IN_INIT;
+
+	return wire_put_str(&m, "type", "refresh", e) < 0 ? -1 : ask(env, &m, &reply, e);
+}
+
+int launch_settings_harvest(const char *env, uint64_t since_ms, uint64_t *ret_refused, struct err *e)
+{
+	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in reply = WIRE_IN_INIT;
+
+	if (wire_put_str(&m, "type", "harvest", e) < 0 || wire_put_u64(&m, "since-ms", since_ms, e) < 0 ||
+	    ask(env, &m, &reply, e) < 0)
+		return -1;
+	*ret_refused = wire_u64_or(&reply, "refused", 0);
+	return 0;
 }

@@ -17,6 +17,8 @@
 #include "registry-shim/broker_layers.h"
 #include "registry-shim/broker_rendered.h"
 #include "registry-shim/broker_view.h"
+#include "registry-shim/hive_declared.h"
+#include "registry-shim/hive_history.h"
 
 /* The author of what was found changed without a word. */
 #define UNREPORTED "an application"
@@ -184,8 +186,8 @@ static int configure_file(struct broker *b, const struct broker_layers *layers,
 	inherit(f, earlier);
 	f->is_left = broker_rendered_is_foreign(&b->rendered, f, layers->package_root);
 	if (f->is_left) {
-		log_note("%s is too large for settings, or no file: it is shown as it is", f->path);
-		return 0;
+		f->note = mem_strdup("too large for settings, or no file: shown as it is", e);
+		return f->note ? 0 : -1;
 	}
 	if ((f->shown || faccessat(b->dirs.view, f->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) &&
 	    broker_file_harvest(f, b->hive, &b->dirs, &saved, e) < 0 && e->code == ERR_NOMEM)
@@ -193,11 +195,24 @@ static int configure_file(struct broker *b, const struct broker_layers *layers,
 	if (broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, false, &saved, e) < 0 &&
 	    e->code == ERR_NOMEM)
 		return -1;
-	if (broker_layers_set(layers, d, f->file, f->lens, b->hive, e) < 0)
+	if (broker_layers_set(layers, d, f->file, f->lens, b->hive, &f->note, e) < 0)
 		return -1;
 	if (broker_file_show(f, b->hive, &b->dirs, e) < 0)
 		return -1;
 	return broker_rendered_show(&b->rendered, f, &b->dirs, e);
+}
+
+/* For `floe registry`. */
+static int note_declared(struct broker *b, const struct broker_setup *setup, struct err *e)
+{
+	auto_free struct reg_declared *list = mem_alloc(b->count, sizeof(*list), e);
+
+	if (!list)
+		return -1;
+	for (size_t i = 0; i < b->count; i++)
+		list[i] = (struct reg_declared){ b->files[i].file, setup->declared[i].lens,
+						 b->files[i].note ? b->files[i].note : "" };
+	return reg_hive_set_declared(b->hive, list, b->count, e);
 }
 
 int broker_configure(struct broker *b, const struct broker_setup *setup, struct err *e)
@@ -224,7 +239,7 @@ int broker_configure(struct broker *b, const struct broker_setup *setup, struct 
 			(void)err_wrap(e, "%s", setup->declared[i].path);
 	}
 	reg_policy_fini(&layers.policy);
-	return r < 0 ? -1 : write_paths(b, e);
+	return r < 0 || note_declared(b, setup, e) < 0 ? -1 : write_paths(b, e);
 }
 
 int broker_render(struct broker *b, const char *upper, const char *tree, bool is_idle, struct err *e)
@@ -370,6 +385,19 @@ static int refresh(struct broker *b, struct err *e)
 	return 0;
 }
 
+/* Not those of this harvest alone, when a time is given. */
+static int count_refused(struct broker *b, const struct wire_in *m, struct reg_saved *saved, struct err *e)
+{
+	uint64_t since_ms = wire_u64_or(m, "since-ms", 0), count = 0;
+
+	if (!since_ms)
+		return 0;
+	if (reg_hive_count_refused(b->hive, (int64_t)since_ms, &count, e) < 0)
+		return -1;
+	saved->refused = count;
+	return 0;
+}
+
 static int answer(struct broker *b, long pid, struct wire_in *m, struct reg_saved *saved, struct err *e)
 {
 	struct broker_file *f;
@@ -378,7 +406,7 @@ static int answer(struct broker *b, long pid, struct wire_in *m, struct reg_save
 	if (wire_is(m, "type", "refresh"))
 		return refresh(b, e);
 	if (wire_is(m, "type", "harvest"))
-		return broker_harvest(b, false, saved, e);
+		return broker_harvest(b, false, saved, e) < 0 ? -1 : count_refused(b, m, saved, e);
 	f = find_file(b, m, e);
 	if (!f)
 		return -1;

@@ -87,9 +87,10 @@ void broker_noticed(struct broker *b);
  *   type=replace name=NAME descriptor 0: the file that takes its place
  *   type=remove  name=NAME
  *   type=refresh                                  the hive was changed: render again
- *   type=harvest                                  a program that the shim may not have entered has ended
+ *   type=harvest [since-ms=u64]                   a program that the shim may not have entered has ended
  * answer: type=done changes=u64 refused=u64 (locked keys) -- sent after the change is on disk --, or
- * type=failed and error fields. `pid` is the client's, for the history; 0 = not known. */
+ * type=failed and error fields. With since-ms (wall clock), `refused` is of all programs since then. `pid` is
+ * the client's, for the history; 0 = not known. */
 int broker_answer(struct broker *b, long pid, struct wire_in *m, struct wire_out *reply,
 		  struct err *e) FLOE_MUST_USE;
 

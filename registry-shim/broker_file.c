@@ -18,6 +18,7 @@ void broker_file_fini(struct broker_file *f)
 	free(f->file);
 	free(f->name);
 	free(f->shown);
+	free(f->note);
 	broker_past_fini(&f->past);
 	free(f->rendered.place);
 	free(f->rendered.text);

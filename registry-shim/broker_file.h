@@ -31,6 +31,7 @@ struct broker_file {
 	struct rendered_file rendered;
 	bool is_noticed; /* something has happened to the rendered copy */
 	bool is_left;    /* too large for settings, or no file: programs see what lies there */
+	char *note;      /* for people: why settings of it do not count; NULL = they do; owned */
 };
 
 struct broker_dirs {

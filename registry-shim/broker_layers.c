@@ -67,6 +67,7 @@ struct source {
 	struct buf text;
 	const struct reg_lens *lens;
 	struct reg_doc *doc; /* NULL = not understood, or no lens */
+	struct err why;      /* it is not understood */
 	char *origin;
 	bool is_there;
 };
@@ -89,6 +90,7 @@ static int source_read(struct source *s, int fd, struct err *e)
 	s->is_there = true;
 	if (s->lens && reg_doc_parse(s->lens, (const char *)s->text.data, s->text.len, &s->doc, e) < 0) {
 		s->doc = NULL;
+		s->why = *e;
 		return e->code == ERR_NOMEM ? -1 : 0;
 	}
 	return 0;
@@ -161,6 +163,20 @@ static bool may_merge(const struct broker_setup *setup, bool fallback)
 	return fallback;
 }
 
+/* Is any of the host's settings in the file to count? */
+static bool is_host_wanted(const struct broker_setup *setup, const char *file, bool fallback)
+{
+	size_t len = strlen(file);
+
+	for (size_t i = 0; i < setup->local_count; i++) {
+		const struct broker_local *rule = &setup->local[i];
+
+		if (rule->is_merged && !strncmp(rule->subtree, file, len) && rule->subtree[len] == ':')
+			return true;
+	}
+	return is_local_merged(setup, file, "", fallback);
+}
+
 static int set_package(const struct broker_layers *l, const char *file, struct source *s, struct reg_hive *h,
 		       bool *ret_any, struct err *e)
 {
@@ -179,7 +195,8 @@ static int set_package(const struct broker_layers *l, const char *file, struct s
 
 /* The host's settings where they count; its text is the template when the package has none. */
 static int set_local(const struct broker_layers *l, const struct broker_declaration *d, const char *file,
-		     bool has_package, struct source *package, struct reg_hive *h, struct err *e)
+		     bool has_package, struct source *package, struct reg_hive *h, char **ret_note,
+		     struct err *e)
 {
 	auto_source host = { .text = BUF_INIT(REG_TEXT_MAX), .lens = package->lens };
 	auto_values values = { 0 };
@@ -206,6 +223,12 @@ static int set_local(const struct broker_layers *l, const struct broker_declarat
 	/* Of a text that does not count as a whole nothing shines through: no comments, no empty sections. */
 	if (!host.doc)
 		is_whole = is_local_merged(l->setup, file, "", !has_package);
+	if (host.is_there && host.lens && !host.doc && (text != &host || !is_whole) &&
+	    is_host_wanted(l->setup, file, !has_package)) {
+		*ret_note = mem_printf(e, "the host's own file does not count: %s", host.why.msg);
+		if (!*ret_note)
+			return -1;
+	}
 	host.is_there &= is_whole;
 	kind = text->doc ? REG_TEXT_KEYS : REG_TEXT_OPAQUE;
 	return reg_hive_set_default_text(h, file, text->is_there ? (const char *)text->text.data : NULL,
@@ -236,13 +259,16 @@ static int set_site(const struct broker_layers *l, const char *file, bool is_loc
 }
 
 int broker_layers_set(const struct broker_layers *l, const struct broker_declaration *d, const char *file,
-		      const struct reg_lens *lens, struct reg_hive *h, struct err *e)
+		      const struct reg_lens *lens, struct reg_hive *h, char **ret_note, struct err *e)
 {
 	auto_source package = { .text = BUF_INIT(REG_TEXT_MAX), .lens = lens };
+	auto_free char *note = NULL;
 	bool has_package = false;
 
 	if (read_package(l, d, &package, e) < 0 || set_package(l, file, &package, h, &has_package, e) < 0 ||
-	    set_local(l, d, file, has_package, &package, h, e) < 0 || set_site(l, file, false, h, e) < 0)
+	    set_local(l, d, file, has_package, &package, h, &note, e) < 0 ||
+	    set_site(l, file, false, h, e) < 0 || set_site(l, file, true, h, e) < 0)
 		return -1;
-	return set_site(l, file, true, h, e);
+	*ret_note = mem_steal(note);
+	return 0;
 }

@@ -15,8 +15,10 @@ struct broker_layers {
 };
 
 /* Sets every layer of the file but the user's and its own locks, and the package's text. A text that cannot
- * be read gives no settings; that is no reason not to start. */
+ * be read gives no settings; that is no reason not to start. *ret_note: what people should know of a host's
+ * file that is not understood and not shown either; NULL = nothing. Caller frees. */
 int broker_layers_set(const struct broker_layers *l, const struct broker_declaration *d, const char *file,
-		      const struct reg_lens *lens, struct reg_hive *h, struct err *e) FLOE_MUST_USE;
+		      const struct reg_lens *lens, struct reg_hive *h, char **ret_note,
+		      struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -103,6 +103,26 @@ int reg_hive_note_refused_text(struct reg_hive *h, const char *file, struct err 
 	return reg_hive_end(h, hive_note(h, REG_WHAT_REFUSED, file, "", REG_USER, NULL, NULL, e), e);
 }
 
+int reg_hive_count_refused(struct reg_hive *h, int64_t since_ms, uint64_t *ret, struct err *e)
+{
+	sqlite3_stmt *s = NULL;
+	int r = 0;
+
+	if (sqlite3_prepare_v2(h->db,
+			       "SELECT count(*) FROM (SELECT DISTINCT file, key FROM history WHERE what=?1"
+			       " AND time_ms>=?2)",
+			       -1, &s, NULL) != SQLITE_OK)
+		return hive_error(h, e);
+	sqlite3_bind_int(s, 1, (int)REG_WHAT_REFUSED);
+	sqlite3_bind_int64(s, 2, since_ms);
+	if (sqlite3_step(s) == SQLITE_ROW)
+		*ret = (uint64_t)sqlite3_column_int64(s, 0);
+	else
+		r = hive_error(h, e);
+	sqlite3_finalize(s);
+	return r;
+}
+
 int reg_hive_each_event(struct reg_hive *h, const char *file, const char *key, size_t max, reg_event_fn *fn,
 			void *arg, struct err *e)
 {

@@ -35,6 +35,8 @@ typedef int reg_event_fn(void *arg, const struct reg_event *event, struct err *e
 /* The newest `max` events, oldest first; of one file, of one key, or of all (NULL). */
 int reg_hive_each_event(struct reg_hive *h, const char *file, const char *key, size_t max, reg_event_fn *fn,
 			void *arg, struct err *e) FLOE_MUST_USE;
+/* How many keys (and whole files) locks have kept since then (wall clock). */
+int reg_hive_count_refused(struct reg_hive *h, int64_t since_ms, uint64_t *ret, struct err *e) FLOE_MUST_USE;
 /* Notes that an application's write of a whole file was refused: its keys are locked and it no longer was
  * a file of its kind. */
 int reg_hive_note_refused_text(struct reg_hive *h, const char *file, struct err *e) FLOE_MUST_USE;

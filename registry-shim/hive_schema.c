@@ -5,11 +5,12 @@
  * 2: layers with room between them (hive.h); of each value its time and origin; history
  * 3: a key at the top of a file is "name" (lens.h); in INI files it was "/name" before, and `floe registry`
  *    spelled it so for every kind of file
+ * 4: declared(file, lens, note)
  *
  * A hive goes from its version to the next, and so on, in one transaction. */
 #include "registry-shim/hive_db.h"
 
-enum { SCHEMA_VERSION = 3, APPLICATION_ID = 0x666c7267 /* "flrg" */ };
+enum { SCHEMA_VERSION = 4, APPLICATION_ID = 0x666c7267 /* "flrg" */ };
 
 static const char version_1[] =
 	"CREATE TABLE setting(file TEXT NOT NULL, key TEXT NOT NULL, layer INTEGER NOT NULL,"
@@ -49,7 +50,10 @@ static const char version_3[] =
 	"UPDATE OR IGNORE setting SET key=substr(key, 2) WHERE " IS_TOP ";"
 	"DELETE FROM setting WHERE " IS_TOP ";";
 
-static const char *const steps[SCHEMA_VERSION] = { version_1, version_2, version_3 };
+static const char version_4[] =
+	"CREATE TABLE declared(file TEXT PRIMARY KEY, lens TEXT NOT NULL, note TEXT NOT NULL) WITHOUT ROWID;";
+
+static const char *const steps[SCHEMA_VERSION] = { version_1, version_2, version_3, version_4 };
 
 /* A new database is no hive yet, an old one may be. */
 static int check_kind(struct reg_hive *h, int64_t *ret_version, struct err *e)

@@ -34,6 +34,8 @@ prints inside run 'cat dir.ini/file'
 prints host run 'sed -n s/k=//p link.ini'
 prints '' run 'echo "[s]" >good.ini; echo k=1 >>good.ini'
 prints 1 reg get config/box/good.ini:s/k
+reg list | grep -qE '^config/box/huge.ini +[(]too large for settings, or no file: shown as it is[)] *$' &&
+	reg list config/box/dir.ini | grep -q 'no file: shown as it is' || fail "list: $(reg list)"
 prints '' run 'echo more >>dir.ini/more; printf x >>huge.ini'
 prints 1073741825 run 'stat -c %s huge.ini'
 [ "$(stat -c %s "$home/.config/box/huge.ini")" = 1073741824 ] || fail "the host's file was changed"

@@ -42,6 +42,17 @@ run grep -q fixed $ini || fail "removing the file got around a lock"
 reg unlock $ini:look/skin || fail "unlock"
 reg set $ini:look/skin dark $ini:look/lines 30 || fail "set after unlock"
 
+note "the run says so at its end, and ends as its program did"
+reg lock $ini:look/skin fixed && reg lock $ini:look/lines 50 || fail "lock"
+expect 3 'floe: 2 locked settings were put back: floe registry history --env box' -- \
+	run sh -c "sed -i 's/fixed/mine/; s/50/40/' $ini; sed -i s/fixed/mine/ $ini; exit 3"
+expect 0 '1 locked setting was put back' -- run sed -i s/fixed/mine/ $ini
+expect 0 -- run true
+[ ! -s "$err" ] || fail "a run without a refusal says: $(cat "$err")"
+expect 0 -- "$floe" run -q --env box --command box "$box" -- sed -i s/fixed/mine/ $ini
+[ ! -s "$err" ] || fail "a quiet run says: $(cat "$err")"
+reg unlock $ini:look/skin $ini:look/lines || fail "unlock"
+
 note "what does not change"
 [ "$(reg history --json | grep -c '"program": "floe registry"')" -ge 4 ] || fail "history: $(reg history --json)"
 reg explain $ini:look/skin | sed -n 3p | grep -E '^decides +user +dark +floe registry +20' >/dev/null ||
@@ -71,6 +82,10 @@ note "export and import"
 reg lock $ini:look/new 'a = \ ü ' || fail "lock of a new key"
 run sh -c 'printf "[s]\na=1\n" >$HOME/.config/box/new.ini; printf "<one>\n two\\\\\nthree" >$HOME/.boxrc' ||
 	fail "writing more settings"
+reg list home/.boxrc | grep -qE '^home/.boxrc +[(]not of the kind ini: line 1: .*: kept as a whole[)] +user$' ||
+	fail "list of a file that is not of its kind: $(reg list home/.boxrc)"
+reg list | grep -q 'kept as a whole' && reg list --json | grep -q '"why": "not of the kind ini: line 1: ' || fail "list: $(reg list)"
+[ -z "$(reg list home/.boxrc --keys)" ] || fail "list --keys: $(reg list home/.boxrc --keys)"
 reg export >"$scratch/settings" || fail "export"
 LC_ALL=C sort -c -s -k 2,2 "$scratch/settings" || fail "not sorted: $(cat "$scratch/settings")"
 "$floe" run --env copy --command box "$box" -- true || fail "another environment"

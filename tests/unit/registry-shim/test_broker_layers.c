@@ -15,7 +15,9 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "registry-shim/broker.h"
+#include "registry-shim/hive_declared.h"
 #include "registry-shim/hive_history.h"
+#include "registry-shim/lens.h"
 
 static char top[64], db[100], run_dir[100], file[100], name[256];
 static struct broker *b;
@@ -151,6 +153,63 @@ static void test_local_text(void **state)
 	assert_view(NULL);
 }
 
+static int find_note(void *arg, const struct reg_declared *d, struct err *err)
+{
+	(void)err;
+	assert_string_equal(d->file, "f");
+	snprintf(arg, 256, "%s: %s", d->lens, d->note);
+	return 0;
+}
+
+static void assert_note(const char *want)
+{
+	struct reg_hive *h = NULL;
+	char got[256] = "";
+
+	assert_int_equal(reg_hive_open(db, &h, &e), 0);
+	assert_int_equal(reg_hive_each_declared(h, find_note, got, &e), 0);
+	reg_hive_close(h);
+	assert_string_equal(got, want);
+}
+
+/* What `floe registry` says of files whose settings do not count. */
+static void test_notes(void **state)
+{
+	static const char refused[] =
+		"ini: the host's own file does not count: line 2: neither a section, a setting nor a comment";
+	auto_free char *vendor = mem_printf(&e, "%s/vendor.ini", top);
+	struct broker_declaration declared = { file, "ini", vendor, "f" };
+
+	(void)state;
+	setup.declared = &declared;
+	setup.defaults_len = 0;
+	assert_int_equal(fd_write_file(AT_FDCWD, vendor, "[s]\na=1\n", 8, 0600, &e), 0);
+	write_host("[s]\n<xml>\n");
+	configure();
+	assert_view("[s]\na=1\n");
+	assert_note("ini: "); /* the package has a text: the host's is not asked */
+	setup.local = (const struct broker_local[]){ { "f", true } };
+	setup.local_count = 1;
+	configure();
+	assert_view("[s]\na=1\n");
+	assert_note(refused);
+	setup.local = (const struct broker_local[]){ { "f", false }, { "f:s/a", true } };
+	setup.local_count = 2;
+	configure();
+	assert_note(refused);
+	setup.local_count = 1;
+	configure();
+	assert_note("ini: ");
+	setup.local_count = 0;
+	assert_int_equal(truncate(file, REG_TEXT_MAX + 1), 0);
+	assert_int_equal(broker_configure(b, &setup, &e), 0); /* and no view */
+	assert_note("ini: too large for settings, or no file: shown as it is");
+	declared.lens = "nobody knows";
+	write_host("[s]\nb=2\n");
+	configure();
+	assert_note("nobody knows: ");
+}
+
 static void set_policy(const char *text, size_t len)
 {
 	setup.policy = text;
@@ -227,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_merge_local, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_local_text, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_notes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_policy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_policy, set_up, tear_down),
 	};

@@ -233,6 +233,7 @@ static void test_history(void **state)
 	struct reg_hive *h = open_hive();
 	char *long_value = calloc(1, 5000 + 1), want[1024];
 	struct reg_saved saved;
+	uint64_t refused = 99;
 	struct err e;
 
 	(void)state;
@@ -256,6 +257,13 @@ static void test_history(void **state)
 	long_value[REG_HISTORY_VALUE_MAX] = 0;
 	snprintf(want, sizeof(want), "changed f:a/l -->%s... tester(42) x1", long_value);
 	assert_last(h, "a/l", 1, want);
+	assert_int_equal(reg_hive_count_refused(h, 1, &refused, &e), 0);
+	assert_int_equal(refused, 1);
+	assert_int_equal(reg_hive_note_refused_text(h, "g", &e), 0);
+	assert_int_equal(reg_hive_count_refused(h, 1, &refused, &e), 0);
+	assert_int_equal(refused, 2);
+	assert_int_equal(reg_hive_count_refused(h, INT64_MAX, &refused, &e), 0);
+	assert_int_equal(refused, 0);
 	free(long_value);
 	reg_hive_close(h);
 }
