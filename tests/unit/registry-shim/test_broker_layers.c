@@ -139,6 +139,26 @@ static void test_merge_local(void **state)
 	assert_view(NULL);
 }
 
+/* One key at the top, also as earlier versions spelled it, in a rule and in a package. */
+static void test_top(void **state)
+{
+	static const char old[] = "f\0/top\0one\0f\0/a/b\0two";
+
+	(void)state;
+	setup.defaults = old;
+	setup.defaults_len = sizeof(old);
+	write_host("top=host\na/b=host\n");
+	configure();
+	assert_view("a/b=two\ntop=one\n");
+	for (int i = 0; i < 2; i++) {
+		setup.local =
+			(const struct broker_local[]){ { "f", false }, { i ? "f:/top" : "f:top", true } };
+		setup.local_count = 2;
+		configure();
+		assert_view("a/b=two\ntop=host\n");
+	}
+}
+
 /* A text that nobody parses is the host's as a whole, or not at all. */
 static void test_local_text(void **state)
 {
@@ -286,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_merge_local, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_local_text, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_top, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_notes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_policy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_policy, set_up, tear_down),
