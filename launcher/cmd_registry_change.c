@@ -5,6 +5,9 @@
 
 #include "base/log.h"
 #include "launcher/cmd_registry.h"
+#include "registry-shim/hive_declared.h"
+#include "registry-shim/hive_text.h"
+#include "registry-shim/lens.h"
 #include "registry-shim/setting_line.h"
 
 static int get_one(struct reg_hive *h, const char *text, json_t *json, struct err *e)
@@ -27,6 +30,52 @@ int cmd_registry_get(const struct cmd_registry_opt *opt, char **args, int count)
 	return cmd_registry_each_key(opt, args, get_one);
 }
 
+/* ---- what a file cannot show ---------------------------------------------------------------- */
+
+static int each_any(void *arg, const struct reg_declared *d, struct err *e)
+{
+	(void)d;
+	(void)e;
+	*(bool *)arg = true;
+	return 0;
+}
+
+/* Why no program will find the setting in its file as that is now; NULL = it will, or we cannot know. */
+static char *doubt(struct reg_hive *h, const char *file, const char *key, const char *value, struct err *e)
+{
+	auto_free char *name = NULL, *text = NULL;
+	enum reg_text_kind kind = REG_TEXT_NONE;
+	const struct reg_lens *lens;
+	struct reg_doc *doc = NULL;
+	bool is_any = false;
+	size_t len = 0;
+	int r;
+
+	if (reg_hive_declared_lens(h, file, &name, e) < 0)
+		return NULL;
+	if (!name) /* before the first launch nothing is */
+		return reg_hive_each_declared(h, each_any, &is_any, e) == 0 && is_any
+			       ? mem_strdup("the package declares no such file", e)
+			       : NULL;
+	lens = reg_lens_find(name);
+	if (reg_hive_template(h, file, &text, &len, &kind, e) < 0 && e->code != ERR_NOTFOUND)
+		return NULL;
+	if (!lens || kind == REG_TEXT_OPAQUE || reg_doc_parse(lens, text ? text : "", len, &doc, e) < 0)
+		return mem_strdup("the file is kept as a whole", e);
+	r = reg_doc_set(doc, key, value, e);
+	reg_doc_free(doc);
+	return r < 0 ? mem_strdup(e->msg, e) : NULL;
+}
+
+static void tell_doubt(struct reg_hive *h, const char *file, const char *key, const char *value)
+{
+	struct err ignored;
+	auto_free char *why = doubt(h, file, key, value, &ignored);
+
+	if (why)
+		log_note("%s:%s is kept, but not to be seen in the file: %s", file, key, why);
+}
+
 /* ---- changes -------------------------------------------------------------------------------- */
 
 /* One key of a command; `value` NULL where there is none. */
@@ -38,7 +87,11 @@ static int set_one(struct reg_hive *h, const char *file, const char *key, const 
 	struct reg_change c = { key, value };
 	size_t changed;
 
-	return reg_hive_apply(h, file, &c, 1, &changed, e);
+	if (reg_hive_apply(h, file, &c, 1, &changed, e) < 0)
+		return -1;
+	if (value)
+		tell_doubt(h, file, key, value);
+	return 0;
 }
 
 static int unset_one(struct reg_hive *h, const char *file, const char *key, const char *value, struct err *e)
@@ -57,7 +110,13 @@ static int lock_one(struct reg_hive *h, const char *file, const char *key, const
 
 	if (!value && cmd_registry_value(h, file, key, &now, e) < 0)
 		return -1;
-	return reg_hive_lock(h, file, key, value ? value : now, e);
+	if (!value)
+		value = now;
+	if (reg_hive_lock(h, file, key, value, e) < 0)
+		return -1;
+	if (value)
+		tell_doubt(h, file, key, value);
+	return 0;
 }
 
 static int unlock_one(struct reg_hive *h, const char *file, const char *key, const char *value, struct err *e)

@@ -82,36 +82,23 @@ static int add_file(struct listing *l, const char *file, const char *text, const
 	return launch_table_add(&l->table, layer, e);
 }
 
-struct lookup {
-	const char *file;
-	const struct reg_lens *lens; /* NULL = none, or not known */
-};
-
-static int look_up(void *arg, const struct reg_declared *d, struct err *e)
-{
-	struct lookup *find = arg;
-
-	(void)e;
-	if (!strcmp(d->file, find->file))
-		find->lens = reg_lens_find(d->lens);
-	return 0;
-}
-
 /* Why a text that is kept as a whole has no keys. Caller frees. */
 static char *reason(struct reg_hive *h, const char *file, const char *text, size_t len, struct err *e)
 {
-	struct lookup find = { .file = file };
+	const struct reg_lens *lens;
+	auto_free char *name = NULL;
 	struct reg_doc *doc = NULL;
 	struct err why;
 
-	if (reg_hive_each_declared(h, look_up, &find, e) < 0)
+	if (reg_hive_declared_lens(h, file, &name, e) < 0)
 		return NULL;
-	if (!find.lens)
+	lens = name ? reg_lens_find(name) : NULL;
+	if (!lens)
 		return mem_strdup("no known format", e);
-	if (reg_doc_parse(find.lens, text, len, &doc, &why) < 0)
-		return mem_printf(e, "not of the kind %s: %s", reg_lens_name(find.lens), why.msg);
+	if (reg_doc_parse(lens, text, len, &doc, &why) < 0)
+		return mem_printf(e, "not of the kind %s: %s", name, why.msg);
 	reg_doc_free(doc);
-	return mem_printf(e, "of the kind %s from its next change on", reg_lens_name(find.lens));
+	return mem_printf(e, "of the kind %s from its next change on", name);
 }
 
 static int list_opaque(void *arg, const char *file, enum reg_layer layer, enum reg_text_kind kind,

@@ -21,6 +21,7 @@ static const char *const sql_of[HIVE_STATEMENTS] = {
 	[HIVE_PUT_TEXT] = "INSERT OR REPLACE INTO text(file, layer, kind, body, base) VALUES(?1,?3,?4,?5,?6)",
 	[HIVE_DROP_TEXT] = "DELETE FROM text WHERE file=?1 AND layer=?3",
 	[HIVE_DECLARE] = "INSERT OR REPLACE INTO declared(file, lens, note) VALUES(?1,?2,?3)",
+	[HIVE_DECLARED] = "SELECT lens FROM declared WHERE file=?1",
 	[HIVE_NOTE] = "INSERT INTO history(time_ms, count, program, pid, file, key, layer, what, old, new)"
 		      " VALUES(?3, 1, ?4, ?5, ?1, ?2, ?6, ?7, ?8, ?9)",
 	[HIVE_LAST_NOTE] = "SELECT id, what, new FROM history WHERE file=?1 AND key=?2"

@@ -27,6 +27,27 @@ int reg_hive_each_declared(struct reg_hive *h, reg_declared_fn *fn, void *arg, s
 	return r;
 }
 
+int reg_hive_declared_lens(struct reg_hive *h, const char *file, char **ret, struct err *e)
+{
+	sqlite3_stmt *s = hive_statement(h, HIVE_DECLARED, file, NULL, e);
+	char *lens = NULL;
+	int step, r = 0;
+
+	if (!s)
+		return -1;
+	step = sqlite3_step(s);
+	if (step == SQLITE_ROW) {
+		lens = hive_column(s, 0, e);
+		r = lens ? 0 : -1;
+	} else if (step != SQLITE_DONE) {
+		r = hive_error(h, e);
+	}
+	sqlite3_reset(s);
+	if (r == 0)
+		*ret = lens;
+	return r;
+}
+
 struct comparison {
 	const struct reg_declared *list;
 	size_t count, rows, same;

@@ -74,6 +74,12 @@ prints third reg get "$etc/top.properties://skin"
 prints '' reg set "$etc/top.properties://skin" fourth
 prints /skin=fourth run grep fourth "$etc/top.properties"
 
+note "what no file can show is told of"
+expect 0 'is kept, but not to be seen in the file: .*a part of a key without a name' -- reg set "$etc/top.json:/a/b" 1
+expect 0 'not to be seen in the file: .*this key is spelled a/b' -- reg lock "$etc/top.properties:/a/b" 1
+expect 0 'not to be seen in the file: the package declares no such file' -- reg set "$etc/top.jsn:skin" 1
+reg unlock "$etc/top.properties:/a/b" && reg unset "$etc/top.json:/a/b" "$etc/top.jsn:skin" || fail "unset of what is not seen"
+
 note "export, import, and a text of an earlier version"
 reg export >"$scratch/settings" || fail "export"
 grep -qxF "set $etc/top.json:skin = from json" "$scratch/settings" || fail "export: $(cat "$scratch/settings")"
