@@ -85,6 +85,16 @@ static json_t *configs(const struct pkg_manifest *m)
 	return a;
 }
 
+static json_t *environment(const struct pkg_manifest *m)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < m->env_count; i++)
+		(void)json_array_append_new(
+			a, json_pack("{s:s, s:s}", "name", m->env[i].name, "value", m->env[i].value));
+	return a;
+}
+
 static int print_json(const struct facts *f)
 {
 	const struct pkg_manifest *m = f->manifest;
@@ -94,7 +104,7 @@ static int print_json(const struct facts *f)
 
 	return launch_json_print(json_pack(
 		"{s:s, s:s, s:s?, s:s, s:{s:s, s:s, s:b, s:s?}, s:{s:I, s:I, s:I, s:I}, s:I, s:I, s:s?, s:o, "
-		"s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o}",
 		"name", m->name, "version", m->version, "summary", m->summary, "root", f->root, "signer",
 		"key", f->key, "id", f->key_id, "trusted", (int)f->is_trusted, "reason",
 		f->is_trusted ? NULL : f->why.msg, "bytes", "file", (json_int_t)f->header->file_len,
@@ -102,8 +112,9 @@ static int print_json(const struct facts *f)
 		(json_int_t)f->header->index_stored_len, "feature_block",
 		(json_int_t)(f->header->feature_block_end - f->index_end), "inodes",
 		(json_int_t)f->counts.inodes, "chunks", (json_int_t)f->counts.chunks, "default_command",
-		command, "commands", commands(m), "config_files", configs(m), "desktop_files",
-		strings(m->desktop_files, m->desktop_file_count), "notes", strings(m->notes, m->note_count)));
+		command, "commands", commands(m), "config_files", configs(m), "environment", environment(m),
+		"desktop_files", strings(m->desktop_files, m->desktop_file_count), "notes",
+		strings(m->notes, m->note_count)));
 }
 
 /* ---- for people ----------------------------------------------------------------------------- */
@@ -160,6 +171,12 @@ static int print_text(const struct facts *f)
 		auto_free char *text = mem_printf(&e, "%s  (%s)", m->configs[i].path, m->configs[i].lens);
 
 		line(i ? "" : "Settings", text ? text : "?");
+	}
+	for (size_t i = 0; i < m->env_count; i++) {
+		struct err e;
+		auto_free char *text = mem_printf(&e, "%s=%s", m->env[i].name, m->env[i].value);
+
+		line(i ? "" : "Environment", text ? text : "?");
 	}
 	for (size_t i = 0; i < m->note_count; i++)
 		line(i ? "" : "Notes", m->notes[i]);

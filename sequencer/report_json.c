@@ -94,7 +94,7 @@ static json_t *left_out(const struct seq_report *r)
 static json_t *manifest(const struct pkg_manifest *m)
 {
 	json_t *o = json_object(), *commands = json_array(), *desktops = json_array(),
-	       *configs = json_array();
+	       *configs = json_array(), *environment = json_array();
 
 	set(o, "name", text(m->name));
 	set(o, "version", text(m->version));
@@ -116,9 +116,17 @@ static json_t *manifest(const struct pkg_manifest *m)
 		set(c, "lens", text(m->configs[i].lens));
 		append(configs, c);
 	}
+	for (size_t i = 0; i < m->env_count; i++) {
+		json_t *v = json_object();
+
+		set(v, "name", text(m->env[i].name));
+		set(v, "value", text(m->env[i].value));
+		append(environment, v);
+	}
 	set(o, "commands", commands);
 	set(o, "desktop_files", desktops);
 	set(o, "config_files", configs);
+	set(o, "environment", environment);
 	return o;
 }
 
