@@ -96,15 +96,20 @@ int seq_draft_command(struct pkg_manifest *m, const char *name, const char *path
 	return 0;
 }
 
+bool seq_draft_has_config(const struct pkg_manifest *m, const char *path)
+{
+	for (size_t i = 0; i < m->config_count; i++)
+		if (!strcmp(m->configs[i].path, path))
+			return true;
+	return false;
+}
+
 int seq_draft_config(struct pkg_manifest *m, const char *path, const char *lens, const char *defaults,
 		     struct err *e)
 {
 	struct pkg_config_file *list;
 
-	for (size_t i = 0; i < m->config_count; i++)
-		if (!strcmp(m->configs[i].path, path))
-			return 0;
-	if (m->config_count == SEQ_DRAFT_LIST_MAX || !fits(path))
+	if (m->config_count == SEQ_DRAFT_LIST_MAX || !fits(path) || seq_draft_has_config(m, path))
 		return 0;
 	list = grow(m->configs, m->config_count, sizeof(*list), e);
 	if (!list)

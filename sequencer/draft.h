@@ -36,6 +36,7 @@ int seq_draft_desktop(struct pkg_manifest *m, const char *path, struct err *e) F
 int seq_draft_note(struct pkg_manifest *m, const char *note, struct err *e) FLOE_MUST_USE;
 
 const struct pkg_command *seq_draft_find(const struct pkg_manifest *m, const char *name); /* NULL = none */
+bool seq_draft_has_config(const struct pkg_manifest *m, const char *path);
 bool seq_text_is_utf8(const char *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "sequencer/desktop.h"
 #include "sequencer/draft.h"
+#include "sequencer/glob.h"
 #include "sequencer/pack.h"
 
 static int declare_line(const char *line, size_t len, const char *name, unsigned number,
@@ -61,4 +62,16 @@ int seq_known_declare_default(struct pkg_manifest *m, const struct seq_capture *
 		return err_wrap(e, "cannot read the list of configuration files");
 	s = buf_text(&text, e);
 	return s ? seq_known_declare(s, path, m, c, e) : -1;
+}
+
+int seq_known_declare_gsettings(struct pkg_manifest *m, const struct seq_capture *c, struct err *e)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (seq_entry_is_file(&c->entries[i]) &&
+		    seq_glob_match("**/glib-2.0/schemas/*.gschema.xml", c->entries[i].path))
+			return seq_draft_config(m, "@config/glib-2.0/settings/keyfile", "gsettings", NULL,
+						e) < 0
+				       ? -1
+				       : seq_draft_env(m, "GSETTINGS_BACKEND", "keyfile", e);
+	return 0;
 }

@@ -21,4 +21,9 @@ int seq_known_declare(const char *text, const char *name, struct pkg_manifest *m
 int seq_known_declare_default(struct pkg_manifest *m, const struct seq_capture *c,
 			      struct err *e) FLOE_MUST_USE;
 
+/* Programs that bring schemas of GSettings get its keyfile: else their settings would be the host's own, in a
+ * database behind D-Bus. Does nothing for a package without them. */
+int seq_known_declare_gsettings(struct pkg_manifest *m, const struct seq_capture *c,
+				struct err *e) FLOE_MUST_USE;
+
 #endif

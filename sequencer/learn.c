@@ -21,8 +21,8 @@
 #include "sequencer/busy.h"
 #include "sequencer/child.h"
 #include "sequencer/desktop.h"
-#include "sequencer/learn_config.h"
 #include "sequencer/learn_touches.h"
+#include "sequencer/propose.h"
 #include "sequencer/stage.h"
 
 enum {
@@ -325,7 +325,7 @@ int seq_learn_launch(const struct seq_learn *l, const char *command, struct seq_
 	if (!upper || !touches || tell_of(ret, command, &a, &one, e) < 0 ||
 	    seq_learn_touches(touches, one, ret, e) < 0)
 		return -1;
-	rc = seq_learn_config(upper, l->cancel, ret, e);
+	rc = seq_propose_upper(upper, l->cancel, ret, e);
 	if (!l->workspace->keep && path_remove_tree(AT_FDCWD, run, &ignored) < 0)
 		return rc; /* goes with the workspace */
 	return rc;

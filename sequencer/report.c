@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "sequencer/draft.h"
 
 enum { TOPS_MAX = 64, SHORT_LIST = 12 };
 
@@ -225,6 +226,7 @@ static int add_lesson(const struct seq_report *r, bool all, struct buf *b, struc
 {
 	const struct seq_lesson *l = r->lesson;
 	char human[32], how[64];
+	size_t open = 0;
 
 	for (size_t i = 0; i < l->launch_count; i++) {
 		const struct seq_learned *one = &l->launches[i];
@@ -239,10 +241,18 @@ static int add_lesson(const struct seq_report *r, bool all, struct buf *b, struc
 		    buf_printf(b, e, "  it said: %s\n", one->last_words) < 0)
 			return -1;
 	}
-	for (size_t i = 0; i < l->proposal_count; i++)
-		if (!l->proposals[i].is_certain && buf_printf(b, e, "Could be kept as keys: --config %s:%s\n",
-							      l->proposals[i].path, l->proposals[i].lens) < 0)
+	for (size_t i = 0; i < l->proposal_count; i++) {
+		const struct seq_proposal *p = &l->proposals[i];
+
+		if (p->is_certain || seq_draft_has_config(r->manifest, p->path))
+			continue;
+		if ((all || open++ < SHORT_LIST) &&
+		    buf_printf(b, e, "Could be kept as keys: --config %s:%s\n", p->path, p->lens) < 0)
 			return -1;
+	}
+	if (open > SHORT_LIST && !all &&
+	    buf_printf(b, e, "  and %zu others (--report FILE lists them)\n", open - SHORT_LIST) < 0)
+		return -1;
 	return 0;
 }
 

@@ -21,6 +21,7 @@
 #include "sequencer/known.h"
 #include "sequencer/learn_touches.h"
 #include "sequencer/pack.h"
+#include "sequencer/propose.h"
 #include "sequencer/report.h"
 #include "sequencer/session.h"
 #include "streaming/package.h"
@@ -215,6 +216,20 @@ static int add_rule(struct pkg_manifest *m, const char *option, const char *spec
 	return path ? fn(m, word, path, e) : -1;
 }
 
+/* Declares the files that are settings without a doubt, with what the installer has put there as defaults. */
+static int take_proposals(struct run *r, struct err *e)
+{
+	for (size_t i = 0; i < r->lesson.proposal_count; i++) {
+		const struct seq_proposal *p = &r->lesson.proposals[i];
+		auto_free char *spec = p->is_certain ? mem_printf(e, "%s:%s", p->path, p->lens) : NULL;
+
+		if (p->is_certain &&
+		    (!spec || seq_pack_declare_config(r->manifest, &r->capture, spec, e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 static int draft_manifest(struct run *r, struct err *e)
 {
 	const struct seq_request *q = r->request;
@@ -236,7 +251,9 @@ static int draft_manifest(struct run *r, struct err *e)
 	for (size_t i = 0; i < q->config_count; i++)
 		if (seq_pack_declare_config(r->manifest, &r->capture, q->configs[i], e) < 0)
 			return -1;
-	if (seq_known_declare_default(r->manifest, &r->capture, e) < 0)
+	if (seq_known_declare_default(r->manifest, &r->capture, e) < 0 ||
+	    seq_known_declare_gsettings(r->manifest, &r->capture, e) < 0 ||
+	    seq_propose(&r->capture, &r->lesson, e) < 0 || take_proposals(r, e) < 0)
 		return -1;
 	for (size_t i = 0; i < q->env_count; i++)
 		if (add_environment(r->manifest, q->envs[i], e) < 0)
@@ -319,13 +336,7 @@ static int learn(struct run *r, const char *package, struct err *e)
 			return -1;
 		warn_of_failure(&r->lesson.launches[r->lesson.launch_count - 1]);
 	}
-	for (size_t i = 0; i < r->lesson.proposal_count; i++) {
-		const struct seq_proposal *p = &r->lesson.proposals[i];
-
-		if (p->is_certain && seq_draft_config(r->manifest, p->path, p->lens, NULL, e) < 0)
-			return -1;
-	}
-	return 0;
+	return take_proposals(r, e);
 }
 
 static void close_package(struct stream_package **p)

@@ -7,7 +7,15 @@
 
 tree=$scratch/tree
 make_box_tree "$tree" 2
-printf '#!/bin/sh\nmkdir -p ~/.config/box\nprintf "[a]\\nb=1\\n" >~/.config/box/settings\n' >"$tree/bin/writes"
+mkdir -p "$tree/share/glib-2.0/schemas"
+echo '<schemalist/>' >"$tree/share/glib-2.0/schemas/org.example.box.gschema.xml"
+cat >"$tree/bin/writes" <<'SH'
+#!/bin/sh
+mkdir -p ~/.config/box/Cache ~/.local/share/box
+printf '[a]\nb=1\n' >~/.config/box/settings
+echo '{ "a": { "b": 1 } }' | tee ~/.config/box/box.json ~/.config/box/Cache/box.json ~/.local/share/box/box.json >~/.boxrc
+echo '<channel name="box" version="1.0"><property name="a" type="int" value="1"/></channel>' >~/.config/box/box.xml
+SH
 chmod 755 "$tree/bin/writes"
 sequence() { expect 0 -- "$floe" sequence --from-dir "$tree" --prefix /opt/box --name box "$@"; }
 
@@ -23,7 +31,8 @@ python3 - "$out" <<-'PY' || fail "the JSON summary"
 	commands = {c["name"]: c["path"] for c in r["manifest"]["commands"]}
 	assert commands["box"] == "/opt/box/bin/box", commands
 	assert r["manifest"]["default_command"] == "box", r["manifest"]
-	assert r["taken"]["files"] == 207, r["taken"]
+	assert r["manifest"]["environment"] == [{"name": "GSETTINGS_BACKEND", "value": "keyfile"}], r["manifest"]
+	assert r["taken"]["files"] == 208, r["taken"]
 	assert r["package"]["feature_block_bytes"] == 0
 PY
 unset SOURCE_DATE_EPOCH
@@ -37,11 +46,23 @@ launch_under() { # ENGINE
 		r = json.load(open(sys.argv[1]))
 		assert r["package"]["feature_block_bytes"] >= 2 << 20, r["package"]
 		assert [l["end"] for l in r["launches"]] == ["exited"] * 2, r["launches"]
-		assert r["manifest"]["config_files"] == [{"path": "@config/box/settings", "lens": "ini"}], r["manifest"]
+		configs = {c["path"]: c["lens"] for c in r["manifest"]["config_files"]}
+		assert configs == {"@config/box/settings": "ini", "@config/box/box.json": "json",
+			"@config/box/box.xml": "xfconf", "@config/glib-2.0/settings/keyfile": "gsettings"}, configs
+		others = [p["path"] for p in r["config_proposals"] if not p["taken"]]
+		assert others == ["@home/.boxrc"], others
 	PY
+	grep -qx 'Could be kept as keys: --config @home/.boxrc:json' "$out" || { cat "$out"; fail "the proposal is not shown"; }
 	[ ! -e "$home/.config/box" ] || fail "the launch wrote into the real home"
 }
 for engine in fuse auto; do launch_under "$engine"; done
+
+note "what a launch has made is kept by key, and a program with GSettings is told where its settings are"
+in_three() { "$floe" run --env three --command "$1" "$scratch/three.floe" -- "${@:2}"; }
+prints '' in_three writes
+prints $'1\n1\n1' "$floe" registry get config/box/settings:a/b config/box/box.json:a/b config/box/box.xml:a --env three
+prints keyfile in_three box sh -c 'echo $GSETTINGS_BACKEND'
+"$floe" info "$scratch/three.floe" | grep -q '^Environment *GSETTINGS_BACKEND=keyfile$' || fail "floe info does not tell"
 
 note "a launch that never ends is ended; one that fails is reported"
 sequence -o "$scratch/four.floe" --launch 'box sleep 1000' --launch 'box false' --launch 'not-there' --launch-seconds 20

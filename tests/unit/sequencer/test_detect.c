@@ -235,6 +235,32 @@ static void configuration_is_declared(void **state)
 	pkg_manifest_free(m);
 }
 
+static void gsettings_get_their_keyfile(void **state)
+{
+	struct pkg_manifest *m;
+	struct err e;
+
+	(void)state;
+	put_file("upper/usr/bin/x", "x", 0755);
+	scan();
+	m = seq_draft_new(&e);
+	assert_non_null(m);
+	assert_int_equal(seq_known_declare_gsettings(m, &capture, &e), 0);
+	assert_int_equal(m->config_count + m->env_count, 0);
+	put_file("upper/usr/share/glib-2.0/schemas/org.x.gschema.xml", "<schemalist/>\n", 0644);
+	seq_capture_fini(&capture);
+	capture = (struct seq_capture)SEQ_CAPTURE_INIT;
+	scan();
+	assert_int_equal(seq_known_declare_gsettings(m, &capture, &e), 0);
+	assert_int_equal(m->config_count, 1);
+	assert_string_equal(m->configs[0].path, "@config/glib-2.0/settings/keyfile");
+	assert_string_equal(m->configs[0].lens, "gsettings");
+	assert_int_equal(m->env_count, 1);
+	assert_string_equal(m->env[0].name, "GSETTINGS_BACKEND");
+	assert_string_equal(m->env[0].value, "keyfile");
+	pkg_manifest_free(m);
+}
+
 static void effects_are_found(void **state)
 {
 	auto_effects struct seq_effects x = { 0 };
@@ -278,10 +304,15 @@ static void effects_are_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(commands_are_new_executables),  TEST(links_are_followed_through_directories),
-		TEST(desktop_entries_name_the_face), TEST(what_the_user_says_wins),
-		TEST(wrong_wishes_are_refused),      TEST(versions_come_from_the_distribution),
-		TEST(configuration_is_declared),     TEST(effects_are_found),
+		TEST(commands_are_new_executables),
+		TEST(links_are_followed_through_directories),
+		TEST(desktop_entries_name_the_face),
+		TEST(what_the_user_says_wins),
+		TEST(wrong_wishes_are_refused),
+		TEST(versions_come_from_the_distribution),
+		TEST(configuration_is_declared),
+		TEST(gsettings_get_their_keyfile),
+		TEST(effects_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,8 @@
 #include "base/bytes.h"
 #include "base/sync.h"
 #include "sequencer/busy.h"
-#include "sequencer/learn_config.h"
 #include "sequencer/learn_touches.h"
+#include "sequencer/propose.h"
 
 static void write_touches(const char *name, const struct pkg_touch *t, size_t count, size_t extra)
 {
@@ -59,31 +59,81 @@ static const struct seq_proposal *find_proposal(const struct seq_lesson *l, cons
 	return NULL;
 }
 
+/* What is proposed of a file: its lens, with a '!' behind when it is certain; "" when it is not proposed. */
+static const char *proposed(const struct seq_lesson *l, const char *path)
+{
+	static char word[64];
+	const struct seq_proposal *p = find_proposal(l, path);
+
+	(void)snprintf(word, sizeof(word), "%s%s", p ? p->lens : "", p && p->is_certain ? "!" : "");
+	return word;
+}
+
+static const char channel[] = "<?xml version=\"1.0\"?>\n<channel name=\"x\" version=\"1.0\">\n"
+			      "  <property name=\"a\" type=\"int\" value=\"1\"/>\n</channel>\n";
+static const char sections[] = "[a]\nb=c\n", flat[] = "b=c\nd=e\n", json[] = "{ \"a\": 1 }\n";
+
+static const struct {
+	const char *place, *content, *path, *want;
+} files[] = {
+	{ ".config/x/ini", sections, "@config/x/ini", "ini!" },
+	{ ".config/x/plain.ini", flat, "@config/x/plain.ini", "shell" },
+	{ ".config/x/settings.json", json, "@config/x/settings.json", "json!" },
+	{ ".config/x/nested", "{ \"a\": { \"b\": 1 } }\n", "@config/x/nested", "json" },
+	{ ".config/x/empty.json", "{}\n", "@config/x/empty.json", "" },
+	{ ".config/x/broken.json", "{ \"a\": \n", "@config/x/broken.json", "" },
+	{ ".config/x/list.json", "[1, 2]\n", "@config/x/list.json", "" },
+	{ ".config/x/a.yaml", "a: 1\nb:\n  c: 2\n", "@config/x/a.yaml", "yaml!" },
+	{ ".config/x/a.toml", "a = 1\n[b]\nc = \"d\"\n", "@config/x/a.toml", "toml!" },
+	{ ".config/x/a.properties", "a.b = 1\n", "@config/x/a.properties", "properties!" },
+	{ ".config/xfce4/xfconf/xfce-perchannel-xml/x.xml", channel,
+	  "@config/xfce4/xfconf/xfce-perchannel-xml/x.xml", "xfconf!" },
+	{ ".config/x/page.xml", "<?xml version=\"1.0\"?>\n<page a=\"b\"/>\n", "@config/x/page.xml", "" },
+	{ ".config/xrc", "[A][B]\nc=d\n", "@config/xrc", "kde!" },
+	{ ".config/glib-2.0/settings/keyfile", "[org/x]\na='b'\n", "@config/glib-2.0/settings/keyfile",
+	  "gsettings!" },
+	{ ".config/x/prose", "this is not a settings file\nat all\n", "@config/x/prose", "" },
+	{ ".config/x/window-state.json", json, "@config/x/window-state.json", "" },
+	{ ".config/x/Code Cache/a.json", json, "@config/x/Code Cache/a.json", "" },
+	{ ".config/x/Local Storage/a.json", json, "@config/x/Local Storage/a.json", "" },
+	{ ".config/x/Default/Preferences", json, "@config/x/Default/Preferences", "" },
+	{ ".config/x/recently-used.json", json, "@config/x/recently-used.json", "" },
+	{ ".cache/x/ini", sections, "@home/.cache/x/ini", "" },
+	{ ".local/share/x/data.json", json, "@home/.local/share/x/data.json", "" },
+	{ ".ssh/config.ini", sections, "@home/.ssh/config.ini", "" },
+	{ ".xrc", sections, "@home/.xrc", "ini" },
+	{ ".x/settings.json", json, "@home/.x/settings.json", "json" },
+	{ ".bash_aliases", flat, "@home/.bash_aliases", "" },
+	{ "project/settings.json", json, "@home/project/settings.json", "" },
+};
+
 static void settings_are_proposed(void **state)
 {
 	auto_lesson struct seq_lesson l = { 0 };
+	size_t count = 2;
+	char place[256];
 	struct err e;
 
 	(void)state;
 	assert_int_equal(setenv("HOME", "/floe-test-home", 1), 0);
-	put_file("upper/floe-test-home/.config/x/ini", "[a]\nb=c\n", 0644);
-	put_file("upper/floe-test-home/.config/x/flat", "b=c\nd=e\n", 0644);
-	put_file("upper/floe-test-home/.config/x/prose", "this is not a settings file\nat all\n", 0644);
-	put_file("upper/floe-test-home/.config/x/state.json", "[a]\nb=c\n", 0644);
-	put_file("upper/floe-test-home/.cache/x/ini", "[a]\nb=c\n", 0644);
-	put_file("upper/floe-test-home/.xrc", "[a]\nb=c\n", 0644);
-	put_file("upper/etc/x", "[a]\nb=c\n", 0644);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		(void)snprintf(place, sizeof(place), "upper/floe-test-home/%s", files[i].place);
+		put_file(place, files[i].content, 0644);
+		count += *files[i].want != 0;
+	}
+	put_file("upper/etc/x/x.conf", sections, 0644);
+	put_file("upper/etc/x/x.json", json, 0644);
+	put_file("upper/etc/cron.d/x", flat, 0644);
+	put_file("upper/usr/share/x.json", json, 0644);
 	for (int i = 0; i < 2; i++) /* each path once */
-		assert_int_equal(seq_learn_config(in_scratch("upper"), NULL, &l, &e), 0);
-	assert_non_null(find_proposal(&l, "@config/x/ini"));
-	assert_true(find_proposal(&l, "@config/x/ini")->is_certain);
-	assert_non_null(find_proposal(&l, "@home/.xrc"));
-	assert_false(find_proposal(&l, "@home/.xrc")->is_certain);
-	if (find_proposal(&l, "@config/x/flat"))
-		assert_false(find_proposal(&l, "@config/x/flat")->is_certain);
-	assert_null(find_proposal(&l, "@config/x/prose"));
-	assert_null(find_proposal(&l, "@config/x/state.json"));
-	assert_true(l.proposal_count <= 3);
+		assert_int_equal(seq_propose_upper(in_scratch("upper"), NULL, &l, &e), 0);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (strcmp(proposed(&l, files[i].path), files[i].want) != 0)
+			fail_msg("%s: \"%s\" instead of \"%s\"", files[i].path, proposed(&l, files[i].path),
+				 files[i].want);
+	assert_string_equal(proposed(&l, "/etc/x/x.conf"), "ini");
+	assert_string_equal(proposed(&l, "/etc/x/x.json"), "json");
+	assert_int_equal(l.proposal_count, count);
 }
 
 /* A grandchild's work counts, a stranger's does not. */
