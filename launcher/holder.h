@@ -33,8 +33,12 @@ struct holder_package {
 	char *wanted;          /* the root digest that it must have; NULL = any */
 	char start_length[24]; /* for the server; "" = not known */
 	bool trust_once, offline;
-	bool is_asking;   /* its server asks the source whether it still has this package: launches wait */
-	bool is_outdated; /* another one serves further launches */
+	bool is_asking;     /* its server asks the source whether it still has this package */
+	bool is_silent;     /* the source has not answered in time: nobody waits for it until it does */
+	bool is_unanswered; /* what runs now may not be what the source has */
+	bool is_replaced;   /* it said so when launches no longer waited */
+	bool is_outdated;   /* another one serves further launches */
+	uint64_t asked_ms, answered_ms;
 	uint64_t fail_after_s;
 	/* NAME=VALUE for its servers: source and mirrors, and how the network is reached. NULL at the end. */
 	char *variables[HOLDER_VARIABLES_MAX + 1];
@@ -131,6 +135,11 @@ void holder_package_server_died(struct holder *h, struct holder_package *p);
 /* "progress" or "stall" from one of its servers: whoever waits for it or runs it is told. Else nothing. */
 void holder_package_news(struct holder *h, struct holder_package *p, const struct wire_in *m);
 void holder_package_drop(struct holder *h, struct holder_package *p);
+/* Must launches wait for what its source answers? */
+bool holder_package_is_awaited(const struct holder_package *p);
+/* Goes on without the answers that do not come. Returns the milliseconds until the next one is overdue,
+ * UINT64_MAX when none is awaited. */
+uint64_t holder_packages_overdue(struct holder *h);
 /* Drops packages that nothing stands on: failed ones, replaced ones, those whose environments have gone. */
 void holder_packages_sweep(struct holder *h);
 /* Adds what a server needs to open it to a command line; `seconds` is where a number goes. */

@@ -275,9 +275,12 @@ static void on_signals(struct holder *h)
 
 static int poll_timeout(struct holder *h)
 {
-	uint64_t due_ms = holder_environments_expire(h), now = sync_now_ms(), spent;
+	uint64_t overdue_ms = holder_packages_overdue(h), due_ms = holder_environments_expire(h);
+	uint64_t now = sync_now_ms(), spent;
 	unsigned launches = 0;
 
+	if (overdue_ms < due_ms)
+		due_ms = overdue_ms;
 	for (struct holder_environment *env = h->environments; env; env = env->next)
 		launches += env->launches;
 	if (h->clients) {

@@ -11,11 +11,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/sync.h"
 #include "launcher/holder.h"
 #include "launcher/server_protocol.h"
 #include "streaming/source.h"
 
-enum { ASK_MS = 1000 };
+enum {
+	ASK_MS = 1000,
+	FRESH_MS = 2000,  /* an answer of the source's counts for so long */
+	ANSWER_MS = 1000, /* and is waited for so long */
+};
 
 static void package_free(struct holder_package *p)
 {
@@ -195,14 +200,40 @@ static void look_afresh(struct holder_package *p, const struct wire_in *request)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	bool offline = wire_u64_or(request, "offline", 0) != 0;
+	uint64_t now = sync_now_ms();
 	struct err ignored;
 
-	p->is_outdated = p->offline && !offline;
+	p->is_outdated = !offline && (p->offline || p->is_replaced);
 	if (p->is_outdated || p->state != HOLDER_READY || offline || p->wanted || *p->source == '/' ||
-	    p->mount.server.sock < 0)
+	    p->mount.server.sock < 0 || p->is_asking ||
+	    (p->answered_ms && now - p->answered_ms < FRESH_MS))
 		return;
 	p->is_asking = wire_put_str(&m, "type", "ask", &ignored) == 0 &&
 		       wire_send(p->mount.server.sock, &m, &ignored) == 0;
+	p->asked_ms = now;
+}
+
+bool holder_package_is_awaited(const struct holder_package *p)
+{
+	return p->is_asking && !p->is_silent;
+}
+
+uint64_t holder_packages_overdue(struct holder *h)
+{
+	uint64_t now = sync_now_ms(), next_ms = UINT64_MAX;
+	bool is_overdue = false;
+
+	for (struct holder_package *p = h->packages; p; p = p->next) {
+		if (!holder_package_is_awaited(p))
+			continue;
+		if (now - p->asked_ms >= ANSWER_MS)
+			p->is_silent = p->is_unanswered = is_overdue = true;
+		else if (ANSWER_MS - (now - p->asked_ms) < next_ms)
+			next_ms = ANSWER_MS - (now - p->asked_ms);
+	}
+	if (is_overdue)
+		holder_clients_advance(h);
+	return next_ms;
 }
 
 static int take_variables(struct holder_package *p, const struct wire_in *request, struct err *e)
@@ -311,6 +342,8 @@ static int on_opened(struct holder_package *p, struct wire_in *m, struct err *e)
 	if (holder_mount_make(&p->mount, p->name, false, false, e) < 0)
 		return -1;
 	p->root = mem_steal(root);
+	p->is_unanswered = !p->offline && wire_u64_or(m, "is-offline", 0) != 0;
+	p->answered_ms = p->is_unanswered ? 0 : sync_now_ms();
 	p->opened = *m;
 	*m = (struct wire_in)WIRE_IN_INIT;
 	return holder_mount_serve(&p->mount, -1, e);
@@ -339,10 +372,19 @@ void holder_package_news(struct holder *h, struct holder_package *p, const struc
 		holder_clients_stall(h, p, wire_u64_or(m, "is-stalled", 0) ? text ? text : "" : NULL);
 }
 
+/* Launches that have waited get the new one; where one no longer has, the next ones do. */
 static void take_verdict(struct holder_package *p, const struct wire_in *m)
 {
+	bool is_replaced = wire_u64_or(m, "is-replaced", 0) != 0;
+
 	p->is_asking = false;
-	p->is_outdated = wire_u64_or(m, "is-replaced", 0) != 0;
+	p->is_unanswered = wire_u64_or(m, "is-unknown", 0) != 0;
+	if (p->is_unanswered)
+		return;
+	p->is_outdated = is_replaced && !p->is_silent;
+	p->is_replaced = is_replaced;
+	p->is_silent = false;
+	p->answered_ms = sync_now_ms();
 }
 
 static void hear_aside(struct holder *h, struct holder_package *p, const struct wire_in *m)

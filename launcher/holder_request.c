@@ -77,6 +77,8 @@ static int put_launched(const struct holder *h, const struct holder_environment 
 
 	if (holder_host_has_new(h, env, where) && wire_put_str(m, "unseen", where, e) < 0)
 		return -1;
+	if (env->package->is_unanswered && wire_put_str(m, "unanswered", env->package->shown, e) < 0)
+		return -1;
 	if (wire_put_str(m, "type", "launched", e) < 0 ||
 	    wire_put_str(m, "root", env->package->root, e) < 0 || wire_put_str(m, "env", env->name, e) < 0 ||
 	    wire_put_str(m, "tree", env->tree, e) < 0 ||
@@ -149,7 +151,7 @@ static void advance(struct holder *h, struct holder_client *c)
 		disappoint(h, c, &e);
 		return;
 	}
-	if (c->package->is_asking)
+	if (holder_package_is_awaited(c->package))
 		return;
 	if (!c->environment && (is_open || holder_environment_is_named(&c->request)) &&
 	    holder_environment_want(h, &c->request, c->package, &c->environment, &e) < 0) {

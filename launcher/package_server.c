@@ -106,7 +106,8 @@ static void say_verdict(void *arg, enum stream_package_verdict verdict)
 
 	(void)arg;
 	if (wire_put_str(&m, "type", "verdict", &ignored) == 0 &&
-	    wire_put_u64(&m, "is-replaced", verdict == STREAM_PACKAGE_REPLACED, &ignored) == 0)
+	    wire_put_u64(&m, "is-replaced", verdict == STREAM_PACKAGE_REPLACED, &ignored) == 0 &&
+	    wire_put_u64(&m, "is-unknown", verdict == STREAM_PACKAGE_UNKNOWN, &ignored) == 0)
 		launch_server_send(&m);
 }
 

@@ -366,6 +366,15 @@ static int complete_rules(struct launch_plan *p, const struct wire_in *package, 
 	return launch_plan_resolve(p, e);
 }
 
+static void tell_unanswered(const struct wire_in *launched)
+{
+	struct err ignored;
+	auto_free char *source = wire_str(launched, "unanswered", &ignored);
+
+	if (source)
+		log_note("%s does not answer: this is the version that is here", source);
+}
+
 static void tell_unseen(const struct wire_in *launched)
 {
 	struct err ignored;
@@ -460,6 +469,7 @@ static int run(struct options *o, struct launch_status *ret, struct err *e)
 		return 0;
 	}
 	tell_unseen(&launched);
+	tell_unanswered(&launched);
 	if (join_namespaces(&launched, e) < 0)
 		return -1;
 	s = (struct launch_sandbox){ .tree = tree,

@@ -19,8 +19,8 @@
  *   holder: type=launch     [command]           any time, also first of all: a command (none: the default
  *                                               one) or a program's path; what it touches is learnt
  *   holder: type=ask                            after "serving"; once until it is answered
- *   server: type=verdict    is-replaced         whether the source has another package now; false also when
- *                                               it cannot be asked. A few seconds at most
+ *   server: type=verdict    is-replaced         whether the source has another package now,
+ *                           is-unknown          or cannot be asked. A few seconds at most
  *   holder: type=stats                          any time after "serving"
  *   server: type=stats      operations lookups reads readdirs getattrs others bytes-read bytes-pushed
  *                           requests bytes-fetched chunks-fetched chunks-cached chunks-wrong

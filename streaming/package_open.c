@@ -14,6 +14,7 @@
 enum {
 	MEMORY_DEFAULT = 16 * 1024 * 1024,
 	MEMORY_MIN = 4 * 1024 * 1024,
+	HURRY_MS = 1500, /* for an answer, when the cache has a version */
 	INDEX_IN_MEMORY_MAX = 1024 * 1024, /* compressed */
 };
 
@@ -126,9 +127,9 @@ static int begin(struct stream_package *p, const struct stream_package_opt *opt,
 	if (p->is_file)
 		return package_fetch_part(p, 0, PKG_HEADER_LEN, ret, e);
 	if (known->is_known) {
-		package_hurry(p, true);
+		package_hurry(p, HURRY_MS);
 		rc = package_fetch_part(p, 0, PKG_HEADER_LEN, ret, e);
-		package_hurry(p, false);
+		package_hurry(p, 0);
 		return rc;
 	}
 	/* Of another version most may be here: only what the index then shows to be lacking is asked for. */

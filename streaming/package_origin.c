@@ -90,11 +90,11 @@ int package_reconfirm_origin(struct stream_package *p, struct err *e)
 	return compare_origin(p, repins > 1, e);
 }
 
-void package_hurry(struct stream_package *p, bool on)
+void package_hurry(struct stream_package *p, unsigned ms)
 {
-	const struct stream_fetch_opt hasty = { HURRY_MS, HURRY_MS, 1 };
+	const struct stream_fetch_opt hasty = { ms, ms, 1 };
 
-	p->fetcher->ops->retune(p->fetcher, on ? &hasty : &p->opt.fetch);
+	p->fetcher->ops->retune(p->fetcher, ms ? &hasty : &p->opt.fetch);
 }
 
 /* ---- before the next launch ------------------------------------------------------------- */
@@ -120,9 +120,9 @@ static enum stream_package_verdict ask_afresh(struct stream_package *p)
 	p->origin = ORIGIN_UNKNOWN;
 	length_only = p->repins > 1;
 	sync_unlock(&p->lock);
-	package_hurry(p, true);
+	package_hurry(p, HURRY_MS);
 	rc = compare_origin(p, length_only, &e);
-	package_hurry(p, false);
+	package_hurry(p, 0);
 	sync_lock(&p->lock);
 	p->has_wanted = had_wanted;
 	sync_unlock(&p->lock);

@@ -18,7 +18,9 @@ publish() { # WORD
 	head -c 300000 /dev/urandom >"$scratch/tree/share/data"
 	expect 0 -- "$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/word --name word -o "$scratch/www/new"
 	mv "$scratch/www/new" "$scratch/www/word.floe"
+	settle
 }
+settle() { sleep 2.1; } # an answer counts for two seconds
 
 says() { # WORD [OPTION...]
 	timeout 60 "$floe" run "${@:2}" "$ref" >"$out" 2>"$err" || { cat "$err"; fail "floe run ${*:2}"; }
@@ -35,9 +37,15 @@ says second --env other
 
 note "unchanged, the question is one request, and nothing is mounted again"
 pids=$(floe_pids floe-package)
+settle
 : >"$access_log"
+begun=$(date +%s%N)
 says second
 [ "$(requests)" = 1 ] || { cat "$access_log"; fail "not one request"; }
+note "and another launch at once asks nothing"
+says second --env other
+[ $((($(date +%s%N) - begun) / 1000000)) -ge 2000 ] || [ "$(requests)" = 1 ] ||
+	{ cat "$access_log"; fail "the second launch asked as well"; }
 [ "$(floe_pids floe-package)" = "$pids" ] || fail "another package server"
 
 note "what runs keeps its version"
@@ -59,8 +67,28 @@ publish fourth
 says third --offline
 says fourth
 
+note "a silent server: the version that is here, and what it says later counts for the next launch"
+link_to "$port"
+direct=$ref ref=http://127.0.0.1:$link_port/word.floe
+says fourth
+link_ask cut
+publish silent
+for _ in 1 2; do
+	says fourth
+	grep -q 'does not answer: this is the version that is here' "$err" || { cat "$err"; fail "not a word about the server"; }
+done
+link_ask mend
+has_heard() { settle; says_something; [ "$(cat "$out")" = silent ]; }
+says_something() { timeout 60 "$floe" run "$ref" >"$out" 2>"$err"; }
+until_true 40 has_heard || { cat "$err"; fail "the version of after the silence is not run: $(cat "$out")"; }
+! grep -q 'does not answer' "$err" || fail "it is said that the server does not answer"
+ref=$direct
+publish fourth
+says fourth
+
 note "without the network; what was opened without it is current no longer"
 stop_serving
+settle
 says fourth
 expect 0 -- "$floe" stop --all
 holder_leave
