@@ -205,8 +205,7 @@ static void look_afresh(struct holder_package *p, const struct wire_in *request)
 
 	p->is_outdated = !offline && (p->offline || p->is_replaced);
 	if (p->is_outdated || p->state != HOLDER_READY || offline || p->wanted || *p->source == '/' ||
-	    p->mount.server.sock < 0 || p->is_asking ||
-	    (p->answered_ms && now - p->answered_ms < FRESH_MS))
+	    p->mount.server.sock < 0 || p->is_asking || (p->answered_ms && now - p->answered_ms < FRESH_MS))
 		return;
 	p->is_asking = wire_put_str(&m, "type", "ask", &ignored) == 0 &&
 		       wire_send(p->mount.server.sock, &m, &ignored) == 0;

@@ -145,6 +145,19 @@ static void hold(const struct launch_server_source *s, const struct launch_serve
 	say("progress", false, why.msg);
 }
 
+static void tell_wholes(const struct launch_server_source *s, struct stream_package *p)
+{
+	struct stream_package_stats stats;
+	struct err text;
+
+	stream_package_stats(p, &stats);
+	if (!stats.net.wholes)
+		return;
+	(void)err_set(&text, ERR_UNSUPPORTED,
+		      "the server of %s knows no ranges: all of the package is fetched", s->shown);
+	say("progress", false, text.msg);
+}
+
 /* Takes `text` apart; as many as can be used. */
 static size_t split_mirrors(char *text, const char *ret[MIRRORS_MAX])
 {
@@ -227,6 +240,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 	    check_version(s, ret->package, e) < 0)
 		return -1;
 	hold(s, ret);
+	tell_wholes(s, ret->package);
 	launch_waiting(ret);
 	return 0;
 }

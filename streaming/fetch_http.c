@@ -95,6 +95,7 @@ static int prepare(struct http_fetcher *f, struct http_get *get, char **ret_url,
 	sync_lock(&f->lock);
 	get->pin = f->pin;
 	get->no_cache = f->is_distrustful;
+	get->ranges_only = f->opt.ranges_only;
 	get->connect_timeout_ms = value_or(f->opt.connect_timeout_ms, CONNECT_TIMEOUT_MS);
 	get->stall_timeout_ms = value_or(f->opt.stall_timeout_ms, STALL_TIMEOUT_MS);
 	*ret_attempts = value_or(f->opt.attempts, ATTEMPTS);
@@ -105,13 +106,24 @@ static int prepare(struct http_fetcher *f, struct http_get *get, char **ret_url,
 	return *ret_url ? 0 : -1;
 }
 
+/* Between the network and the reader's sink: keeps the counters true while a long answer comes, and passes
+ * over what comes before the range from a server that knows none. */
+struct counted {
+	struct http_fetcher *f;
+	stream_sink_fn *sink;
+	void *arg;
+	uint64_t off, skip; /* of the attempt: where it begins, and what is still to be passed over */
+};
+
 /* Holds to the object of the first good answer, from before its bytes are used. ERR_CHANGED when a request
  * that ran beside this one pinned another. */
 static int pin(void *arg, const struct http_result *r, struct err *e)
 {
-	struct http_fetcher *f = arg;
+	struct counted *c = arg;
+	struct http_fetcher *f = c->f;
 	bool differs = false;
 
+	c->skip = r->answer.status == 200 ? c->off : 0;
 	sync_lock(&f->lock);
 	if (!f->pin.is_set) {
 		http_pin_set(&f->pin, &r->answer, r->size);
@@ -226,7 +238,10 @@ static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done,
 	now.if_match = now.pin.is_set && !now.pin.length_only && http_etag_is_strong(now.pin.etag)
 			       ? now.pin.etag
 			       : NULL;
+	((struct counted *)get->sink_arg)->off = now.off;
 	rc = ask(f, &now, &r, e);
+	if (r.answer.status == 200)
+		r.delivered = r.delivered > now.off ? r.delivered - now.off : 0;
 	*done += r.delivered;
 	*ret_after_s = r.answer.retry_after_s;
 	/* An address that we were redirected to may have been meant for a moment only. */
@@ -238,24 +253,19 @@ static int attempt(struct http_fetcher *f, struct http_get *get, uint64_t *done,
 	return rc;
 }
 
-/* Between the network and the reader's sink: keeps the counters true while a long answer comes. */
-struct counted {
-	struct http_fetcher *f;
-	stream_sink_fn *sink;
-	void *arg;
-};
-
 static int count(void *arg, const uint8_t *data, size_t len, struct err *e)
 {
 	struct counted *c = arg;
 	struct http_fetcher *f = c->f;
+	size_t passed = c->skip < len ? (size_t)c->skip : len;
 	int rc;
 
 	sync_lock(&f->lock);
 	f->counters.bytes += len;
 	f->counters.waiting--;
 	sync_unlock(&f->lock);
-	rc = c->sink(c->arg, data, len, e);
+	c->skip -= passed;
+	rc = c->sink(c->arg, data + passed, len - passed, e);
 	sync_lock(&f->lock);
 	f->counters.waiting++;
 	sync_unlock(&f->lock);
@@ -288,10 +298,13 @@ static int http_read(struct stream_fetcher *seam, uint64_t off, uint64_t len, st
 		     struct err *e)
 {
 	struct http_fetcher *f = of(seam);
-	struct counted counted = { f, sink, arg };
-	struct http_get get = {
-		.off = off, .len = len, .sink = count, .sink_arg = &counted, .on_judged = pin, .judged_arg = f
-	};
+	struct counted counted = { .f = f, .sink = sink, .arg = arg };
+	struct http_get get = { .off = off,
+				.len = len,
+				.sink = count,
+				.sink_arg = &counted,
+				.on_judged = pin,
+				.judged_arg = &counted };
 	int rc;
 
 	sync_lock(&f->lock);

@@ -192,6 +192,7 @@ static struct stream_fetch_opt limits_of_one(const struct stream_fetch_opt *opt)
 	return (struct stream_fetch_opt){
 		.connect_timeout_ms = opt->connect_timeout_ms ? opt->connect_timeout_ms : CONNECT_TIMEOUT_MS,
 		.stall_timeout_ms = opt->stall_timeout_ms ? opt->stall_timeout_ms : STALL_TIMEOUT_MS,
+		.ranges_only = true, /* there are others */
 		.attempts = 1,
 	};
 }

@@ -6,7 +6,8 @@
  *
  * ERR_NET: no answer, refused, reset, bad status (after the fetcher's own bounded, jittered retries);
  * ERR_CHANGED: the object is not the one that the first answer came from; ERR_NOTFOUND: there is no
- * such object; ERR_UNSUPPORTED: the server cannot serve ranges; ERR_INTERRUPTED: cancelled. */
+ * such object; ERR_UNSUPPORTED: the server can serve neither ranges nor the whole; ERR_INTERRUPTED:
+ * cancelled. */
 #ifndef FLOE_STREAM_FETCHER_H
 #define FLOE_STREAM_FETCHER_H
 
@@ -19,8 +20,8 @@
 
 enum { STREAM_IDENTITY_MAX = 256 };
 
-/* Receives bytes as they arrive, in order; -1 stops the read with that error. Runs in the thread that called
- * read and may take its time: the transfer waits for it. */
+/* Receives bytes as they arrive, in order (len 0: a sign of life); -1 stops the read with that error. Runs in
+ * the thread that called read and may take its time: the transfer waits for it. */
 typedef int stream_sink_fn(void *arg, const uint8_t *data, size_t len, struct err *e);
 
 struct stream_counters {
@@ -34,6 +35,9 @@ struct stream_fetch_opt {
 	unsigned connect_timeout_ms; /* 0 = 10,000 */
 	unsigned stall_timeout_ms;   /* 0 = 15,000: below 1 KiB/s for so long ends the attempt */
 	unsigned attempts;           /* 0 = 4 */
+	/* A server without ranges is refused (ERR_UNSUPPORTED) unless all is wanted; else what comes before a
+	 * range is received as well, and passed over. */
+	bool ranges_only;
 };
 
 struct stream_fetcher;

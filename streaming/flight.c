@@ -144,13 +144,14 @@ static int set_bounds(struct stream_package *p, struct flight *f, struct err *e)
 static int mark_lacking(struct stream_package *p, struct flight_plan *plan, struct flight *f, struct err *e)
 {
 	uint64_t start = 0, end = 0, last = 0;
+	uint64_t gap_max = plan->gap_max ? plan->gap_max : CACHED_GAP_MAX;
 	struct pkg_chunk_info info;
 
 	for (uint32_t i = 0; i < plan->count_max; i++) {
 		if (flight_chunk_info(p, plan->first + i, &info, e) < 0)
 			return -1;
 		/* `end` follows the file, `last` the chunks that we take. */
-		if (i && (info.off < end || info.off - last > CACHED_GAP_MAX ||
+		if (i && (info.off < end || info.off - last > gap_max ||
 			  info.off + info.stored_len - start > plan->bytes_max))
 			break;
 		end = info.off + info.stored_len;

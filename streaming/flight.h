@@ -19,13 +19,14 @@ enum { FLIGHT_NOT_MINE, FLIGHT_WANTED, FLIGHT_WRONG /* came, but its digest is w
 struct flight_plan {
 	uint32_t first, count_max;
 	uint64_t bytes_max;
+	uint64_t gap_max;   /* over so much of what is here, too; 0 = 32 KiB */
 	bool first_is_busy; /* made busy, and claimed, by the caller for this flight */
 	/* Told: so many chunks were looked at. When there is nothing to get, they are all here or coming. */
 	uint32_t passed;
 };
 
 /* Takes from plan->first on what is neither cached nor on its way to here or to another process that shares
- * the cache, over gaps of at most 32 KiB, up to bytes_max. *ret is NULL when there is nothing to get. Blocks
+ * the cache, over gaps of at most gap_max, up to bytes_max. *ret is NULL when there is nothing to get. Blocks
  * on the local disk only. */
 int flight_plan(struct stream_package *p, struct flight_plan *plan, struct flight **ret,
 		struct err *e) FLOE_MUST_USE;

@@ -159,7 +159,7 @@ static int judge_pin(const struct http_answer *a, const struct http_pin *pin, ui
 }
 
 int http_answer_judge(const struct http_answer *a, uint64_t off, uint64_t len, const struct http_pin *pin,
-		      uint64_t *ret_len, uint64_t *ret_size, bool *ret_retry, struct err *e)
+		      bool ranges_only, uint64_t *ret_len, uint64_t *ret_size, bool *ret_retry, struct err *e)
 {
 	uint64_t size, want;
 
@@ -181,15 +181,14 @@ int http_answer_judge(const struct http_answer *a, uint64_t off, uint64_t len, c
 	if (judge_pin(a, pin, size, e) < 0)
 		return -1;
 	want = off >= size ? 0 : size - off < len ? size - off : len;
-	/* The whole object instead of a range will do only when the whole was wanted. */
-	if (a->status == 200 && want < size)
+	if (a->status == 200 && want < size && ranges_only)
 		return err_set(e, ERR_UNSUPPORTED, "the server does not serve ranges (status 200 for 206)");
 	if (a->status == 206 &&
 	    (a->first != off || a->last - a->first + 1 != want || (a->has_length && a->length != want)))
 		return err_set(e, ERR_NET, "the server answers with bytes %llu-%llu instead of %llu-%llu",
 			       (unsigned long long)a->first, (unsigned long long)a->last,
 			       (unsigned long long)off, (unsigned long long)(off + len - 1));
-	*ret_len = want;
+	*ret_len = a->status == 200 && want ? off + want : want;
 	*ret_size = size;
 	return 0;
 }

@@ -34,11 +34,13 @@ struct http_pin {
 	char modified[HTTP_VALIDATOR_MAX];
 };
 
-/* Judges an answer to a request for [off, off+len), len > 0. 0: the body's first *ret_len bytes are the
- * wanted ones and the object is `ret_size` long. -1: ERR_UNSUPPORTED, ERR_CHANGED, ERR_NOTFOUND, ERR_NET;
- * *ret_retry tells whether asking again may help. */
+/* Judges an answer to a request for [off, off+len), len > 0. 0: the body's first *ret_len bytes end with the
+ * wanted ones, and are no more than these unless the server has sent the object from its start (status 200);
+ * the object is `ret_size` long. With `ranges_only` the latter is refused unless all of it was wanted. -1:
+ * ERR_UNSUPPORTED, ERR_CHANGED, ERR_NOTFOUND, ERR_NET; *ret_retry tells whether asking again may help. */
 int http_answer_judge(const struct http_answer *a, uint64_t off, uint64_t len, const struct http_pin *pin,
-		      uint64_t *ret_len, uint64_t *ret_size, bool *ret_retry, struct err *e) FLOE_MUST_USE;
+		      bool ranges_only, uint64_t *ret_len, uint64_t *ret_size, bool *ret_retry,
+		      struct err *e) FLOE_MUST_USE;
 void http_pin_set(struct http_pin *pin, const struct http_answer *a, uint64_t size);
 /* True when the tag may be sent in If-Match. */
 bool http_etag_is_strong(const char *etag);

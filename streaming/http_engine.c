@@ -276,8 +276,8 @@ static int pump(struct transfer *t, const struct http_get *get, struct http_resu
 			sync_lock(&t->engine->lock);
 			ret->answer = t->answer;
 			sync_unlock(&t->engine->lock);
-			if (http_answer_judge(&ret->answer, get->off, get->len, &get->pin, &want, &ret->size,
-					      &ret->may_retry, e) < 0)
+			if (http_answer_judge(&ret->answer, get->off, get->len, &get->pin, get->ranges_only,
+					      &want, &ret->size, &ret->may_retry, e) < 0)
 				return -1;
 			ret->is_judged = true;
 			if (get->on_judged && get->on_judged(get->judged_arg, ret, e) < 0)
@@ -290,7 +290,7 @@ static int pump(struct transfer *t, const struct http_get *get, struct http_resu
 			return -1;
 		ret->delivered += use;
 		if (ret->answer.status == 200 && ret->delivered == want)
-			return 0; /* a whole file, of which we wanted the beginning */
+			return 0; /* a whole file, of which we wanted no more */
 		if (use < len)
 			return err_set(e, ERR_NET, "the server sends more than it announced");
 		ring_release(t, len);
@@ -303,8 +303,8 @@ static int pump(struct transfer *t, const struct http_get *get, struct http_resu
 	}
 	/* An error page that was too long to be drained: its status says more than curl does. */
 	if (t->code == CURLE_WRITE_ERROR && t->discarded)
-		return http_answer_judge(&t->answer, get->off, get->len, &get->pin, &want, &ret->size,
-					 &ret->may_retry, e);
+		return http_answer_judge(&t->answer, get->off, get->len, &get->pin, get->ranges_only, &want,
+					 &ret->size, &ret->may_retry, e);
 	return transfer_error(t, ret, e);
 }
 

@@ -46,6 +46,9 @@ struct http_get {
 	 * moved_to. */
 	const struct stream_origin *origin;
 	bool no_cache;
+	/* Refuse an object as a whole when a part was asked for; else the sink gets it from its start to the
+	 * end of the part (answer.status is 200). */
+	bool ranges_only;
 	unsigned connect_timeout_ms, stall_timeout_ms;
 	struct http_pin pin; /* what the answer must come from */
 	stream_sink_fn *sink;

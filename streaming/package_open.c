@@ -14,7 +14,7 @@
 enum {
 	MEMORY_DEFAULT = 16 * 1024 * 1024,
 	MEMORY_MIN = 4 * 1024 * 1024,
-	HURRY_MS = 1500, /* for an answer, when the cache has a version */
+	HURRY_MS = 1500,                   /* for an answer, when the cache has a version */
 	INDEX_IN_MEMORY_MAX = 1024 * 1024, /* compressed */
 };
 

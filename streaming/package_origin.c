@@ -92,7 +92,7 @@ int package_reconfirm_origin(struct stream_package *p, struct err *e)
 
 void package_hurry(struct stream_package *p, unsigned ms)
 {
-	const struct stream_fetch_opt hasty = { ms, ms, 1 };
+	const struct stream_fetch_opt hasty = { ms, ms, 1, p->opt.fetch.ranges_only };
 
 	p->fetcher->ops->retune(p->fetcher, ms ? &hasty : &p->opt.fetch);
 }

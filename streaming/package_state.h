@@ -107,8 +107,8 @@ void package_want_root(struct stream_package *p, const struct pkg_digest *root);
 /* Appends [off, off+len) of the origin's file. Blocks on the network. */
 int package_fetch_part(struct stream_package *p, uint64_t off, uint64_t len, struct buf *ret,
 		       struct err *e) FLOE_MUST_USE;
-/* From now on one attempt must do that gets no further than `ms` without a connection, nor then without bytes:
- * there is something to go on with. 0 = as usual again. */
+/* From now on one attempt must do that gets no further than `ms` without a connection, nor then without
+ * bytes: there is something to go on with. 0 = as usual again. */
 void package_hurry(struct stream_package *p, unsigned ms);
 /* Reads the header from the origin and compares root digests. Blocks on the network. */
 int package_confirm_origin(struct stream_package *p, struct err *e) FLOE_MUST_USE;

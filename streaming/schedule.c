@@ -262,9 +262,12 @@ static uint32_t count_feature_chunks(struct stream_package *p)
 	uint32_t count, most;
 	struct err ignored;
 
-	/* What arrives in any case is not thrown away, nor what cannot be asked for by itself. */
-	if (p->beginning && beginning_end(p->beginning) > end &&
-	    (beginning_end(p->beginning) - end <= BEGINNING_SPARE || serves_no_ranges(p)))
+	/* What arrives in any case is not thrown away, and what cannot be asked for by itself comes as one.
+	 */
+	if (serves_no_ranges(p))
+		end = p->header.file_len;
+	else if (p->beginning && beginning_end(p->beginning) > end &&
+		 beginning_end(p->beginning) - end <= BEGINNING_SPARE)
 		end = beginning_end(p->beginning);
 	else if (p->beginning && beginning_come(p->beginning) > end)
 		end = beginning_come(p->beginning);
@@ -285,11 +288,12 @@ static uint32_t count_feature_chunks(struct stream_package *p)
 /* The next stretch that is lacking of the chunks *at .. end-1; NULL at the end or on failure. */
 static struct flight *next_stretch(struct stream_package *p, uint32_t *at, uint32_t end)
 {
+	uint64_t gap_max = serves_no_ranges(p) ? UINT64_MAX : 0;
 	struct flight *f = NULL;
 	struct err ignored;
 
 	while (!f && *at < end && !package_is_closing(p)) {
-		struct flight_plan plan = { .first = *at, .bytes_max = UINT64_MAX };
+		struct flight_plan plan = { .first = *at, .bytes_max = UINT64_MAX, .gap_max = gap_max };
 		struct pkg_chunk_info info;
 		bool is_here;
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# floe-test: class=normal users=root,user timeout=300
+# floe-test: class=normal users=root,user timeout=600
 # Processes that share the cache do not fetch what another one is fetching: the package's server and the union's server of
 # the fuse engine, with a profile and without one; `floe cache fill` beside a run, and beside another one.
 . "$(dirname "$0")/setup.sh"
@@ -95,3 +95,13 @@ filling=$!
 expect 0 -- "$floe" cache fill "$url/x.floe"
 wait "$filling" || { cat "$scratch/fill"; fail "fill beside fill"; }
 expect_once "two that fill"
+
+note "a server that knows no ranges: the beginning, and then all in one go"
+stop_serving
+serve_dir "$scratch/www" 'max_ranges 0;'
+for engine in $engines; do
+	forget
+	launch all "$all"
+	# The union's server asks once more whether it still is the package.
+	[ "$(requests)" -le 4 ] || { cat "$access_log"; fail "$(requests) requests"; }
+done

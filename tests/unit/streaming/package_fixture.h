@@ -164,7 +164,7 @@ static inline struct stream_package *open_with(struct stream_package_opt opt)
 	struct err e;
 
 	if (!opt.fetch.attempts)
-		opt.fetch = (struct stream_fetch_opt){ 1000, 1000, 2 };
+		opt.fetch = (struct stream_fetch_opt){ 1000, 1000, 2, false };
 	if (!opt.config_dir)
 		opt.config_dir = config_dir;
 	if (stream_package_open(fault_server_url(server), &opt, &p, &e) < 0)
@@ -182,7 +182,7 @@ static inline void expect_open(const char *source, struct stream_package_opt opt
 	struct stream_package *p;
 	struct err e;
 
-	opt.fetch = (struct stream_fetch_opt){ 500, 500, 1 };
+	opt.fetch = (struct stream_fetch_opt){ 500, 500, 1, false };
 	assert_int_equal(stream_package_open(source, &opt, &p, &e), -1);
 	if (e.code != code)
 		fail_msg("expected %d: %d %s", (int)code, (int)e.code, e.msg);

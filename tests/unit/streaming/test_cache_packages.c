@@ -173,7 +173,7 @@ static struct stream_package *open_sample(struct stream_cache *c, struct sample 
 		.config_dir = config_dir,
 		.offline = offline,
 		.fail_after_s = 20,
-		.fetch = { 1000, 1000, 2 },
+		.fetch = { 1000, 1000, 2, false },
 	};
 	struct stream_package *p;
 	struct err e;

@@ -120,7 +120,6 @@ static void test_faults(void **state)
 		{ FAULT_ENCODED, ERR_UNSUPPORTED, "compresses" },
 		{ FAULT_REDIRECT_LOOP, ERR_NET, "circle" },
 		{ FAULT_REDIRECT_FILE, ERR_NET, "protocol" },
-		{ FAULT_WHOLE, ERR_UNSUPPORTED, "does not serve ranges" },
 	};
 
 	(void)state;
@@ -185,17 +184,39 @@ static void test_retries(void **state)
 	f->ops->close(f);
 }
 
-/* The whole object for a range will do when the whole was asked for, and only then. */
+/* The whole object for a range: what comes before it is passed over, and what comes behind not awaited. */
 static void test_whole_object(void **state)
 {
 	struct stream_fetcher *f = open_it();
+	struct stream_counters counters;
 	struct err e;
 
 	(void)state;
 	fault_server_fault(server, FAULT_WHOLE, 0, 0);
-	assert_int_equal(read_code(f, 0, 300000, &e), ERR_UNSUPPORTED);
-	assert_int_equal(read_code(f, 0, OBJECT, &e), ERR_NONE);
+	assert_int_equal(read_code(f, 300000, 10, &e), ERR_NONE);
 	assert_int_equal(f->ops->size(f), OBJECT);
+	assert_int_equal(read_code(f, 0, 300000, &e), ERR_NONE);
+	assert_int_equal(read_code(f, 0, OBJECT, &e), ERR_NONE);
+	assert_int_equal(read_code(f, OBJECT - 10, 100, &e), ERR_NONE);
+	f->ops->counters(f, &counters);
+	assert_int_equal(counters.wholes, 4);
+	assert_int_equal(counters.bytes, 300010 + 300000 + 2 * OBJECT);
+	fault_server_fault(server, FAULT_NONE, 0, 0);
+	f->ops->close(f);
+}
+
+static void test_ranges_only(void **state)
+{
+	const struct stream_fetch_opt opt = { 1000, 1000, 1, true };
+	struct stream_fetcher *f;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(stream_fetcher_open(fault_server_url(server), &opt, &f, &e), 0);
+	fault_server_fault(server, FAULT_WHOLE, 0, 0);
+	assert_int_equal(read_code(f, 0, 300000, &e), ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.msg, "does not serve ranges"));
+	assert_int_equal(read_code(f, 0, OBJECT, &e), ERR_NONE);
 	assert_int_equal(read_code(f, 300000, 10, &e), ERR_UNSUPPORTED);
 	fault_server_fault(server, FAULT_NONE, 0, 0);
 	f->ops->close(f);
@@ -370,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_ranges),       cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_refused),      cmocka_unit_test(test_retries),
 		cmocka_unit_test(test_whole_object), cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_ranges_only),  cmocka_unit_test(test_changed),
 		cmocka_unit_test(test_redirect),     cmocka_unit_test(test_sink_stops),
 		cmocka_unit_test(test_slow_sink),    cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_many_readers),

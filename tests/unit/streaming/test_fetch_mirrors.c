@@ -80,7 +80,7 @@ static struct stream_fetcher *open_with(size_t count, struct stream_mirrors_opt 
 	if (!opt.race_after_ms)
 		opt.race_after_ms = 100;
 	if (!opt.fetch.stall_timeout_ms)
-		opt.fetch = (struct stream_fetch_opt){ 1000, 1000, 1 };
+		opt.fetch = (struct stream_fetch_opt){ 1000, 1000, 1, false };
 	if (stream_fetch_mirrors_open(urls, count, &opt, &f, &e) < 0)
 		fail_msg("%s", e.msg);
 	return f;
@@ -209,7 +209,7 @@ static void test_silent(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		struct stream_mirrors_opt patient = { .fetch = { 60000, 60000, 1 } };
+		struct stream_mirrors_opt patient = { .fetch = { 60000, 60000, 1, false } };
 		struct stream_fetcher *f = open_with(2, patient);
 
 		fault_server_fault(servers[0], faults[i], 0, 0);
@@ -472,7 +472,7 @@ static void *cancel_soon(void *arg)
 
 static void test_cancel(void **state)
 {
-	struct stream_mirrors_opt patient = { .fetch = { 60000, 60000, 50 } };
+	struct stream_mirrors_opt patient = { .fetch = { 60000, 60000, 50, false } };
 	static const enum fault faults[] = { FAULT_SILENT, FAULT_BUSY };
 
 	(void)state;

@@ -110,7 +110,7 @@ static int open_them(struct stream_package_opt opt, struct stream_package **ret,
 	const char *const mirrors[] = { fault_server_url(servers[1]), fault_server_url(servers[2]) };
 
 	opt.config_dir = config_dir;
-	opt.fetch = (struct stream_fetch_opt){ 1000, 1000, 2 };
+	opt.fetch = (struct stream_fetch_opt){ 1000, 1000, 2, false };
 	opt.mirrors = mirrors;
 	opt.mirror_count = 2;
 	return stream_package_open(fault_server_url(servers[0]), &opt, ret, e);

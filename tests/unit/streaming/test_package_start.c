@@ -65,7 +65,7 @@ static void test_broken_beginning(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
 		struct stream_package_opt opt = { .start_len = feature_block_end(),
-						  .fetch = { 1000, 1000, 1 } };
+						  .fetch = { 1000, 1000, 1, false } };
 		struct stream_package *p;
 		struct err e;
 
@@ -317,6 +317,29 @@ static void test_many_commands(void **state)
 	stream_package_close(p);
 }
 
+/* A server without ranges: the beginning, and then all of the rest in one go. */
+static void test_without_ranges(void **state)
+{
+	struct stream_package *p;
+	struct fault_counts counts;
+
+	(void)state;
+	fault_server_fault(server, FAULT_WHOLE, 0, 0);
+	p = open_cold();
+	for (unsigned i = 0; i < FILES; i++)
+		read_right(p, FILES - 1 - i);
+	stream_package_close(p);
+	fault_server_counts(server, &counts);
+	assert_in_range(counts.requests, 1, 2);
+	/* Known: only the question whether it still is the same. */
+	p = open_cold();
+	for (unsigned i = 0; i < FILES; i++)
+		read_right(p, i);
+	stream_package_close(p);
+	fault_server_counts(server, &counts);
+	assert_in_range(counts.requests, 2, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +350,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_commands, begin, end),
 		cmocka_unit_test_setup_teardown(test_second_command, begin, end),
 		cmocka_unit_test_setup_teardown(test_many_commands, begin, end),
+		cmocka_unit_test_setup_teardown(test_without_ranges, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

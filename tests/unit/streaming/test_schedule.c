@@ -94,7 +94,7 @@ static void test_hanging(void **state)
 	const unsigned all = 1 + SCHEDULE_PARALLEL_MAX + 1;
 	struct hanging hanging[SCHEDULE_PARALLEL_MAX];
 	struct stream_package *p = open_with((struct stream_package_opt){
-		.cache = cache, .no_prefetch = true, .fetch = { 1000, 60000, 1 } });
+		.cache = cache, .no_prefetch = true, .fetch = { 1000, 60000, 1, false } });
 	pthread_t closer;
 
 	(void)state;
