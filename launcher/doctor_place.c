@@ -120,6 +120,7 @@ static void look_at_installation(struct doctor_report *r)
 		{ "libexec/floe/floe-package-server", X_OK },
 		{ "libexec/floe/floe-environment-server", X_OK },
 		{ "libexec/floe/floe-union-server", X_OK },
+		{ "libexec/floe/floe-augeas", X_OK },
 		{ "lib/floe/libfloe-shim.so", R_OK },
 		{ "share/floe/config.rules", R_OK },
 		{ "share/floe/junk.rules", R_OK },

@@ -105,24 +105,19 @@ static int document_read(struct document *d, const struct reg_lens *lens, const 
 /* Gives the document exactly these settings. A setting that this kind of file cannot express is left out. */
 static int document_settle(struct document *d, const struct settings *want, struct err *e)
 {
-	auto_settings gone = { 0 };
+	auto_settings changes = { 0 };
 	const char *key, *value;
 
 	for (size_t pos = 0; reg_doc_next(d->doc, &pos, &key, &value);)
-		if (!settings_has(want, key) && settings_add(&gone, key, NULL, e) < 0)
-			return -1;
-	for (size_t i = 0; i < gone.count; i++)
-		if (reg_doc_unset(d->doc, gone.list[i].key, e) < 0 && e->code == ERR_NOMEM)
+		if (!settings_has(want, key) && settings_add(&changes, key, NULL, e) < 0)
 			return -1;
 	for (size_t i = 0; i < want->count; i++) {
 		value = reg_doc_get(d->doc, want->list[i].key);
-		if (value && !strcmp(value, want->list[i].value))
-			continue;
-		if (reg_doc_set(d->doc, want->list[i].key, want->list[i].value, e) < 0 &&
-		    e->code == ERR_NOMEM)
+		if ((!value || strcmp(value, want->list[i].value) != 0) &&
+		    settings_add(&changes, want->list[i].key, want->list[i].value, e) < 0)
 			return -1;
 	}
-	return 0;
+	return reg_doc_settle(d->doc, changes.list, changes.count, NULL, NULL, e);
 }
 
 int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **ret, size_t *ret_len,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "registry-shim/lens_augeas.h"
 #include "registry-shim/lens_ini.h"
 #include "registry-shim/lens_json.h"
 #include "registry-shim/lens_kde.h"
@@ -26,7 +27,7 @@ const struct reg_lens *reg_lens_find(const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(lenses); i++)
 		if (!strcmp(lenses[i]->name, name))
 			return lenses[i];
-	return NULL;
+	return augeas_lens(name);
 }
 
 const char *reg_lens_name(const struct reg_lens *l)
@@ -36,7 +37,8 @@ const char *reg_lens_name(const struct reg_lens *l)
 
 const char *reg_lens_names(void)
 {
-	return "gsettings, ini, json, kde, properties, shell, toml, wine, xfconf, yaml";
+	return "gsettings, ini, json, kde, properties, shell, toml, wine, xfconf, yaml, and "
+	       "augeas:MODULE for Augeas' lenses";
 }
 
 const struct reg_lens *reg_lens_of_name(const char *path)

@@ -3,7 +3,8 @@
  *
  * Law: parse then render gives the same bytes; changing one key changes only its line.
  * Text of up to REG_TEXT_MAX bytes and REG_ENTRIES_MAX keys; no recursion on input. Pure functions of
- * memory: any thread (one at a time per document), never block. How each kind of file spells keys and values
+ * memory: any thread (one at a time per document), never block; but for Augeas' lenses, which ask a program.
+ * How each kind of file spells keys and values
  * is in the header of its lens (lens_NAME.h).
  *
  * A key is spelled in one way only: the sections on the way to it, divided by '/', and its name; at the top
@@ -23,11 +24,12 @@ enum { REG_TEXT_MAX = 16 * 1024 * 1024, REG_ENTRIES_MAX = 1000 * 1000 };
 
 struct reg_lens; /* a kind of file, opaque; static storage */
 struct reg_doc;  /* a parsed text, opaque */
+struct reg_change;
 
-/* NULL when there is no lens of that name. */
+/* NULL when there is no lens of that name. "augeas:MODULE" is Augeas' lens MODULE.lns (lens_augeas.h). */
 const struct reg_lens *reg_lens_find(const char *name);
 const char *reg_lens_name(const struct reg_lens *l); /* "ini" */
-/* The names of all lenses, as "ini, json"; static storage. */
+/* The names of all lenses, as "ini, json", for people; static storage. */
 const char *reg_lens_names(void);
 /* The lens of files that are called so (".json"), for one that has no text yet; NULL when the path's name
  * does not tell. */
@@ -49,5 +51,11 @@ const char *reg_doc_get(const struct reg_doc *d, const char *key); /* NULL = non
  * file cannot express the key or the value (a line feed, say); the document then says what it said. */
 int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct err *e);
 int reg_doc_unset(struct reg_doc *d, const char *key, struct err *e);
+/* Makes what can be made of many changes (hive.h), each key once; what the kind of file cannot express is
+ * left out and told of (left_out may be NULL). Changes that it can express only together go together. -1 with
+ * ERR_NOMEM only. */
+typedef void reg_left_out_fn(void *arg, const struct reg_change *c, const struct err *why);
+int reg_doc_settle(struct reg_doc *d, const struct reg_change *changes, size_t count,
+		   reg_left_out_fn *left_out, void *arg, struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -209,44 +209,6 @@ static uint32_t intern(struct reg_doc *d, uint32_t container, bool is_container,
 	return number;
 }
 
-int doc_spell(const char *name, size_t len, struct buf *ret, struct err *e)
-{
-	size_t plain = 0;
-
-	if (len == 0)
-		return buf_add(ret, "%", 1, e);
-	for (size_t i = 0; i < len; i++) {
-		if (name[i] != '/' && name[i] != '%')
-			continue;
-		if (buf_add(ret, name + plain, i - plain, e) < 0 ||
-		    buf_add(ret, name[i] == '/' ? "%2F" : "%25", 3, e) < 0)
-			return -1;
-		plain = i + 1;
-	}
-	return buf_add(ret, name + plain, len - plain, e);
-}
-
-int doc_unspell(const char *part, size_t len, struct buf *ret, struct err *e)
-{
-	if (len == 1 && *part == '%')
-		return 0;
-	if (len == 0)
-		return err_set(e, ERR_USAGE, "a part of a key without a name is written %%");
-	for (size_t i = 0; i < len; i++) {
-		char c = part[i];
-
-		if (c == '%' && len - i >= 3 && !memcmp(part + i, "%2F", 3))
-			c = '/';
-		else if (c == '%' && (len - i < 3 || memcmp(part + i, "%25", 3) != 0))
-			return err_set(e, ERR_USAGE, "%.*s: in a key '%%' is written %%25", (int)len, part);
-		if (part[i] == '%')
-			i += 2;
-		if (buf_add(ret, &c, 1, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 /* The path of a container and a '/', where one belongs, in d->scratch. */
 static int spell_path(struct reg_doc *d, uint32_t container, size_t name_len, struct err *e)
 {
@@ -492,6 +454,8 @@ int reg_doc_set(struct reg_doc *d, const char *key, const char *value, struct er
 		return err_set(e, ERR_LIMIT, "a value is longer than %d bytes", REG_VALUE_MAX);
 	if (d->lens->paths == DOC_NESTED && *key == '/')
 		return err_set(e, ERR_USAGE, "%s: a part of a key without a name is written %%", key);
+	if (d->lens->apply)
+		return d->lens->apply(d, &(struct reg_change){ key, value }, 1, e);
 	if (piece == DOC_NONE)
 		return d->lens->add(d, key, value, e);
 	return strcmp(d->pieces[piece].value, value) ? d->lens->change(d, piece, value, e) : 0;
@@ -524,6 +488,8 @@ int reg_doc_unset(struct reg_doc *d, const char *key, struct err *e)
 {
 	uint32_t name = doc_find_key(d, key), piece = d->names[name].piece;
 
+	if (d->lens->apply)
+		return d->lens->apply(d, &(struct reg_change){ key, NULL }, 1, e);
 	while (piece != DOC_NONE) {
 		uint32_t same = d->pieces[piece].same;
 

@@ -13,6 +13,7 @@
 
 #include "registry-shim/hive.h"
 #include "registry-shim/lens.h"
+#include "registry-shim/lens_part.h"
 
 enum { DOC_NONE = 0 }; /* piece 0 is the list's anchor, name 0 is unused */
 enum { DOC_TOP = 1 };  /* the container of everything */
@@ -70,6 +71,9 @@ struct reg_lens {
 	int (*add)(struct reg_doc *d, const char *key, const char *value, struct err *e);
 	/* Takes a setting's piece away, and what goes with it. */
 	int (*remove)(struct reg_doc *d, uint32_t piece, struct err *e);
+	/* Instead of the three above, for lenses whose changes need each other: several at once, all or none,
+	 * each key once. ERR_USAGE when the text cannot say it. */
+	int (*apply)(struct reg_doc *d, const struct reg_change *changes, size_t count, struct err *e);
 	/* NULL: concatenation of the pieces. */
 	int (*render)(const struct reg_doc *d, struct buf *ret, struct err *e);
 	void (*release)(struct reg_doc *d); /* of d->own; NULL: nothing to do */
@@ -138,11 +142,6 @@ uint32_t doc_container_at(struct reg_doc *d, const char *path, size_t len, struc
 void doc_bind(struct reg_doc *d, uint32_t piece, uint32_t name);
 /* The value of a setting, as callers see it; copied. ERR_LIMIT when it is too long. */
 int doc_value(struct reg_doc *d, uint32_t piece, const struct buf *value, struct err *e) FLOE_MUST_USE;
-
-/* One part of a path, as keys spell it, and back: '/' is "%2F", '%' is "%25", and "%" is a part without a
- * name. Both add to ret; ERR_USAGE for what no part is spelled like. */
-int doc_spell(const char *name, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
-int doc_unspell(const char *part, size_t len, struct buf *ret, struct err *e) FLOE_MUST_USE;
 
 /* True when a file of this name (the path's last part) is of this kind by its name. */
 bool doc_is_named(const struct reg_lens *l, const char *base);

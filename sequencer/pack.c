@@ -150,10 +150,20 @@ static const struct reg_lens *choose_lens(const char *spec, const char *path, co
 	return lens;
 }
 
+/* The ':' before the lens of "PATH:LENS", which may itself be "augeas:MODULE"; NULL = none. */
+static const char *find_lens(const char *spec)
+{
+	static const char augeas[] = ":augeas:";
+	const char *colon = strrchr(spec, ':');
+	size_t before = colon ? (size_t)(colon - spec) + 1 : 0, len = strlen(augeas);
+
+	return before >= len && !memcmp(colon + 1 - len, augeas, len) ? colon + 1 - len : colon;
+}
+
 int seq_pack_declare_config(struct pkg_manifest *m, const struct seq_capture *c, const char *spec,
 			    struct err *e)
 {
-	const char *colon = strrchr(spec, ':');
+	const char *colon = find_lens(spec);
 	const struct reg_lens *lens = colon ? reg_lens_find(colon + 1) : NULL;
 	auto_free char *path = NULL, *defaults = NULL;
 	const struct seq_entry *t;

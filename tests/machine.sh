@@ -5,7 +5,7 @@
 # machine_restore, which the reader calls from its EXIT trap.
 
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libfuse3-dev libsqlite3-dev libzstd-dev
- libcurl4-openssl-dev libssl-dev libjansson-dev libseccomp-dev libmicrohttpd-dev"
+ libcurl4-openssl-dev libssl-dev libjansson-dev libseccomp-dev libmicrohttpd-dev libaugeas-dev"
 check_packages="git htop vim clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev shellcheck man-db
  nginx-light python3 tmux bubblewrap procps curl sqlite3 attr openssl"
 full_packages="libglib2.0-bin xvfb x11-utils xdotool dbus chromium imagemagick rsync acl npm nodejs postgresql

@@ -3,7 +3,7 @@
 # Every header compiles alone, with both compilers and all warnings.
 . "$(dirname "$0")/sources.sh"
 
-flags=$(pkg-config --cflags fuse3 sqlite3 libzstd libcurl libcrypto jansson libseccomp libmicrohttpd) || exit 1
+flags=$(pkg-config --cflags fuse3 sqlite3 libzstd libcurl libcrypto jansson libseccomp libmicrohttpd augeas) || exit 1
 flags="$flags -std=c17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. -fsyntax-only
  -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror"
 

@@ -25,7 +25,7 @@ openssl/	^package-format/(key|digest)\.c$
 jansson.h	^(package-format/(manifest|repository)[a-z_]*|launcher/[a-z_]+|sequencer/[a-z_]+)\.[ch]$
 seccomp.h	^(launcher/filter(_application)?|sequencer/pretend)\.c$
 microhttpd.h	^launcher/cmd_serve[a-z_]*\.c$
-augeas.h	^registry-shim/lens_augeas\.c$
+augeas.h	^registry-shim/augeas_[a-z]+\.c$
 archive	^sequencer/[a-z_]*(archive|import)[a-z_]*\.c$'
 
 own_include() { # FILE LINE HEADER
