@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "registry-shim/broker_draft.h"
 #include "registry-shim/broker_file.h"
 #include "registry-shim/broker_layers.h"
 #include "registry-shim/broker_rendered.h"
@@ -26,6 +27,7 @@
 struct broker {
 	struct reg_hive *hive;
 	struct broker_dirs dirs;
+	struct broker_drafts drafts;
 	struct broker_rendered rendered;
 	struct broker_file *files;
 	size_t count;
@@ -63,6 +65,7 @@ void broker_close(struct broker *b)
 	fd_close(b->dirs.run);
 	fd_close(b->dirs.view);
 	fd_close(b->dirs.shown);
+	broker_drafts_fini(&b->drafts);
 	broker_rendered_fini(&b->rendered);
 	free(b);
 }
@@ -89,13 +92,14 @@ int broker_open(const char *registry, const char *run_dir, struct broker **ret, 
 	if (!b)
 		return -1;
 	b->dirs = (struct broker_dirs){ -1, -1, -1 };
+	b->drafts.dir = -1;
 	b->rendered = (struct broker_rendered)BROKER_RENDERED_NONE;
 	b->dirs.run = open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->dirs.run < 0)
 		return err_sys(e, errno, "%s", run_dir);
 	b->dirs.view = open_dir(b->dirs.run, "view", e);
 	b->dirs.shown = b->dirs.view < 0 ? -1 : open_dir(b->dirs.run, "shown", e);
-	if (b->dirs.shown < 0)
+	if (b->dirs.shown < 0 || broker_drafts_open(&b->drafts, b->dirs.run, e) < 0)
 		return err_wrap(e, "%s", run_dir);
 	if (reg_hive_open(registry, &b->hive, e) < 0)
 		return -1;
@@ -155,7 +159,8 @@ static int write_paths(struct broker *b, struct err *e)
 
 	for (size_t i = 0; i < b->count; i++)
 		if (!b->files[i].is_left &&
-		    buf_printf(&text, e, "%s\t%s\n", b->files[i].path, b->files[i].name) < 0)
+		    buf_printf(&text, e, "%s\t%s\t%s\n", b->files[i].path, b->files[i].name,
+			       b->files[i].lens ? "keys" : "whole") < 0)
 			return -1;
 	return view_write(b->dirs.run, "paths", text.data ? text.data : (void *)"", text.len, 0600, e);
 }
@@ -267,18 +272,19 @@ static int hand_over(struct broker *b, struct broker_file *f, struct err *e)
 static int harvest_file(struct broker *b, struct broker_file *f, bool is_idle, struct reg_saved *ret,
 			struct err *e)
 {
-	struct reg_saved in_view, rendered;
+	struct reg_saved drafts, in_view, rendered;
 	int r = f->is_left ? 1 : is_idle ? hand_over(b, f, e) : 0;
 
 	*ret = (struct reg_saved){ 0 };
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	if (broker_file_harvest(f, b->hive, &b->dirs, &in_view, e) < 0 ||
+	if (broker_drafts_harvest(&b->drafts, f, b->hive, &b->dirs, is_idle, &drafts, e) < 0 ||
+	    broker_file_harvest(f, b->hive, &b->dirs, &in_view, e) < 0 ||
 	    broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, is_idle, &rendered, e) < 0 ||
 	    broker_rendered_show(&b->rendered, f, &b->dirs, e) < 0)
 		return -1;
-	ret->changed = in_view.changed + rendered.changed;
-	ret->refused = in_view.refused + rendered.refused;
+	ret->changed = drafts.changed + in_view.changed + rendered.changed;
+	ret->refused = drafts.refused + in_view.refused + rendered.refused;
 	return 0;
 }
 
@@ -336,16 +342,12 @@ void broker_noticed(struct broker *b)
 	}
 }
 
-static struct broker_file *find_file(struct broker *b, const struct wire_in *m, struct err *e)
+static struct broker_file *find_file(struct broker *b, const char *name, struct err *e)
 {
-	auto_free char *name = wire_str(m, "name", e);
-
-	if (!name)
-		return NULL;
 	for (size_t i = 0; i < b->count; i++)
-		if (!strcmp(b->files[i].name, name))
+		if (name && !strcmp(b->files[i].name, name))
 			return &b->files[i];
-	(void)err_set(e, ERR_NOTFOUND, "%.100s: not a declared file", name);
+	(void)err_set(e, ERR_NOTFOUND, "%.100s: not a declared file", name ? name : "");
 	return NULL;
 }
 
@@ -398,20 +400,39 @@ static int count_refused(struct broker *b, const struct wire_in *m, struct reg_s
 	return 0;
 }
 
+static const char *const draft_words[] = { [BROKER_DRAFT_CLOSED] = "closed",
+					   [BROKER_DRAFT_LEFT] = "left",
+					   [BROKER_DRAFT_JOINED] = "joined",
+					   [BROKER_DRAFT_SYNCED] = "synced" };
+
+/* The word about a draft that the message is; -1 = it is another one. */
+static int draft_word(const struct wire_in *m)
+{
+	for (size_t i = 0; i < ARRAY_LEN(draft_words); i++)
+		if (wire_is(m, "type", draft_words[i]))
+			return (int)i;
+	return -1;
+}
+
 static int answer(struct broker *b, long pid, struct wire_in *m, struct reg_saved *saved, struct err *e)
 {
+	auto_free char *name = NULL;
 	struct broker_file *f;
-	int r;
+	int r, word = draft_word(m);
 
 	if (wire_is(m, "type", "refresh"))
 		return refresh(b, e);
 	if (wire_is(m, "type", "harvest"))
 		return broker_harvest(b, false, saved, e) < 0 ? -1 : count_refused(b, m, saved, e);
-	f = find_file(b, m, e);
+	name = wire_str(m, "name", e);
+	f = name ? find_file(b, word < 0 ? name : broker_draft_file(name), e) : NULL;
 	if (!f)
 		return -1;
 	f->client = broker_client_of(pid);
-	if (wire_is(m, "type", "commit") || wire_is(m, "type", "replace"))
+	if (word >= 0)
+		r = broker_drafts_hear(&b->drafts, f, b->hive, &b->dirs, name, (enum broker_draft_word)word,
+				       saved, e);
+	else if (wire_is(m, "type", "commit") || wire_is(m, "type", "replace"))
 		r = take(b, f, m, saved, e);
 	else if (wire_is(m, "type", "remove"))
 		r = broker_file_remove(f, b->hive, &b->dirs, saved, e);

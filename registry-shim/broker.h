@@ -3,15 +3,14 @@
  * what applications write there into changes of the hive.
  *
  *   RUN/view/NAME    the file as applications see it
+ *   RUN/drafts/      what programs under the shim are writing (broker_draft.h)
  *   RUN/shown/NAME   the text last put (or taken) there; a difference is a change nobody has reported yet
  *   RUN/paths        for the shim (shim_paths.h)
  *
  * The hive is the truth, RUN is derived: whatever is killed at whatever point, the next start harvests what
  * applications wrote and renders again. view is written before shown, so that a crash between the two looks
- * like a change to what the hive already holds. Programs that read one text and then save at the same time,
- * by a file that takes its place: the later writer wins, key by key for the keys that it changed
- * (broker_past.h). Those that empty the file and write it where it lies share one file, as everywhere: what
- * was written over before its writer closed it has not been saved.
+ * like a change to what the hive already holds. Programs that read one text and then save at the same time:
+ * the later writer wins, key by key for the keys that it changed (broker_past.h).
  *
  * Applications can write to RUN: nothing there is followed (symbolic links) or waited for (FIFOs).
  * One thread. Blocks on the disk only. */
@@ -86,6 +85,7 @@ void broker_noticed(struct broker *b);
  *   type=commit  name=NAME [descriptor 0: the file that was written]   else view/NAME is read
  *   type=replace name=NAME descriptor 0: the file that takes its place
  *   type=remove  name=NAME
+ *   type=closed | left | joined | synced  name=NAME of a draft (broker_draft.h)
  *   type=refresh                                  the hive was changed: render again
  *   type=harvest [since-ms=u64]                   a program that the shim may not have entered has ended
  * answer: type=done changes=u64 refused=u64 (locked keys) -- sent after the change is on disk --, or

@@ -23,7 +23,8 @@
 
 static void leave_terminal(void)
 {
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE };
+	static const int ignored[] = { SIGINT,  SIGQUIT, SIGHUP,  SIGTSTP,
+				       SIGTTIN, SIGTTOU, SIGPIPE, SIGIO /* broker_draft.h */ };
 
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)signal(ignored[i], SIG_IGN);

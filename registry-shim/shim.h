@@ -7,9 +7,23 @@
  * goes through raw system calls (shim_sys.h), so it never calls a wrapper.
  *
  *   shim_paths_table.c  RUN/paths, and path -> file in view/
+ *   shim_draft.c        the private copy that a program writes, from open to close
  *   shim_track.c        descriptors opened for writing on declared files, until they are closed
  *   shim_broker.c       requests to the broker
  *   shim_open.c  shim_path.c  shim_move.c  shim_descriptor.c  shim_exec.c   the wrapped functions
+ *
+ * Writing. Who opens a declared file for writing writes a draft of his own: with O_TRUNC it is empty, else a
+ * copy. Other processes see the file as it was, and what its own process does by path it does to the draft.
+ * When the last descriptor is closed, by a call or by the program's normal end, the broker is told and the
+ * draft becomes the file in one step; fsync() does so with what is there so far. A program that a signal ends
+ * before that has not saved. An exec keeps descriptors 0 to 9; a child program that starts with another's
+ * draft as its descriptor 0 to 2 writes that as well.
+ *
+ * In place, as files are written everywhere, and half written when its program is killed in the middle: a
+ * file that no lens reads and that is opened without O_TRUNC (programs may share it, lock it, map it); one
+ * that a program locks, which shares it on purpose; one opened in a vfork child or by posix_spawn's actions;
+ * one handed to a program that the shim cannot enter (or that is looked for in PATH); one that is open across
+ * chroot() or a change of the user; more than SHIM_DRAFTS_MAX at once.
  *
  * tests/unit/registry-shim/test_shim_exports.c holds this against everything that libc exports. */
 #ifndef FLOE_REG_SHIM_H
@@ -51,45 +65,126 @@ int shim_find(int dirfd, const char *path);
 const char *shim_declared_path(int file);
 const char *shim_view_path(int file);
 const char *shim_view_name(int file);
-/* RUN/view, RUN/registry.sock */
+/* Does no lens read it? */
+bool shim_is_whole(int file);
+/* RUN/view, RUN/drafts, RUN/registry.sock */
 const char *shim_view_dir(void);
+const char *shim_drafts_dir(void);
 const char *shim_socket_path(void);
-/* The number of the file in view/ that a descriptor is open on, or -1. */
+/* The number of the file in view/ that a descriptor is open on, or of the one that has this name there; or
+ * -1.
+ */
 int shim_find_fd(int fd);
+int shim_find_name(const char *name);
+/* The path that a descriptor is open on: its length, 0 = unknown. */
+size_t shim_fd_path(int fd, char *ret, size_t cap);
 
-/* The path to use instead: of the file in view/ when `path` is declared, else `path` itself. */
+/* ---- drafts --------------------------------------------------------------------------------- */
+
+enum { SHIM_DRAFTS_MAX = 64 };
+
+/* Descriptors that are remembered. */
+extern atomic_int shim_tracked_count;
+
+/* What to open instead of a declared file. */
+struct shim_aim {
+	const char *path;
+	int flags;
+	int file, draft; /* draft -1: in place, or for reading */
+};
+/* Makes the draft if there is to be one. False, with errno, when the open fails. */
+bool shim_aim(struct shim_aim *ret, int file, int flags, unsigned mode);
+
+int shim_draft_file(int draft);
+/* Opened by this process (before an exec perhaps)? Else it came with a descriptor. */
+bool shim_draft_is_own(int draft);
+/* The draft that a descriptor from before an exec is open on; or -1. */
+int shim_draft_adopt(int fd);
+void shim_draft_forget(int draft);
+void shim_draft_drop(int draft);
+/* Is it a copy of the file, to be edited, and still as it was made? */
+bool shim_draft_is_copy(int draft, int fd);
+/* It takes the file's place in view/ and is written there from now on. Forgotten. */
+void shim_draft_to_view(int draft);
+/* What the broker is told; see broker_draft.h. After `closed` it is forgotten. */
+void shim_draft_joined(int draft);
+void shim_draft_left(int draft);
+void shim_draft_closed(int draft);
+void shim_draft_synced(int draft);
+
+/* The file got another content under its name, or lost that: what is still being written will not count. */
+void shim_draft_supersede_slow(int file);
+static inline void shim_draft_supersede(int file)
+{
+	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
+		shim_draft_supersede_slow(file);
+}
+
+/* Where this process finds a declared file: its own draft, else in view/. */
+const char *shim_own_path(int file);
+static inline const char *shim_file_path(int file)
+{
+	return atomic_load_explicit(&shim_tracked_count, memory_order_relaxed) ? shim_own_path(file)
+									       : shim_view_path(file);
+}
+
+/* The path to use instead when `path` is declared, else `path` itself. */
 static inline const char *shim_path(int dirfd, const char *path)
 {
 	int file = shim_find(dirfd, path);
 
-	return file < 0 ? path : shim_view_path(file);
+	return file < 0 ? path : shim_file_path(file);
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------- */
+/* Whole content from descriptor to descriptor. */
+bool shim_copy_content(int from, int to);
+/* A complete copy of `from` under a name, replacing what has it. */
+int shim_copy_to(int from, int dirfd, const char *path);
 
-extern atomic_int shim_tracked_count;
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 /* False in a vfork child, whose memory is its parent's. */
 bool shim_is_ours(void);
 
-/* Remembers a descriptor just opened on a file; nothing when `flags` do not write. Returns fd. */
-int shim_track_open(int fd, int file, int flags);
-void shim_track_stream(FILE *stream, int file);
+/* Remembers a descriptor just opened on a file; nothing when that does not write. fd -1: the open failed.
+ * Returns fd. */
+int shim_track_open(int fd, const struct shim_aim *aim);
+/* `aim` NULL: of a descriptor that is remembered if it is to be. */
+void shim_track_stream(FILE *stream, const struct shim_aim *aim);
 void shim_track_dup(int from, int to);
-void shim_track_closing_slow(int fd);
+unsigned shim_track_closing_slow(int fd);
+void shim_track_closed_slow(unsigned token);
+void shim_track_stays(int fd, unsigned token);
 void shim_track_sync_slow(int fd);
+/* Before it is locked: a lock is about the file that all share. */
+void shim_track_lock_slow(int fd);
 void shim_track_closing_range_slow(unsigned first, unsigned last);
-void shim_track_exec_slow(void);
-void shim_track_exit_slow(void);
-void shim_track_stream_closing_slow(FILE *stream);
+/* `enters`: will the shim be in the program to come? */
+void shim_track_exec_slow(bool enters);
+/* `is_over`: nothing of the program runs after this. */
+void shim_track_exit_slow(bool is_over);
+unsigned shim_track_stream_closing_slow(FILE *stream);
+/* Drafts become the files in view/: where they are is about to get out of reach. */
+void shim_track_share_slow(void);
+static inline void shim_track_share(void)
+{
+	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
+		shim_track_share_slow();
+}
 /* Writes out what streams on declared files hold back. */
 void shim_track_flush_slow(void);
 
-/* Before a descriptor is closed, by whatever call: saves the file when this was its last writer here. */
-static inline void shim_track_closing(int fd)
+/* Before a descriptor is closed, by whatever call, and with the answer after it: saves the file when this was
+ * its last writer here. Or it was not closed: shim_track_stays(). */
+static inline unsigned shim_track_closing(int fd)
 {
-	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
-		shim_track_closing_slow(fd);
+	return atomic_load_explicit(&shim_tracked_count, memory_order_relaxed) ? shim_track_closing_slow(fd)
+									       : 0;
+}
+static inline void shim_track_closed(unsigned token)
+{
+	if (token)
+		shim_track_closed_slow(token);
 }
 
 /* The broker could not be told of a save: when it had just put another file in the place of the one that
@@ -99,6 +194,6 @@ void shim_keep(int file, int fd);
 /* ---- broker --------------------------------------------------------------------------------- */
 
 /* Asks and waits, for 5 s at most. True when the broker has done it; errno is kept. fd -1 = none. */
-bool shim_ask(const char *type, int file, int fd);
+bool shim_ask(const char *type, const char *name, int fd);
 
 #endif

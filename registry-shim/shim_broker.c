@@ -12,7 +12,7 @@
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
 
-enum { TIMEOUT_S = 5 };
+enum { TIMEOUT_S = 5, NAME_MAX = 256 }; /* what put() and send_request() have room for */
 
 static size_t put(unsigned char *m, size_t at, const char *name, const char *value)
 {
@@ -29,7 +29,7 @@ static size_t put(unsigned char *m, size_t at, const char *name, const char *val
 
 static bool send_request(int sock, const char *type, const char *name, int fd)
 {
-	unsigned char bytes[32 + 16 + SHIM_NAME_MAX];
+	unsigned char bytes[32 + 16 + NAME_MAX];
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -70,14 +70,14 @@ static bool receive_done(int sock)
 	return n >= (ssize_t)sizeof(done) && !memcmp(bytes, done, sizeof(done));
 }
 
-bool shim_ask(const char *type, int file, int fd)
+bool shim_ask(const char *type, const char *name, int fd)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct timeval limit = { .tv_sec = TIMEOUT_S };
 	int saved = errno, sock, r;
 	bool is_done = false;
 
-	if (strlen(shim_socket_path()) >= sizeof(a.sun_path))
+	if (strlen(shim_socket_path()) >= sizeof(a.sun_path) || strlen(name) >= NAME_MAX)
 		return false;
 	strcpy(a.sun_path, shim_socket_path());
 	sock = (int)syscall(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -87,7 +87,7 @@ bool shim_ask(const char *type, int file, int fd)
 		do
 			r = (int)syscall(SYS_connect, sock, &a, sizeof(a));
 		while (r < 0 && errno == EINTR);
-		is_done = r == 0 && send_request(sock, type, shim_view_name(file), fd) && receive_done(sock);
+		is_done = r == 0 && send_request(sock, type, name, fd) && receive_done(sock);
 		sys_close(sock);
 	}
 	errno = saved;

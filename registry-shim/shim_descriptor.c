@@ -13,8 +13,10 @@ static bool is_tracking(void)
 #define WRAP_CLOSE(name)                                                                                     \
 	SHIM_WRAP(int, name, (int fd))                                                                       \
 	{                                                                                                    \
-		shim_track_closing(fd);                                                                      \
-		return SHIM_NEXT(name)(fd);                                                                  \
+		unsigned token = shim_track_closing(fd);                                                     \
+		int r = SHIM_NEXT(name)(fd);                                                                 \
+		shim_track_closed(token);                                                                    \
+		return r;                                                                                    \
 	}
 WRAP_CLOSE(close)
 WRAP_CLOSE(__close)
@@ -58,17 +60,35 @@ SHIM_WRAP(int, dup, (int fd))
 #define WRAP_DUP_TO(name, params, ...)                                                                       \
 	SHIM_WRAP(int, name, params)                                                                         \
 	{                                                                                                    \
-		int r;                                                                                       \
-		if (from != to)                                                                              \
-			shim_track_closing(to);                                                              \
-		r = SHIM_NEXT(name)(__VA_ARGS__);                                                            \
+		unsigned token = from != to ? shim_track_closing(to) : 0;                                    \
+		int r = SHIM_NEXT(name)(__VA_ARGS__);                                                        \
+		if (r < 0 && token)                                                                          \
+			shim_track_stays(to, token);                                                         \
 		if (r >= 0 && is_tracking())                                                                 \
 			shim_track_dup(from, to);                                                            \
+		if (r >= 0)                                                                                  \
+			shim_track_closed(token);                                                            \
 		return r;                                                                                    \
 	}
 WRAP_DUP_TO(dup2, (int from, int to), from, to)
 WRAP_DUP_TO(__dup2, (int from, int to), from, to)
 WRAP_DUP_TO(dup3, (int from, int to, int flags), from, to, flags)
+
+#define WRAP_LOCK(name, params, ...)                                                                         \
+	SHIM_WRAP(int, name, params)                                                                         \
+	{                                                                                                    \
+		if (is_tracking())                                                                           \
+			shim_track_lock_slow(fd);                                                            \
+		return SHIM_NEXT(name)(__VA_ARGS__);                                                         \
+	}
+WRAP_LOCK(flock, (int fd, int how), fd, how)
+WRAP_LOCK(lockf, (int fd, int how, off_t len), fd, how, len)
+WRAP_LOCK(lockf64, (int fd, int how, off_t len), fd, how, len)
+
+static bool is_lock(int what)
+{
+	return what == F_SETLK || what == F_SETLKW || what == F_OFD_SETLK || what == F_OFD_SETLKW;
+}
 
 /* The argument is an int, a pointer or nothing; as a pointer it passes through unharmed. */
 #define WRAP_FCNTL(name)                                                                                     \
@@ -80,6 +100,8 @@ WRAP_DUP_TO(dup3, (int from, int to, int flags), from, to, flags)
 		va_start(ap, what);                                                                          \
 		arg = va_arg(ap, void *);                                                                    \
 		va_end(ap);                                                                                  \
+		if (is_tracking() && is_lock(what))                                                          \
+			shim_track_lock_slow(fd);                                                            \
 		r = SHIM_NEXT(name)(fd, what, arg);                                                          \
 		if (r >= 0 && is_tracking() && (what == F_DUPFD || what == F_DUPFD_CLOEXEC))                 \
 			shim_track_dup(fd, r);                                                               \
@@ -95,7 +117,7 @@ WRAP_FCNTL(fcntl64)
 	SHIM_WRAP(void, name, (int status)) /* does not return */                                            \
 	{                                                                                                    \
 		if (is_tracking())                                                                           \
-			shim_track_exit_slow();                                                              \
+			shim_track_exit_slow(true);                                                          \
 		for (;;)                                                                                     \
 			(void)syscall(SYS_exit_group, status);                                               \
 	}

@@ -7,8 +7,10 @@
 #include <alloca.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,24 +83,68 @@ static char *const *fill(char *const env[], const struct room *r, char **to, cha
 
 /* ---- exec ----------------------------------------------------------------------------------- */
 
-static void leaving(void)
+enum { HEAD = 4096 };
+
+/* Does a loader load it, and so the shim? A script's interpreter answers for the script. */
+static bool is_entered(int dirfd, const char *path, int depth)
 {
-	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
-		shim_track_exec_slow();
+	union {
+		ElfW(Ehdr) elf;
+		char text[HEAD];
+	} head;
+	int fd = sys_openat(dirfd, path, O_RDONLY, 0);
+	ssize_t n = fd < 0 ? -1 : sys_read(fd, head.text, HEAD - 1);
+	bool is_elf = n >= (ssize_t)sizeof(head.elf) && !memcmp(head.elf.e_ident, ELFMAG, SELFMAG);
+
+	if (fd >= 0)
+		sys_close(fd);
+	if (n > 2 && head.text[0] == '#' && head.text[1] == '!' && depth == 0) {
+		char *start = head.text + 2;
+
+		head.text[n] = 0;
+		start += strspn(start, " \t");
+		start[strcspn(start, " \t\n")] = 0;
+		return is_entered(AT_FDCWD, start, 1);
+	}
+	if (!is_elf || head.elf.e_ident[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+	    head.elf.e_phentsize != sizeof(ElfW(Phdr)))
+		return false;
+	for (size_t i = 0; i < head.elf.e_phnum; i++) {
+		size_t at = head.elf.e_phoff + i * sizeof(ElfW(Phdr));
+		ElfW(Phdr) segment;
+
+		if (at > (size_t)n || (size_t)n - at < sizeof(segment))
+			return false;
+		memcpy(&segment, head.text + at, sizeof(segment));
+		if (segment.p_type == PT_INTERP)
+			return true;
+	}
+	return false;
 }
 
-#define WRAP_EXEC(name, params, ...)                                                                         \
+/* What is looked for in PATH, and what only a descriptor names, counts as not entered. */
+static void leaving(int dirfd, const char *path)
+{
+	int saved = errno;
+
+	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
+		shim_track_exec_slow(path && strchr(path, '/') && is_entered(dirfd, path, 0));
+	errno = saved;
+}
+
+#define WRAP_EXEC(name, params, dirfd, path, ...)                                                            \
 	SHIM_WRAP(int, name, params)                                                                         \
 	{                                                                                                    \
 		char *const *kept = WITH_SHIM(env);                                                          \
-		leaving();                                                                                   \
+		leaving(dirfd, path);                                                                        \
 		return SHIM_NEXT(name)(__VA_ARGS__);                                                         \
 	}
-WRAP_EXEC(execve, (const char *path, char *const argv[], char *const env[]), path, argv, kept)
-WRAP_EXEC(execvpe, (const char *path, char *const argv[], char *const env[]), path, argv, kept)
-WRAP_EXEC(fexecve, (int fd, char *const argv[], char *const env[]), fd, argv, kept)
+WRAP_EXEC(execve, (const char *path, char *const argv[], char *const env[]), AT_FDCWD, path, path, argv, kept)
+WRAP_EXEC(execvpe, (const char *path, char *const argv[], char *const env[]), AT_FDCWD, path, path, argv,
+	  kept)
+WRAP_EXEC(fexecve, (int fd, char *const argv[], char *const env[]), fd, NULL, fd, argv, kept)
 WRAP_EXEC(execveat, (int dirfd, const char *path, char *const argv[], char *const env[], int flags), dirfd,
-	  path, argv, kept, flags)
+	  path, dirfd, path, argv, kept, flags)
 
 SHIM_WRAP(int, execv, (const char *path, char *const argv[]))
 {

@@ -15,7 +15,7 @@ enum { NO_REPLACE = 1 }; /* of renameat2 */
 
 /* ---- copying -------------------------------------------------------------------------------- */
 
-static bool copy_content(int from, int to)
+bool shim_copy_content(int from, int to)
 {
 	char block[4096];
 	ssize_t n;
@@ -42,8 +42,7 @@ static bool spell(char *ret, size_t cap, const char *a, const char *b, const cha
 	return true;
 }
 
-/* A complete copy of `from` under a name, replacing what has it. */
-static int copy_to(int from, int dirfd, const char *path)
+int shim_copy_to(int from, int dirfd, const char *path)
 {
 	char tmp[SHIM_PATH_MAX + 16];
 	struct stat st;
@@ -57,7 +56,7 @@ static int copy_to(int from, int dirfd, const char *path)
 	fd = sys_openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -1;
-	if (sys_fstat(from, &st) == 0 && copy_content(from, fd) &&
+	if (sys_fstat(from, &st) == 0 && shim_copy_content(from, fd) &&
 	    syscall(SYS_fchmod, fd, st.st_mode & 07777) == 0 &&
 	    sys_renameat2(dirfd, tmp, dirfd, path, 0) == 0) {
 		sys_close(fd);
@@ -92,7 +91,7 @@ void shim_keep(int file, int fd)
 	if (sys_fstat(fd, &st) == 0 && st.st_nlink == 0) {
 		from = open_to_read(fd);
 		if (from >= 0) {
-			(void)copy_to(from, AT_FDCWD, shim_view_path(file));
+			(void)shim_copy_to(from, AT_FDCWD, shim_view_path(file));
 			sys_close(from);
 		}
 	}
@@ -109,7 +108,8 @@ static int remove_declared(int file)
 		errno = ENOENT;
 		return -1;
 	}
-	if (shim_ask("remove", file, -1))
+	shim_draft_supersede(file);
+	if (shim_ask("remove", shim_view_name(file), -1))
 		return 0;
 	/* No broker: a note for the next one, which finds the file gone. */
 	if (!spell(note, sizeof(note), shim_view_dir(), "/" REG_SHIM_REMOVED_PREFIX, shim_view_name(file)))
@@ -170,7 +170,7 @@ static int open_from(const struct move *m)
 	int no_follow = m->flags & AT_SYMLINK_FOLLOW ? 0 : O_NOFOLLOW;
 
 	if (m->from_file >= 0)
-		return sys_openat(AT_FDCWD, shim_view_path(m->from_file), O_RDONLY | O_NOFOLLOW, 0);
+		return sys_openat(AT_FDCWD, shim_file_path(m->from_file), O_RDONLY | O_NOFOLLOW, 0);
 	if ((m->flags & AT_EMPTY_PATH) && m->from && !*m->from && m->from_dir >= 0)
 		return open_to_read(m->from_dir);
 	return sys_openat(m->from_dir, m->from, O_RDONLY | O_NONBLOCK | no_follow, 0);
@@ -189,12 +189,14 @@ static int copy_over(const struct move *m)
 		errno = EXDEV; /* no settings file: what mv knows how to handle */
 		return -1;
 	}
+	if (m->to_file >= 0)
+		shim_draft_supersede(m->to_file);
 	if (m->to_file < 0)
-		r = copy_to(fd, m->to_dir, m->to);
-	else if (shim_ask("replace", m->to_file, fd))
+		r = shim_copy_to(fd, m->to_dir, m->to);
+	else if (shim_ask("replace", shim_view_name(m->to_file), fd))
 		r = 0;
 	else
-		r = copy_to(fd, AT_FDCWD, shim_view_path(m->to_file));
+		r = shim_copy_to(fd, AT_FDCWD, shim_view_path(m->to_file));
 	sys_close(fd);
 	return r;
 }

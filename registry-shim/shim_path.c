@@ -109,12 +109,27 @@ SHIM_WRAP(int, inotify_add_watch, (int fd, const char *path, uint32_t mask))
 /* What is declared lies outside the new root. */
 SHIM_WRAP(int, chroot, (const char *path))
 {
-	int r = SHIM_NEXT(chroot)(path);
+	int r;
 
+	shim_track_share();
+	r = SHIM_NEXT(chroot)(path);
 	if (r == 0 && shim_is_ours())
 		shim_forget_files();
 	return r;
 }
+
+/* Another user may not get at what is private to this one, nor at the broker. */
+#define WRAP_USER(name, params, ...)                                                                         \
+	SHIM_WRAP(int, name, params)                                                                         \
+	{                                                                                                    \
+		shim_track_share();                                                                          \
+		return SHIM_NEXT(name)(__VA_ARGS__);                                                         \
+	}
+WRAP_USER(setuid, (uid_t uid), uid)
+WRAP_USER(seteuid, (uid_t uid), uid)
+WRAP_USER(setreuid, (uid_t real, uid_t effective), real, effective)
+WRAP_USER(setresuid, (uid_t real, uid_t effective, uid_t kept), real, effective, kept)
+WRAP_USER(setfsuid, (uid_t uid), uid)
 
 /* ---- truncate: a change of content ---------------------------------------------------------- */
 
@@ -122,11 +137,13 @@ SHIM_WRAP(int, chroot, (const char *path))
 	SHIM_WRAP(int, name, (const char *path, off_t len))                                                  \
 	{                                                                                                    \
 		int file = shim_find(AT_FDCWD, path), r;                                                     \
+		const char *at;                                                                              \
 		if (file < 0)                                                                                \
 			return SHIM_NEXT(name)(path, len);                                                   \
-		r = SHIM_NEXT(name)(shim_view_path(file), len);                                              \
-		if (r == 0)                                                                                  \
-			(void)shim_ask("commit", file, -1);                                                  \
+		at = shim_file_path(file);                                                                   \
+		r = SHIM_NEXT(name)(at, len);                                                                \
+		if (r == 0 && at == shim_view_path(file))                                                    \
+			(void)shim_ask("commit", shim_view_name(file), -1);                                  \
 		return r;                                                                                    \
 	}
 WRAP_TRUNCATE(truncate)

@@ -5,6 +5,7 @@
  * path made absolute, first as text, then through the kernel's view of its directory (for symbolic links). */
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -21,10 +22,11 @@ enum { TEXT_MAX = 256 * 1024, RUN_MAX = 256 };
 static struct {
 	atomic_int count;
 	uint64_t base_lens; /* bit min(length, 63) of every declared last part */
-	char view[RUN_MAX], socket[RUN_MAX];
+	char view[RUN_MAX], drafts[RUN_MAX], socket[RUN_MAX];
 	struct {
 		const char *path, *base, *name;
 		size_t path_len, base_len;
+		bool is_whole;
 		char view[RUN_MAX + SHIM_NAME_MAX];
 	} files[SHIM_FILES_MAX];
 	char text[TEXT_MAX];
@@ -57,23 +59,26 @@ static const char *run_dir(void)
 	return REG_SHIM_RUN;
 }
 
-/* One line "path TAB name", in place. */
+/* One line "path TAB name TAB kind", in place. */
 static void add_file(char *line, char *end)
 {
-	char *tab = memchr(line, '\t', (size_t)(end - line));
+	char *tab = memchr(line, '\t', (size_t)(end - line)), *kind;
 	const char *base;
 
 	if (!tab || table.count == SHIM_FILES_MAX || *line != '/')
 		return;
 	*tab = *end = 0;
+	kind = strchr(tab + 1, '\t');
 	base = strrchr(line, '/') + 1;
-	if (!*base || (size_t)(end - tab) > SHIM_NAME_MAX || strlen(line) >= SHIM_PATH_MAX)
+	if (!*base || !kind || (size_t)(kind - tab) > SHIM_NAME_MAX || strlen(line) >= SHIM_PATH_MAX)
 		return;
+	*kind = 0;
 	table.files[table.count].path = line;
 	table.files[table.count].path_len = strlen(line);
 	table.files[table.count].base = base;
 	table.files[table.count].base_len = strlen(base);
 	table.files[table.count].name = tab + 1;
+	table.files[table.count].is_whole = !strcmp(kind + 1, "whole");
 	join(table.files[table.count].view, sizeof(table.files[0].view), table.view, "/", tab + 1);
 	table.base_lens |= 1ull << (strlen(base) < 63 ? strlen(base) : 63);
 	table.count++;
@@ -87,6 +92,7 @@ static void load(void)
 	int fd;
 
 	join(table.view, sizeof(table.view), run_dir(), "/view", "");
+	join(table.drafts, sizeof(table.drafts), run_dir(), "/drafts", "");
 	join(table.socket, sizeof(table.socket), run_dir(), "/registry.sock", "");
 	join(path, sizeof(path), run_dir(), "/paths", "");
 	fd = sys_openat(AT_FDCWD, path, O_RDONLY, 0);
@@ -140,6 +146,16 @@ const char *shim_view_name(int file)
 const char *shim_view_dir(void)
 {
 	return table.view;
+}
+
+const char *shim_drafts_dir(void)
+{
+	return table.drafts;
+}
+
+bool shim_is_whole(int file)
+{
+	return table.files[file].is_whole;
 }
 
 const char *shim_socket_path(void)
@@ -279,14 +295,24 @@ int shim_find(int dirfd, const char *path)
 	return -1;
 }
 
+size_t shim_fd_path(int fd, char *ret, size_t cap)
+{
+	return is_loaded() && table.count > 0 ? start_dir(fd, ret, cap) : 0;
+}
+
+int shim_find_name(const char *name)
+{
+	for (int i = 0; i < table.count; i++)
+		if (!strcmp(table.files[i].name, name))
+			return i;
+	return -1;
+}
+
 int shim_find_fd(int fd)
 {
 	char path[SHIM_PATH_MAX];
-	size_t len, dir_len;
+	size_t len = shim_fd_path(fd, path, sizeof(path)), dir_len;
 
-	if (!is_loaded() || table.count == 0)
-		return -1;
-	len = start_dir(fd, path, sizeof(path));
 	dir_len = strlen(table.view);
 	if (len <= dir_len || memcmp(path, table.view, dir_len) != 0 || path[dir_len] != '/')
 		return -1;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors that may still write a declared file; see shim.h.
  *
- * A slot per descriptor holds the file's number and a serial of the open() that it comes from, so that a
- * duplicate keeps the save back until the last of them closes. Descriptors of SLOTS and more, and streams
- * beyond STREAMS, are not remembered: what they write is found by the broker's harvest.
+ * A slot per descriptor holds the number of its draft, or of the file when that is written in place, and a
+ * serial of the open() that it comes from, so that a duplicate keeps the save back until the last of them
+ * closes. Descriptors of SLOTS and more, and streams beyond STREAMS, are not remembered: what they write is
+ * written in place and found by the broker's harvest.
  *
  * After fork the child has its own copy of table and descriptors and goes on alone. After vfork it writes in
  * the parent's memory: then nothing may be changed here and nothing is saved; the parent, or the program that
@@ -17,17 +18,36 @@
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
 
-enum { SLOTS = 4096, STREAMS = 32, FILE_BITS = 9 };
+enum { SLOTS = 4096, STREAMS = 32, WHAT_BITS = 9, ADOPTED = 10 };
 
 atomic_int shim_tracked_count;
-static _Atomic uint32_t slots[SLOTS]; /* 0 = free, else serial << FILE_BITS | file + 1 */
+static _Atomic uint32_t slots[SLOTS]; /* 0 = free, else serial << WHAT_BITS | what */
 static atomic_uint next_serial = 1;
 static FILE *_Atomic streams[STREAMS];
 static _Atomic(atomic_int *) owner; /* pid of the process that the table describes */
 
-static int file_of(uint32_t slot)
+/* What a slot is about: file + 1, or FIRST_DRAFT + draft. */
+enum { FIRST_DRAFT = SHIM_FILES_MAX + 1, WHAT_MAX = FIRST_DRAFT + SHIM_DRAFTS_MAX };
+_Static_assert(WHAT_MAX <= 1 << WHAT_BITS, "it has room");
+
+static int what_of(uint32_t slot)
 {
-	return (int)(slot & ((1u << FILE_BITS) - 1)) - 1;
+	return (int)(slot & ((1u << WHAT_BITS) - 1));
+}
+
+static bool is_draft(uint32_t slot)
+{
+	return what_of(slot) >= FIRST_DRAFT;
+}
+
+static int draft_of(uint32_t slot)
+{
+	return what_of(slot) - FIRST_DRAFT;
+}
+
+static uint32_t in_place(uint32_t slot, int file)
+{
+	return (slot & ~((1u << WHAT_BITS) - 1)) | (uint32_t)(file + 1);
 }
 
 bool shim_is_ours(void)
@@ -64,27 +84,30 @@ static void set_slot(int fd, uint32_t value)
 	atomic_fetch_add(&shim_tracked_count, (value != 0) - (old != 0));
 }
 
-int shim_track_open(int fd, int file, int flags)
+int shim_track_open(int fd, const struct shim_aim *aim)
 {
-	uint32_t serial;
+	bool is_writer =
+		!(aim->flags & O_PATH) && ((aim->flags & O_ACCMODE) != O_RDONLY || (aim->flags & O_TRUNC));
 
-	if (fd < 0 || fd >= SLOTS || (flags & O_PATH) ||
-	    ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_TRUNC)) || !shim_is_ours())
-		return fd;
-	serial = atomic_fetch_add(&next_serial, 1);
-	set_slot(fd, serial << FILE_BITS | (uint32_t)(file + 1));
+	if (fd < 0 && aim->draft >= 0)
+		shim_draft_drop(aim->draft);
+	else if (fd >= SLOTS && aim->draft >= 0)
+		shim_draft_to_view(aim->draft);
+	else if (fd >= 0 && fd < SLOTS && is_writer && shim_is_ours())
+		set_slot(fd, atomic_fetch_add(&next_serial, 1) << WHAT_BITS |
+				     (uint32_t)(aim->draft < 0 ? aim->file + 1 : FIRST_DRAFT + aim->draft));
 	return fd;
 }
 
-void shim_track_stream(FILE *stream, int file)
+void shim_track_stream(FILE *stream, const struct shim_aim *aim)
 {
 	int fd = fileno(stream), saved = errno, flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
 
 	errno = saved;
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || !shim_is_ours())
 		return;
-	if (file >= 0)
-		(void)shim_track_open(fd, file, flags);
+	if (aim)
+		(void)shim_track_open(fd, aim);
 	for (int i = 0; i < STREAMS; i++) {
 		FILE *none = NULL;
 
@@ -111,54 +134,120 @@ static bool is_last(int fd, uint32_t slot)
 
 static void commit(int file, int fd)
 {
-	if (!shim_ask("commit", file, fd))
+	if (!shim_ask("commit", shim_view_name(file), fd))
 		shim_keep(file, fd);
 }
 
-void shim_track_closing_slow(int fd)
+unsigned shim_track_closing_slow(int fd)
 {
 	uint32_t slot = fd >= 0 && fd < SLOTS ? atomic_load(&slots[fd]) : 0;
+	bool was_last;
 
 	if (!slot || !shim_is_ours())
-		return;
-	if (is_last(fd, slot))
-		commit(file_of(slot), fd);
+		return 0;
+	was_last = is_last(fd, slot);
+	if (was_last && !is_draft(slot))
+		commit(what_of(slot) - 1, fd);
 	set_slot(fd, 0);
+	return was_last && is_draft(slot) ? slot : 0;
+}
+
+void shim_track_closed_slow(unsigned token)
+{
+	shim_draft_closed(draft_of(token));
+}
+
+void shim_track_stays(int fd, unsigned token)
+{
+	set_slot(fd, token);
 }
 
 void shim_track_sync_slow(int fd)
 {
 	uint32_t slot = fd >= 0 && fd < SLOTS ? atomic_load(&slots[fd]) : 0;
 
-	if (slot && shim_is_ours())
-		commit(file_of(slot), fd);
+	if (!slot || !shim_is_ours())
+		return;
+	if (is_draft(slot))
+		shim_draft_synced(draft_of(slot));
+	else
+		commit(what_of(slot) - 1, fd);
+}
+
+void shim_track_lock_slow(int fd)
+{
+	uint32_t slot = fd >= 0 && fd < SLOTS ? atomic_load(&slots[fd]) : 0;
+	int saved = errno, flags, view, draft, file;
+	off_t off;
+
+	if (!slot || !is_draft(slot) || !shim_is_ours() || !shim_draft_is_copy(draft_of(slot), fd))
+		return;
+	draft = draft_of(slot);
+	file = shim_draft_file(draft);
+	flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
+	view = sys_openat(AT_FDCWD, shim_view_path(file), O_RDWR | (flags & O_NONBLOCK), 0);
+	off = (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR);
+	if (view >= 0 && is_last(fd, slot)) {
+		(void)syscall(SYS_lseek, view, off, SEEK_SET);
+		flags = (int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
+		if (syscall(SYS_dup3, view, fd, flags) >= 0) {
+			set_slot(fd, in_place(slot, file));
+			shim_draft_drop(draft);
+		}
+	}
+	if (view >= 0)
+		sys_close(view);
+	errno = saved;
+}
+
+static void close_now(int fd)
+{
+	unsigned token = shim_track_closing_slow(fd);
+
+	sys_close(fd);
+	shim_track_closed(token);
 }
 
 void shim_track_closing_range_slow(unsigned first, unsigned last)
 {
+	if (!shim_is_ours())
+		return;
 	for (unsigned fd = first; fd <= last && fd < SLOTS; fd++)
-		shim_track_closing((int)fd);
+		if (atomic_load(&slots[fd]))
+			close_now((int)fd);
 }
 
-void shim_track_stream_closing_slow(FILE *stream)
+unsigned shim_track_stream_closing_slow(FILE *stream)
 {
 	int fd;
 
 	if (!shim_is_ours())
-		return;
+		return 0;
 	for (int i = 0; i < STREAMS; i++)
 		if (atomic_load(&streams[i]) == stream)
 			atomic_store(&streams[i], NULL);
 	fd = fileno(stream);
-	if (fd >= 0 && fd < SLOTS && atomic_load(&slots[fd])) {
-		(void)fflush(stream);
-		shim_track_closing_slow(fd);
+	if (fd < 0 || fd >= SLOTS || !atomic_load(&slots[fd]))
+		return 0;
+	(void)fflush(stream);
+	return shim_track_closing_slow(fd);
+}
+
+/* Every descriptor of a draft goes on in place. */
+static void to_view(int draft)
+{
+	int file = shim_draft_file(draft);
+
+	shim_draft_to_view(draft);
+	for (int fd = 0; fd < SLOTS; fd++) {
+		uint32_t slot = atomic_load(&slots[fd]);
+
+		if (slot && is_draft(slot) && draft_of(slot) == draft)
+			set_slot(fd, in_place(slot, file));
 	}
 }
 
-/* What an exec is going to close. Descriptors 0 to 2 that stay open belong to the program that comes, which
- * finds them by itself. */
-void shim_track_exec_slow(void)
+void shim_track_share_slow(void)
 {
 	int saved = errno;
 
@@ -167,17 +256,82 @@ void shim_track_exec_slow(void)
 	for (int fd = 0; fd < SLOTS; fd++) {
 		uint32_t slot = atomic_load(&slots[fd]);
 
-		if (slot && (fd > 2 || ((int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC)) &&
-		    is_last(fd, slot))
-			commit(file_of(slot), fd);
+		if (slot && is_draft(slot))
+			to_view(draft_of(slot));
 	}
 	errno = saved;
 }
 
-void shim_track_exit_slow(void)
+/* Saves a draft that is about to end, while the descriptor must stay open, for the case that somebody still
+ * uses it: what comes late is written in place. */
+static void finish(int fd, uint32_t slot)
 {
-	if (shim_is_ours())
-		shim_track_closing_range_slow(0, SLOTS - 1);
+	int flags = (int)syscall(SYS_fcntl, fd, F_GETFL), file = shim_draft_file(draft_of(slot)), again;
+	int is_cloexec = (int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC;
+	off_t off = (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR);
+	bool is_own = shim_draft_is_own(draft_of(slot));
+
+	close_now(fd);
+	if (!is_own || flags < 0 || file < 0)
+		return;
+	again = sys_openat(AT_FDCWD, shim_view_path(file), flags & (O_ACCMODE | O_APPEND), 0);
+	if (again < 0)
+		return;
+	(void)syscall(SYS_lseek, again, off, SEEK_SET);
+	if (again != fd) {
+		(void)syscall(SYS_dup3, again, fd, is_cloexec ? O_CLOEXEC : 0);
+		sys_close(again);
+	}
+	set_slot(fd, in_place(slot, file));
+}
+
+static void exec_with(int fd, uint32_t slot, bool enters)
+{
+	bool is_kept = !((int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC);
+
+	if (is_draft(slot) && is_kept && !shim_draft_is_own(draft_of(slot))) {
+		if (!enters || fd >= ADOPTED)
+			shim_draft_left(draft_of(slot));
+	} else if (is_draft(slot) && is_kept && (!enters || fd >= ADOPTED)) {
+		to_view(draft_of(slot));
+	} else if (is_draft(slot) && !is_kept) {
+		finish(fd, slot);
+	} else if (!is_draft(slot) && (!is_kept || fd >= ADOPTED) && is_last(fd, slot)) {
+		commit(what_of(slot) - 1, fd);
+	}
+}
+
+/* What an exec is going to close; and what stays open belongs to the program that comes, which finds it by
+ * itself if the shim gets into it. */
+void shim_track_exec_slow(bool enters)
+{
+	int saved = errno;
+
+	if (!shim_is_ours())
+		return;
+	for (int fd = 0; fd < SLOTS; fd++) {
+		uint32_t slot = atomic_load(&slots[fd]);
+
+		if (slot)
+			exec_with(fd, slot, enters);
+	}
+	errno = saved;
+}
+
+void shim_track_exit_slow(bool is_over)
+{
+	if (!shim_is_ours())
+		return;
+	for (int fd = 0; fd < SLOTS; fd++) {
+		uint32_t slot = atomic_load(&slots[fd]);
+
+		if (slot && is_draft(slot) && !is_over)
+			finish(fd, slot);
+		else if (slot && is_draft(slot))
+			close_now(fd);
+		else if (slot)
+			(void)shim_track_closing_slow(fd);
+	}
 }
 
 /* quick_exit() runs no destructors, and comes to _exit() past our wrapper. */
@@ -187,10 +341,42 @@ static void end_quickly(void *unused)
 {
 	(void)unused;
 	if (atomic_load(&shim_tracked_count))
-		shim_track_exit_slow();
+		shim_track_exit_slow(true);
 }
 
-/* Output redirected into a declared file by whoever started us. */
+/* An open descriptor from whoever started us; writing a declared file perhaps. */
+static void adopt(int fd)
+{
+	struct shim_aim aim = { .draft = -1, .file = -1 };
+	struct stat st;
+
+	aim.flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
+	if (aim.flags < 0 || (aim.flags & O_ACCMODE) == O_RDONLY || sys_fstat(fd, &st) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return;
+	for (int before = 0; before < fd; before++) { /* a duplicate */
+		uint32_t slot = atomic_load(&slots[before]);
+
+		if (slot && syscall(SYS_kcmp, syscall(SYS_getpid), syscall(SYS_getpid), 0 /* KCMP_FILE */,
+				    before, fd) == 0) {
+			set_slot(fd, slot);
+			return;
+		}
+	}
+	aim.draft = shim_draft_adopt(fd);
+	if (aim.draft >= 0 && !shim_draft_is_own(aim.draft)) {
+		if (fd > 2) { /* it may not even know */
+			shim_draft_forget(aim.draft);
+			return;
+		}
+		shim_draft_joined(aim.draft);
+	}
+	if (aim.draft < 0)
+		aim.file = shim_find_fd(fd);
+	if (aim.draft >= 0 || aim.file >= 0)
+		(void)shim_track_open(fd, &aim);
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	int saved = errno;
@@ -199,17 +385,8 @@ __attribute__((constructor)) static void start(void)
 		return;
 	(void)shim_is_ours(); /* now, while we cannot be a vfork child */
 	(void)__cxa_at_quick_exit(end_quickly, NULL);
-	for (int fd = 0; fd <= 2; fd++) {
-		struct stat st;
-		int flags = (int)syscall(SYS_fcntl, fd, F_GETFL), file;
-
-		if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || sys_fstat(fd, &st) < 0 ||
-		    !S_ISREG(st.st_mode))
-			continue;
-		file = shim_find_fd(fd);
-		if (file >= 0)
-			(void)shim_track_open(fd, file, flags);
-	}
+	for (int fd = 0; fd < ADOPTED; fd++)
+		adopt(fd);
 	errno = saved;
 }
 
@@ -242,5 +419,5 @@ __attribute__((destructor)) static void end(void)
 	if (!atomic_load(&shim_tracked_count))
 		return;
 	shim_track_flush_slow();
-	shim_track_exit_slow();
+	shim_track_exit_slow(false);
 }

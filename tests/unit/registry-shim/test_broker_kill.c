@@ -21,7 +21,7 @@
 #include "base/path.h"
 #include "registry-shim/broker.h"
 
-static char top[64], db[100], run_dir[100], view[512], name[300];
+static char top[64], db[100], run_dir[100], view[512], name[300], draft[700];
 static struct err e;
 
 static struct broker *open_broker(void)
@@ -75,8 +75,9 @@ static int set_up(void **state)
 	b = open_broker();
 	assert_int_equal(fd_read_file(broker_run_fd(b), "paths", &paths, &e), 0);
 	snprintf(name, sizeof(name), "%s", strchr(buf_text(&paths, &e), '\t') + 1);
-	name[strcspn(name, "\n")] = 0;
+	name[strcspn(name, "\t\n")] = 0;
 	snprintf(view, sizeof(view), "%s/view/%s", run_dir, name);
+	snprintf(draft, sizeof(draft), "%s/drafts/1.1.600.w-%s", run_dir, name);
 	text_of(0, text);
 	answer(b, "replace", text);
 	broker_close(b);
@@ -115,6 +116,17 @@ static void broker_takes_view(const char *text, size_t len)
 	write_all(open(view, O_WRONLY | O_TRUNC | O_CLOEXEC), text, len);
 	(void)raise(SIGSTOP);
 	answer(b, "commit", NULL);
+}
+
+/* What a program under the shim says when it has closed what it wrote. */
+static void broker_takes_draft(const char *text, size_t len)
+{
+	struct broker *b = open_broker();
+
+	write_all(open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), text, len);
+	(void)raise(SIGSTOP);
+	strcpy(name, strrchr(draft, '/') + 1);
+	answer(b, "closed", NULL);
 }
 
 static void broker_harvests(const char *text, size_t len)
@@ -230,6 +242,8 @@ static void sweep(victim_fn *victim, bool always_new)
 			_exit(0);
 		}
 		was_killed = kill_after(child, steps);
+		if (rename(draft, view) < 0) /* what the shim does when nobody answers */
+			assert_int_equal(access(draft, F_OK), -1);
 		now = look();
 		if (now != value + 1 && (now != value || always_new || !was_killed))
 			fail_msg("killed after %u steps: %u became %u", steps, value, now);
@@ -243,6 +257,12 @@ static void test_broker_takes_descriptor(void **state)
 {
 	(void)state;
 	sweep(broker_takes_descriptor, false);
+}
+
+static void test_broker_takes_draft(void **state)
+{
+	(void)state;
+	sweep(broker_takes_draft, true);
 }
 
 static void test_broker_takes_view(void **state)
@@ -279,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_broker_takes_descriptor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_broker_takes_draft, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_broker_takes_view, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_broker_harvests, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_broker_starts, set_up, tear_down),

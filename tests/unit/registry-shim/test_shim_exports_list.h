@@ -26,16 +26,16 @@ struct exception {
 };
 
 static const struct exception exceptions[] = {
-	{ "acts on an open descriptor, and that of a declared file is open on its file in view/: what is "
+	{ "acts on an open descriptor, and that of a declared file is open on a draft of it or on its file "
+	  "in view/: what is "
 	  "written is saved when the descriptor is closed",
 	  "__fxstat __fxstat64 fstat fstat64 fstatfs fstatfs64 fstatvfs fstatvfs64 fpathconf fchmod fchown "
 	  "futimens futimes fgetxattr flistxattr fremovexattr fsetxattr ftruncate ftruncate64 fallocate "
-	  "fallocate64 posix_fallocate posix_fallocate64 posix_fadvise posix_fadvise64 readahead lockf "
-	  "lockf64 "
+	  "fallocate64 posix_fallocate posix_fallocate64 posix_fadvise posix_fadvise64 readahead "
 	  "copy_file_range sendfile sendfile64 splice tee vmsplice write __write __pwrite64 pwrite pwrite64 "
 	  "pwritev pwritev2 pwritev64 pwritev64v2 writev aio_write aio_write64 aio_read aio_read64 aio_fsync "
 	  "aio_fsync64 lio_listio lio_listio64 sync_file_range" },
-	{ "writes of a mapping after its descriptor was closed are found by the broker's harvest",
+	{ "keeps what it maps open: what it writes later is found by the broker's harvest",
 	  "mmap mmap64 msync munmap mremap remap_file_pages" },
 	{ "says nothing about one file, and what is committed is on the disk already", "sync syncfs" },
 	{ "flushes streams and leaves their descriptors open", "fcloseall" },

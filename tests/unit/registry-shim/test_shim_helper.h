@@ -289,7 +289,7 @@ static void save_truncate(const char *f)
 	raise(SIGKILL);
 }
 
-/* Killed while the file is still open: for the harvest. */
+/* Killed while the file is still open: not saved. */
 static void save_killed(const char *f)
 {
 	int fd = open(f, O_WRONLY | O_CREAT | O_TRUNC, 0644);

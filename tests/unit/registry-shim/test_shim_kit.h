@@ -47,7 +47,7 @@ static void helper_check(bool ok, const char *what)
 }
 #define CHECK(x) helper_check((x), #x)
 
-static void helper_write(int fd)
+static inline void helper_write(int fd)
 {
 	CHECK(write(fd, helper_text, strlen(helper_text)) == (ssize_t)strlen(helper_text));
 }
@@ -146,13 +146,20 @@ static void configure(void)
 	configure_with("", NULL, 0);
 }
 
-static uint64_t harvest(void)
+/* `is_idle`: no program runs. */
+static uint64_t harvest_when(bool is_idle)
 {
 	struct wire_out m = WIRE_OUT_INIT;
 	struct err e;
 
 	assert_int_equal(wire_put_str(&m, "type", "harvest", &e), 0);
+	assert_int_equal(wire_put_u64(&m, "is-idle", is_idle, &e), 0);
 	return ask(&m, "harvested");
+}
+
+static inline uint64_t harvest(void)
+{
+	return harvest_when(false);
 }
 
 /* ---- fixtures ------------------------------------------------------------------------------- */
