@@ -9,6 +9,11 @@
  * a program's end. Beside the view of the shim there is one such copy of each file; a save on one side
  * replaces the other.
  *
+ * A program that is killed between two writes of a copy leaves what it had written, and that is taken: how
+ * a process ended the kernel tells its parent, and (since Linux 6.15) whoever had a pidfd of it before; but
+ * who opens or closes a file it tells nobody without privileges. What is empty then is put back once no
+ * program runs; what is no file of its kind any more is kept as a text and leaves the keys as they are.
+ *
  * Programs that save through the shim and past it at the same time: the later one wins, key by key for the
  * keys that it changed. One that writes in place while the file is being replaced writes to nothing.
  *

@@ -33,6 +33,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /* ---- wrapping ------------------------------------------------------------------------------- */
 
@@ -118,6 +119,15 @@ static inline void shim_draft_supersede(int file)
 {
 	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
 		shim_draft_supersede_slow(file);
+}
+
+/* Editors compare what they have opened with what they looked at before: a draft shows itself as the file
+ * that it stands for. */
+void shim_draft_disguise_slow(dev_t dev, ino_t *ino);
+static inline void shim_draft_disguise(dev_t dev, ino_t *ino)
+{
+	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
+		shim_draft_disguise_slow(dev, ino);
 }
 
 /* Where this process finds a declared file: its own draft, else in view/. */

@@ -23,6 +23,8 @@ static struct {
 	atomic_bool is_gone;     /* its name is no longer the file's: removed, or another took its place */
 	struct timespec changed; /* size and time of the copy */
 	off_t size;
+	ino_t ino, shown; /* its own, and that of the file it stands for; 0 = not known */
+	dev_t dev;
 	char path[DRAFT_PATH_MAX];
 } drafts[SHIM_DRAFTS_MAX];
 
@@ -90,6 +92,16 @@ static const char *name_of(int draft)
 	return strrchr(drafts[draft].path, '/') + 1;
 }
 
+void shim_draft_disguise_slow(dev_t dev, ino_t *ino)
+{
+	for (int i = 0; i < SHIM_DRAFTS_MAX; i++)
+		if (atomic_load(&drafts[i].file) > 0 && drafts[i].ino == *ino && drafts[i].dev == dev &&
+		    drafts[i].shown) {
+			*ino = drafts[i].shown;
+			return;
+		}
+}
+
 bool shim_draft_is_copy(int draft, int fd)
 {
 	struct stat st;
@@ -124,6 +136,7 @@ int shim_draft_adopt(int fd)
 	if (draft < 0)
 		return -1;
 	memcpy(drafts[draft].path, path, len + 1);
+	drafts[draft].ino = drafts[draft].shown = 0;
 	publish(draft, file, shim_draft_is_own(draft) ? syscall(SYS_gettid) : 0, false);
 	return draft;
 }
@@ -183,10 +196,12 @@ static bool make(int draft, int file, int there, const char *content, int flags)
 {
 	bool is_append = (flags & O_APPEND) && !(flags & O_TRUNC), is_done;
 	int from = -1, to;
-	struct stat st;
+	struct stat st, own;
+	ino_t shown;
 
 	if (sys_fstat(there, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
+	shown = st.st_ino;
 	if (!(flags & O_TRUNC)) {
 		from = sys_openat(AT_FDCWD, content, O_RDONLY | O_NOFOLLOW, 0);
 		if (from < 0 || sys_fstat(from, &st) < 0) {
@@ -194,9 +209,15 @@ static bool make(int draft, int file, int there, const char *content, int flags)
 			return false;
 		}
 	}
+	drafts[draft].shown = shown;
 	to = create(draft, file, st.st_mode, is_append ? (long long)st.st_size : -1);
 	is_done = to >= 0 && (from < 0 || shim_copy_content(from, to)) &&
 		  syscall(SYS_fchmod, to, st.st_mode & 07777) == 0;
+	is_done = is_done && sys_fstat(to, &own) == 0;
+	if (is_done) {
+		drafts[draft].ino = own.st_ino;
+		drafts[draft].dev = own.st_dev;
+	}
 	if (is_done && from >= 0) {
 		struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, st.st_mtim };
 

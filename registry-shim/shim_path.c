@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
@@ -13,7 +14,6 @@
 struct timeval;
 struct timespec;
 struct utimbuf;
-struct statx;
 
 /* f(path, more...) */
 #define WRAP(type, name, params, ...)                                                                        \
@@ -30,13 +30,46 @@ struct statx;
 		return SHIM_NEXT(name)(__VA_ARGS__);                                                         \
 	}
 
-#define WRAP_STAT(name)  WRAP(int, name, (const char *path, void *st), path, st)
-#define WRAP_XSTAT(name) WRAP(int, name, (int version, const char *path, void *st), version, path, st)
+/* The same for what tells the file's number. (On 64-bit machines every struct stat is the kernel's.) */
+static int disguised(int r, void *st)
+{
+	struct stat *s = st;
+
+	if (r == 0)
+		shim_draft_disguise(s->st_dev, &s->st_ino);
+	return r;
+}
+
+#define WRAP_STAT(name)                                                                                      \
+	SHIM_WRAP(int, name, (const char *path, void *st))                                                   \
+	{                                                                                                    \
+		return disguised(SHIM_NEXT(name)(shim_path(AT_FDCWD, path), st), st);                        \
+	}
+#define WRAP_XSTAT(name)                                                                                     \
+	SHIM_WRAP(int, name, (int version, const char *path, void *st))                                      \
+	{                                                                                                    \
+		return disguised(SHIM_NEXT(name)(version, shim_path(AT_FDCWD, path), st), st);               \
+	}
 #define WRAP_FSTATAT(name)                                                                                   \
-	WRAP_AT(int, name, (int dirfd, const char *path, void *st, int flags), dirfd, path, st, flags)
+	SHIM_WRAP(int, name, (int dirfd, const char *path, void *st, int flags))                             \
+	{                                                                                                    \
+		return disguised(SHIM_NEXT(name)(dirfd, shim_path(dirfd, path), st, flags), st);             \
+	}
 #define WRAP_FXSTATAT(name)                                                                                  \
-	WRAP_AT(int, name, (int version, int dirfd, const char *path, void *st, int flags), version, dirfd,  \
-		path, st, flags)
+	SHIM_WRAP(int, name, (int version, int dirfd, const char *path, void *st, int flags))                \
+	{                                                                                                    \
+		return disguised(SHIM_NEXT(name)(version, dirfd, shim_path(dirfd, path), st, flags), st);    \
+	}
+#define WRAP_FSTAT(name)                                                                                     \
+	SHIM_WRAP(int, name, (int fd, void *st))                                                             \
+	{                                                                                                    \
+		return disguised(SHIM_NEXT(name)(fd, st), st);                                               \
+	}
+#define WRAP_FXSTAT(name)                                                                                    \
+	SHIM_WRAP(int, name, (int version, int fd, void *st))                                                \
+	{                                                                                                    \
+		return disguised(SHIM_NEXT(name)(version, fd, st), st);                                      \
+	}
 
 WRAP_STAT(stat)
 WRAP_STAT(stat64)
@@ -51,8 +84,23 @@ WRAP_XSTAT(__lxstat)
 WRAP_XSTAT(__lxstat64)
 WRAP_FXSTATAT(__fxstatat)
 WRAP_FXSTATAT(__fxstatat64)
-WRAP_AT(int, statx, (int dirfd, const char *path, int flags, unsigned mask, struct statx *st), dirfd, path,
-	flags, mask, st)
+WRAP_FXSTAT(__fxstat)
+WRAP_FXSTAT(__fxstat64)
+WRAP_FSTAT(fstat)
+WRAP_FSTAT(fstat64)
+
+SHIM_WRAP(int, statx, (int dirfd, const char *path, int flags, unsigned mask, struct statx *st))
+{
+	int r = SHIM_NEXT(statx)(dirfd, shim_path(dirfd, path), flags, mask, st);
+
+	if (r == 0) {
+		ino_t ino = st->stx_ino;
+
+		shim_draft_disguise(makedev(st->stx_dev_major, st->stx_dev_minor), &ino);
+		st->stx_ino = ino;
+	}
+	return r;
+}
 WRAP(int, __statfs, (const char *path, void *st), path, st)
 WRAP(int, statfs, (const char *path, void *st), path, st)
 WRAP(int, statfs64, (const char *path, void *st), path, st)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # floe-test: class=heavy users=user timeout=600
 # What the preloaded library costs inside an environment, in the processor's time and in pairs that take turns: opening files
-# that are not declared, in the same process past the library and through it; a declared file against a plain one; the start
-# of programs without the library and with it.
+# that are not declared, in the same process past the library and through it; a declared file against a plain one, and a whole
+# save of each; the start of programs without the library and with it.
 . "$(dirname "$0")/setup.sh"
 command -v cc >/dev/null || skip "there is no C compiler"
 
@@ -42,6 +42,16 @@ static double opens(const char *path, int past) { /* ns each; closing is the ker
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &u);
 	return ((double)(u.tv_sec - t.tv_sec) * 1e9 + (double)(u.tv_nsec - t.tv_nsec)) / OPENS;
 }
+static double saves(const char *path) { /* us each, of the clock: the broker's part as well */
+	struct timespec t, u;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	for (int i = 0; i < 10; i++) {
+		int fd = open(path, O_WRONLY | O_TRUNC);
+		if (fd < 0 || dprintf(fd, "[s]\nk=%d\n", i) < 0 || close(fd) < 0) exit(1);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &u);
+	return ((double)(u.tv_sec - t.tv_sec) * 1e6 + (double)(u.tv_nsec - t.tv_nsec) / 1e3) / 10;
+}
 static double starts(char **argv, char **env) { /* us */
 	struct rusage u;
 	int null = open("/dev/null", O_RDWR), status;
@@ -63,6 +73,11 @@ int main(int argc, char **argv) {
 		for (int i = 0; i < n; i++) { a[i] = opens(argv[3], 1); b[i] = opens(argv[4], 0); }
 		sprintf(what, "open %s", strcmp(argv[3], argv[4]) ? "a declared file and a plain one" : argv[3]);
 		print(what, n, "ns");
+		return 0;
+	}
+	if (!strcmp(argv[1], "save")) {
+		for (int i = 0; i < n; i++) { a[i] = saves(argv[3]); b[i] = saves(argv[4]); }
+		print("save a declared file and a plain one", n, "us");
 		return 0;
 	}
 	for (char **v = environ; *v && k < 999; v++)
@@ -88,6 +103,7 @@ in_box box sh -c 'mkdir -p $HOME/.config/box; cd $HOME/.config/box; printf "[s]\
 cost open 301 /usr/lib/os-release /usr/lib/os-release
 cost open 301 /nowhere/at/all/libsome.so.6 /nowhere/at/all/libsome.so.6
 cost open 301 "$HOME/.config/box/plain" "$HOME/.config/box/settings.ini"
+cost save 31 "$HOME/.config/box/plain" "$HOME/.config/box/settings.ini"
 cost start 300 /bin/true --version
 for program in git mc vim cmake; do
 	path=$(PATH=/usr/bin command -v "$program") && cost start 100 "$path" --version

@@ -51,8 +51,7 @@ static void start(void)
 	    fd_read_file(broker_run_fd(broker), "paths", &paths, &e) < 0)
 		abort();
 	tab = memchr(paths.data, '\t', paths.len);
-	snprintf(name, sizeof(name), "%.*s", (int)(paths.len - (size_t)(tab + 2 - (char *)paths.data)),
-		 tab + 1);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(tab + 1, "\t"), tab + 1);
 	buf_fini(&paths);
 }
 
@@ -82,6 +81,29 @@ static void save(const char *type, const uint8_t *data, size_t len)
 	answer(&m);
 }
 
+/* A draft as a program leaves it: how its name begins, a line feed, the text. */
+static void save_draft(unsigned word, const char *data, size_t len)
+{
+	static const char *const words[] = { "closed", "left", "joined", "synced" };
+	const char *text = len ? memchr(data, '\n', len) : NULL;
+	auto_wire_out struct wire_out out = WIRE_OUT_INIT;
+	auto_wire_in struct wire_in m = WIRE_IN_INIT;
+	char path[600], *base;
+	struct err e;
+
+	if (!text || text - data > 100 || memchr(data, '/', (size_t)(text - data)) ||
+	    memchr(data, 0, (size_t)(text - data)))
+		return;
+	snprintf(path, sizeof(path), "%s/run/drafts/%.*s-%s", top, (int)(text - data), data, name);
+	base = strrchr(path, '/') + 1;
+	if (fd_write_file(AT_FDCWD, path, text + 1, len - (size_t)(text + 1 - data), 0600, &e) < 0 ||
+	    wire_put_str(&out, "type", words[word], &e) < 0 || wire_put_str(&out, "name", base, &e) < 0 ||
+	    wire_parse(out.buf.data, out.buf.len, &m, &e) < 0)
+		abort();
+	answer(&m);
+	(void)unlink(path); /* what was not saved, so that the next harvest finds nothing */
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	auto_wire_in struct wire_in m = WIRE_IN_INIT;
@@ -92,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		start();
 	if (len == 0)
 		return 0;
-	switch (data[0] % 4) {
+	switch (data[0] % 8) {
 	case 0:
 		if (wire_parse(data + 1, len - 1, &m, &e) == 0)
 			answer(&m);
@@ -103,8 +125,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	case 2:
 		save("commit", data + 1, len - 1);
 		break;
-	default:
+	case 3:
 		save("remove", data + 1, len - 1);
+		break;
+	default:
+		save_draft(data[0] % 4, (const char *)data + 1, len - 1);
 	}
 	if (broker_harvest(broker, true, &n, &e) < 0 || n.changed != 0)
 		abort(); /* a reported change was not taken wholly */

@@ -29,7 +29,7 @@ static const struct exception exceptions[] = {
 	{ "acts on an open descriptor, and that of a declared file is open on a draft of it or on its file "
 	  "in view/: what is "
 	  "written is saved when the descriptor is closed",
-	  "__fxstat __fxstat64 fstat fstat64 fstatfs fstatfs64 fstatvfs fstatvfs64 fpathconf fchmod fchown "
+	  "fstatfs fstatfs64 fstatvfs fstatvfs64 fpathconf fchmod fchown "
 	  "futimens futimes fgetxattr flistxattr fremovexattr fsetxattr ftruncate ftruncate64 fallocate "
 	  "fallocate64 posix_fallocate posix_fallocate64 posix_fadvise posix_fadvise64 readahead "
 	  "copy_file_range sendfile sendfile64 splice tee vmsplice write __write __pwrite64 pwrite pwrite64 "
