@@ -222,7 +222,7 @@ static void test_overruled(void **state)
 	mount_tree();
 	assert_int_equal(fd_read_file(broker_run_fd(b), "paths", &paths, &e), 0);
 	name = strchr(buf_text(&paths, &e), '\t') + 1;
-	name[strcspn(name, "\n")] = 0;
+	name[strcspn(name, "\t\n")] = 0;
 	change_key("s/b", "locked", true);
 	before = lying_ino();
 	ask("replace", name, "[s]\na=one\nb=other\n");
