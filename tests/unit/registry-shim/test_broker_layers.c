@@ -64,7 +64,7 @@ static void configure(void)
 	assert_int_equal(fd_read_file(broker_run_fd(b), "paths", &paths, &e), 0);
 	text = buf_text(&paths, &e);
 	tab = strchr(text, '\t');
-	snprintf(name, sizeof(name), "view/%.*s", (int)strcspn(tab + 1, "\n"), tab + 1);
+	snprintf(name, sizeof(name), "view/%.*s", (int)strcspn(tab + 1, "\t\n"), tab + 1);
 	buf_fini(&paths);
 }
 
