@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "launcher/cmd_registry.h"
+#include "registry-shim/broker_file.h"
 #include "registry-shim/hive_declared.h"
 #include "registry-shim/hive_text.h"
 #include "registry-shim/lens.h"
@@ -59,6 +60,8 @@ static char *doubt(struct reg_hive *h, const char *file, const char *key, const 
 			       : NULL;
 	lens = reg_lens_find(name);
 	if (reg_hive_template(h, file, &text, &len, &kind, e) < 0 && e->code != ERR_NOTFOUND)
+		return NULL;
+	if (lens && reg_lens_is_joint(lens)) /* check_all */
 		return NULL;
 	if (!lens || kind == REG_TEXT_OPAQUE || reg_doc_parse(lens, text ? text : "", len, &doc, e) < 0)
 		return mem_strdup("the file is kept as a whole", e);
@@ -140,6 +143,32 @@ static int change_all(struct reg_hive *h, change_fn *fn, char **args, int count,
 	return 0;
 }
 
+/* Where changes may need each other they are judged when all are made, and what the file cannot say is not
+ * set. */
+static int check_all(struct reg_hive *h, char **args, int count, int step, struct err *e)
+{
+	for (int i = 0; i < count; i += step) {
+		auto_free char *file = NULL, *key = NULL, *name = NULL;
+		const struct reg_lens *lens;
+
+		if (reg_key_split(args[i], &file, &key, e) < 0 ||
+		    reg_hive_declared_lens(h, file, &name, e) < 0)
+			return -1;
+		lens = name ? reg_lens_find(name) : NULL;
+		if (lens && reg_lens_is_joint(lens) && broker_file_check(h, file, key, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int change_and_check(struct reg_hive *h, change_fn *fn, char **args, int count, int step,
+			    struct err *e)
+{
+	if (change_all(h, fn, args, count, step, e) < 0)
+		return -1;
+	return fn == unlock_one ? 0 : check_all(h, args, count, step, e);
+}
+
 static int change(const struct cmd_registry_opt *opt, change_fn *fn, char **args, int count, int step)
 {
 	auto_cmd_registry r = { 0 };
@@ -147,7 +176,7 @@ static int change(const struct cmd_registry_opt *opt, change_fn *fn, char **args
 
 	if (cmd_registry_open(opt, &r, &e) < 0 || reg_hive_begin(r.hive, &e) < 0)
 		return cmd_registry_report(&e);
-	if (reg_hive_end(r.hive, change_all(r.hive, fn, args, count, step, &e), &e) < 0 ||
+	if (reg_hive_end(r.hive, change_and_check(r.hive, fn, args, count, step, &e), &e) < 0 ||
 	    cmd_registry_refresh(r.env->name, &e) < 0)
 		return cmd_registry_report(&e);
 	return 0;

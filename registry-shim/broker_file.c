@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "registry-shim/broker_view.h"
+#include "registry-shim/hive_declared.h"
 #include "registry-shim/hive_history.h"
 #include "registry-shim/shim_paths.h"
 
@@ -102,8 +103,10 @@ static int document_read(struct document *d, const struct reg_lens *lens, const 
 	return e->code == ERR_NOMEM ? -1 : 0;
 }
 
-/* Gives the document exactly these settings. A setting that this kind of file cannot express is left out. */
-static int document_settle(struct document *d, const struct settings *want, struct err *e)
+/* Gives the document exactly these settings. A setting that this kind of file cannot express is left out, and
+ * told to `left_out` (NULL = to nobody). */
+static int document_settle(struct document *d, const struct settings *want, reg_left_out_fn *left_out,
+			   void *arg, struct err *e)
 {
 	auto_settings changes = { 0 };
 	const char *key, *value;
@@ -117,42 +120,106 @@ static int document_settle(struct document *d, const struct settings *want, stru
 		    settings_add(&changes, want->list[i].key, want->list[i].value, e) < 0)
 			return -1;
 	}
-	return reg_doc_settle(d->doc, changes.list, changes.count, NULL, NULL, e);
+	return reg_doc_settle(d->doc, changes.list, changes.count, left_out, arg, e);
+}
+
+/* What the hive has of a file, and makes of it. */
+struct made {
+	struct settings want;
+	enum reg_text_kind kind;
+	char *text; /* the template; NULL = none */
+	size_t len;
+	struct document doc; /* with what is wanted; none when the text is kept as it was written */
+};
+
+static void made_fini(struct made *m)
+{
+	settings_fini(&m->want);
+	free(m->text);
+	document_fini(&m->doc);
+}
+#define auto_made __attribute__((cleanup(made_fini))) struct made
+
+static bool is_no_file(const struct made *m)
+{
+	return m->want.count == 0 && (m->kind == REG_TEXT_NONE || m->kind == REG_TEXT_REMOVED);
+}
+
+static int make(const struct broker_file *f, struct reg_hive *h, reg_left_out_fn *left_out, void *arg,
+		struct made *m, struct err *e)
+{
+	if (reg_hive_template(h, f->file, &m->text, &m->len, &m->kind, e) < 0 && e->code != ERR_NOTFOUND)
+		return -1;
+	if (m->kind == REG_TEXT_OPAQUE)
+		return 0;
+	if (reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_effective, &m->want, e) < 0)
+		return -1;
+	if (is_no_file(m))
+		return 0;
+	if (document_read(&m->doc, f->lens, m->text ? m->text : "", m->len, e) < 0)
+		return -1;
+	return m->doc.doc ? document_settle(&m->doc, &m->want, left_out, arg, e) : 0;
 }
 
 int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **ret, size_t *ret_len,
 		       struct err *e)
 {
-	auto_settings want = { 0 };
-	auto_document d = { 0 };
-	auto_free char *text = NULL;
+	auto_made m = { .kind = REG_TEXT_NONE };
 	auto_buf struct buf out = BUF_INIT(2 * (size_t)REG_TEXT_MAX);
-	enum reg_text_kind kind = REG_TEXT_NONE;
-	size_t len = 0;
 
-	if (reg_hive_template(h, f->file, &text, &len, &kind, e) < 0 && e->code != ERR_NOTFOUND)
+	if (make(f, h, NULL, NULL, &m, e) < 0)
 		return -1;
-	if (kind != REG_TEXT_OPAQUE &&
-	    reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_effective, &want, e) < 0)
-		return -1;
-	if (want.count == 0 && (kind == REG_TEXT_NONE || kind == REG_TEXT_REMOVED)) {
+	if (is_no_file(&m)) {
 		*ret = NULL;
 		*ret_len = 0;
 		return 0;
 	}
-	if (kind != REG_TEXT_OPAQUE && document_read(&d, f->lens, text ? text : "", len, e) < 0)
-		return -1;
-	if (!d.doc) { /* as it was written */
-		*ret_len = len;
-		*ret = text ? mem_steal(text) : mem_strdup("", e);
+	if (!m.doc.doc) { /* as it was written */
+		*ret_len = m.len;
+		*ret = m.text ? mem_steal(m.text) : mem_strdup("", e);
 		return *ret ? 0 : -1;
 	}
-	if (document_settle(&d, &want, e) < 0 || reg_doc_render(d.doc, &out, e) < 0 || !buf_text(&out, e))
+	if (reg_doc_render(m.doc.doc, &out, e) < 0 || !buf_text(&out, e))
 		return -1;
 	*ret_len = out.len;
 	*ret = (char *)out.data;
 	out = (struct buf)BUF_INIT(0);
 	return 0;
+}
+
+/* ---- what cannot be said -------------------------------------------------------------------- */
+
+struct refusal {
+	const char *key;
+	struct err why; /* code 0 = the key is not the trouble */
+};
+
+static void note_refusal(void *arg, const struct reg_change *c, const struct err *why)
+{
+	struct refusal *r = arg;
+
+	if (!strcmp(c->key, r->key))
+		r->why = *why;
+}
+
+int broker_file_check(struct reg_hive *h, const char *file, const char *key, struct err *e)
+{
+	auto_free char *lens = NULL, *name = mem_strdup(file, e);
+	struct refusal r = { .key = key };
+	auto_made m = { .kind = REG_TEXT_NONE };
+	struct broker_file f = { .file = name };
+
+	if (!name || reg_hive_declared_lens(h, file, &lens, e) < 0)
+		return -1;
+	f.lens = lens ? reg_lens_find(lens) : NULL;
+	if (!f.lens)
+		return 0;
+	if (make(&f, h, note_refusal, &r, &m, e) < 0)
+		return -1;
+	if (!r.why.code || m.kind != REG_TEXT_KEYS)
+		return 0;
+	*e = r.why;
+	return err_wrap(e, "%s:%s cannot be set so", file, key);
 }
 
 /* ---- view ----------------------------------------------------------------------------------- */
@@ -311,7 +378,7 @@ static int find_changes(const struct broker_file *f, struct reg_hive *h, const s
 		before.lens = f->lens;
 		if (reg_hive_each(h, f->file, REG_EACH_EFFECTIVE, add_effective, &held, e) < 0 ||
 		    reg_doc_parse(f->lens, "", 0, &before.doc, e) < 0 ||
-		    document_settle(&before, &held, e) < 0)
+		    document_settle(&before, &held, NULL, NULL, e) < 0)
 			return -1;
 	}
 	return compare(&before, now, ret, e) < 0 ? -1 : find_earlier(f, now, text, len, ret, e);

@@ -43,6 +43,10 @@ void broker_file_fini(struct broker_file *f);
 /* The text that the hive makes; *ret NULL when the file does not exist. Caller frees. */
 int broker_file_render(const struct broker_file *f, struct reg_hive *h, char **ret, size_t *ret_len,
 		       struct err *e) FLOE_MUST_USE;
+/* Whether the text that the hive makes of a file says what the hive says of a key: ERR_USAGE, with the
+ * reason, when this kind of file cannot. No reason to refuse anything is a file that is not there yet, or is
+ * kept as a whole, or that no application has declared. */
+int broker_file_check(struct reg_hive *h, const char *file, const char *key, struct err *e) FLOE_MUST_USE;
 /* Puts what the hive makes into view/; a change there that nobody reported yet is left for its reporter. */
 int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     struct err *e) FLOE_MUST_USE;

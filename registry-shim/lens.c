@@ -35,6 +35,11 @@ const char *reg_lens_name(const struct reg_lens *l)
 	return l->name;
 }
 
+bool reg_lens_is_joint(const struct reg_lens *l)
+{
+	return l->apply;
+}
+
 const char *reg_lens_names(void)
 {
 	return "gsettings, ini, json, kde, properties, shell, toml, wine, xfconf, yaml, and "

@@ -29,6 +29,9 @@ struct reg_change;
 /* NULL when there is no lens of that name. "augeas:MODULE" is Augeas' lens MODULE.lns (lens_augeas.h). */
 const struct reg_lens *reg_lens_find(const char *name);
 const char *reg_lens_name(const struct reg_lens *l); /* "ini" */
+/* Whether changes of its texts may need each other, so that only all of them together can be judged
+ * (reg_doc_settle). */
+bool reg_lens_is_joint(const struct reg_lens *l);
 /* The names of all lenses, as "ini, json", for people; static storage. */
 const char *reg_lens_names(void);
 /* The lens of files that are called so (".json"), for one that has no text yet; NULL when the path's name

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "registry-shim/broker.h"
+#include "registry-shim/broker_file.h"
 #include "registry-shim/hive_declared.h"
 #include "registry-shim/hive_history.h"
 #include "registry-shim/lens.h"
@@ -230,6 +231,34 @@ static void test_notes(void **state)
 	assert_note("nobody knows: ");
 }
 
+/* What a file cannot say is told before it is set, where the file is there and of its kind. */
+static void test_check(void **state)
+{
+	static const struct reg_change changes[] = { { "s/good", "1" }, { "s/bad", "1\n2" } };
+	struct reg_hive *h = NULL;
+	auto_free char *lens = NULL, *none = NULL;
+	size_t changed;
+
+	(void)state;
+	assert_int_equal(reg_hive_open(db, &h, &e), 0);
+	assert_int_equal(reg_hive_apply(h, "f", changes, 2, &changed, &e), 0);
+	assert_int_equal(broker_file_check(h, "f", "s/bad", &e), 0); /* nobody has said what it is */
+	configure();
+	assert_int_equal(reg_hive_declared_lens(h, "f", &lens, &e), 0);
+	assert_string_equal(lens, "ini");
+	assert_int_equal(reg_hive_declared_lens(h, "g", &none, &e), 0);
+	assert_null(none);
+	assert_int_equal(broker_file_check(h, "f", "s/bad", &e), 0); /* the file is not there yet */
+	assert_int_equal(save("replace", "# mine\n[s]\na=one\nb=two\ngood=1\n"), 0);
+	assert_int_equal(broker_file_check(h, "f", "s/good", &e), 0);
+	assert_int_equal(broker_file_check(h, "f", "s/bad", &e), -1);
+	assert_int_equal(e.code, ERR_USAGE);
+	assert_memory_equal(e.msg, "f:s/bad cannot be set so: ", strlen("f:s/bad cannot be set so: "));
+	assert_int_equal(save("replace", "[s]\n[broken\n"), 0);
+	assert_int_equal(broker_file_check(h, "f", "s/bad", &e), 0); /* kept as a whole */
+	reg_hive_close(h);
+}
+
 static void set_policy(const char *text, size_t len)
 {
 	setup.policy = text;
@@ -308,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_local_text, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_top, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_notes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_check, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_policy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_policy, set_up, tear_down),
 	};
