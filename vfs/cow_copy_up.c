@@ -410,12 +410,11 @@ static int follow(struct cow_union *u, const struct cow_node *n, struct cow_temp
 	to.dev = st.st_dev;
 	to.ino = st.st_ino;
 	if (!sys)
-		sys = cow_nodes_set_identity(u->nodes, n->id, &to);
+		sys = cow_place_follow(u, n, n->parent, n->name, &to);
 	if (sys) {
 		(void)close(fd);
 		return sys;
 	}
-	cow_cache_forget(u->files, n->id);
 	sys = cow_file_add(u, n->id, fd, &f);
 	if (!sys)
 		cow_file_unref(u, f);
@@ -434,7 +433,7 @@ static int follow_name(struct cow_union *u, const struct cow_node *n, int dir, c
 	to.dev = st.st_dev;
 	to.ino = st.st_ino;
 	atomic_fetch_add(&u->copy_ups, 1);
-	return cow_nodes_set_identity(u->nodes, n->id, &to);
+	return cow_place_follow(u, n, n->parent, n->name, &to);
 }
 
 static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_copy_content content)
@@ -451,7 +450,6 @@ static int copy_named(struct cow_union *u, const struct cow_node *n, enum cow_co
 	sys = cow_spot_find(u, parent, n->name, &spot);
 	if (!sys && spot.place.layer == COW_UPPER) {
 		sys = follow_name(u, n, spot.place.upper_dir, spot.place.name); /* see above */
-		cow_cache_forget(u->files, n->id);
 		cow_dir_unref(u, parent);
 		return sys;
 	}
@@ -499,7 +497,6 @@ static int copy_lost(struct cow_union *u, const struct cow_node *n, enum cow_cop
 	cow_orphan_text(n->id, text);
 	if (n->flags & COW_NODE_ORPHAN) { /* copied by a server that died before the table could follow */
 		sys = follow_name(u, n, cow_orphans_dir(u->upper), text);
-		cow_cache_forget(u->files, n->id);
 		return sys;
 	}
 	sys = cow_file_ref(u, n->id, &f);

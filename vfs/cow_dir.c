@@ -370,25 +370,23 @@ static int open_chain(struct cow_union *u, struct chain *c, struct cow_dir *abov
 	return sys;
 }
 
-/* A directory above may be moved just now: on the disk already, in the table not yet. That takes no longer
- * than a moment; what is still not where the table says is not there. */
+/* A directory above may be moved just now: on the disk already, in the table not yet. */
 int cow_dir_ref(struct cow_union *u, uint64_t node, struct cow_dir **ret)
 {
-	enum { TRIES = 100, WAITS = 40, WAIT_US = 500 };
+	enum { TRIES = 100 };
 	struct cow_slot *s = cow_cache_ref(u->dirs, node);
+	struct cow_patience patience = { 0 };
 	struct chain c = { 0 };
-	int sys = EAGAIN, waits = 0;
+	int sys = EAGAIN, tries = 0;
 
 	if (s) {
 		*ret = &((struct entry *)(void *)s)->dir;
 		return 0;
 	}
-	for (int i = 0; i < TRIES && (sys == EAGAIN || (sys == ESTALE && waits < WAITS)); i++) {
+	while ((sys == EAGAIN && tries++ < TRIES) || (sys == ESTALE && cow_step_wait(u, &patience))) {
 		struct cow_dir *above;
 		struct cow_node n;
 
-		if (sys == ESTALE && waits++)
-			(void)usleep(WAIT_US);
 		if (cow_nodes_get(u->nodes, node, &n) != 0) {
 			sys = ESTALE;
 			break;

@@ -188,6 +188,7 @@ int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, const str
 	sys = cow_spot_find(u, dir, name, &s);
 	if (!sys && S_ISDIR(s.st.st_mode))
 		sys = EISDIR;
+	cow_step_begin(u);
 	if (!sys) {
 		was_upper = s.place.layer == COW_UPPER;
 		sys = drop_spot(u, a, dir, name, &s, id);
@@ -201,6 +202,7 @@ int cow_unlink(struct cow_union *u, uint64_t parent, const char *name, const str
 	}
 	if (!sys)
 		cow_name_gone(u, id, parent, name, was_upper);
+	cow_step_end(u);
 	if (id)
 		cow_unlock(u, id);
 	cow_dir_unref(u, dir);
@@ -235,7 +237,9 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const stru
 	struct cow_entry entry = { .id = 0 };
 	struct cow_dir *dir;
 	struct cow_spot s;
-	int sys = cow_is_full_dir(u, parent, name) ? ENOTEMPTY : cow_change_begin(u, parent, &dir);
+	/* Once more: it may be gone. */
+	int sys =
+		!a->again && cow_is_full_dir(u, parent, name) ? ENOTEMPTY : cow_change_begin(u, parent, &dir);
 
 	if (sys)
 		return sys;
@@ -249,6 +253,7 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const stru
 		sys = cow_list_is_empty(u, entry.id);
 		if (!sys)
 			sys = cow_spot_find(u, dir, name, &s);
+		cow_step_begin(u);
 		if (!sys)
 			sys = drop_directory(u, dir, name, &s);
 		if (!sys) {
@@ -256,6 +261,7 @@ int cow_rmdir(struct cow_union *u, uint64_t parent, const char *name, const stru
 			cow_nodes_unlink(u->nodes, parent, name);
 			cow_cache_forget(u->dirs, entry.id);
 		}
+		cow_step_end(u);
 		cow_unlock(u, entry.id);
 		cow_forget(u, entry.id, 1);
 	} else if (sys == ENOENT && a->again) {

@@ -131,6 +131,18 @@ static bool copy_nth_name_locked(const struct cow_nodes *t, uint64_t id, unsigne
 	return true;
 }
 
+bool cow_nodes_other_name(struct cow_nodes *t, uint64_t id, uint64_t parent, const char *name,
+			  struct cow_node *ret)
+{
+	bool found = false;
+
+	sync_lock(&t->lock);
+	for (unsigned nth = 0; !found && copy_nth_name_locked(t, id, nth, ret); nth++)
+		found = ret->parent && (ret->parent != parent || strcmp(ret->name, name) != 0);
+	sync_unlock(&t->lock);
+	return found;
+}
+
 void cow_nodes_each(struct cow_nodes *t, void (*fn)(void *arg, const struct cow_node *n), void *arg)
 {
 	struct cow_node n;

@@ -104,6 +104,9 @@ int cow_nodes_lost_path(struct cow_nodes *t, uint64_t id, char ret[PATH_MAX]) FL
 /* ---- names; unknown ones are no error, unless said */
 /* Gives the node one more name (link), taking it from whoever had it. */
 int cow_nodes_link(struct cow_nodes *t, uint64_t id, uint64_t parent, const char *name) FLOE_MUST_USE;
+/* One of the node's names that is not this one; false: it has no other. */
+bool cow_nodes_other_name(struct cow_nodes *t, uint64_t id, uint64_t parent, const char *name,
+			  struct cow_node *ret);
 void cow_nodes_unlink(struct cow_nodes *t, uint64_t parent, const char *name);
 
 /* Renaming in two steps, around the file system's: _begin notes both places in the table, so that a

@@ -168,7 +168,7 @@ int cow_notices_open(int fuse_fd, struct cow_notices **ret, struct err *e)
 	if (!n)
 		return -1;
 	n->fuse_fd = fuse_fd;
-	if (fuse_notify_open(fuse_fd, 0, &n->notify, e) < 0) {
+	if (fuse_notify_open(fuse_fd, -1, 0, &n->notify, e) < 0) {
 		free(n);
 		return -1;
 	}

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vfs/cow_watch.h"
+
 /* ---- the index of links ------------------------------------------------------------------------- */
 
 static int find_in_upper_index(struct cow_union *u, const char *key, struct cow_spot *ret)
@@ -252,28 +254,82 @@ static bool is_orphan_by_now(struct cow_union *u, const struct cow_node *n, stru
 	       st.st_ino == n->identity.ino && st.st_dev == n->identity.dev;
 }
 
-/* Reading and the like are not kept apart from the renaming or removal of what is read: between the step on
- * the disk and the one in the table an object is not where the table says. That takes no longer than a
- * moment, or, on a busy machine, until the thread between them runs again, or, when a server was killed just
- * there, until the request has been sent again. */
+bool cow_step_wait(struct cow_union *u, struct cow_patience *p)
+{
+	enum { MOMENT = 40, BUSY = 4000, WAIT_US = 500 };
+
+	if (atomic_load(&u->steps) && p->busy < BUSY) {
+		p->busy++;
+		if (p->moment == MOMENT) /* once more when they have been made */
+			p->moment--;
+	} else if (p->moment == MOMENT) {
+		return false;
+	} else {
+		p->moment++;
+	}
+	if (p->moment + p->busy > 1)
+		(void)usleep(WAIT_US);
+	return true;
+}
+
+/* When a server was killed between the two steps, its successor makes the second one of a rename; for a
+ * removal the orphan speaks. */
 int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place *ret)
 {
-	enum { TRIES = 4000, WAIT_US = 500 };
+	struct cow_patience patience = { 0 };
 	struct cow_node now;
 	int sys;
 
 	if (S_ISDIR(n->type))
 		return place_of_directory(u, n, ret);
 	sys = place_by_table(u, n, ret);
-	for (int i = 0; sys == ESTALE && n->identity.layer == COW_UPPER && i < TRIES; i++) {
+	while (sys == ESTALE && n->identity.layer == COW_UPPER) {
 		if (is_orphan_by_now(u, n, ret))
 			return 0;
-		if (i)
-			(void)usleep(WAIT_US);
+		if (!cow_step_wait(u, &patience))
+			break;
 		sys = cow_nodes_get(u->nodes, n->id, &now);
 		if (!sys)
 			sys = place_by_table(u, &now, ret);
 	}
+	return sys;
+}
+
+/* Every name of the node but this one goes from the table, and the kernel looks again. */
+static void drop_other_names(struct cow_union *u, uint64_t id, uint64_t parent, const char *name)
+{
+	struct cow_node other;
+
+	while (cow_nodes_other_name(u->nodes, id, parent, name, &other)) {
+		cow_nodes_unlink(u->nodes, other.parent, other.name);
+		cow_watches_expire(u->watches, other.parent, other.name);
+	}
+}
+
+static bool is_in_index(struct cow_union *u, const struct cow_node *n)
+{
+	struct stat st;
+	char key[96];
+
+	if (n->identity.layer == COW_UPPER || !cow_upper_has(u->upper, COW_FEATURE_LINKS))
+		return false;
+	cow_links_key(u->layers[n->identity.layer]->key, n->identity.dev, n->identity.ino, key);
+	return cow_links_stat(u->upper, key, &st) == 0;
+}
+
+int cow_place_follow(struct cow_union *u, const struct cow_node *n, uint64_t parent, const char *name,
+		     const struct cow_identity *to)
+{
+	bool is_alone = !S_ISREG(n->type) && !is_in_index(u, n);
+	int sys;
+
+	/* Before, for a successor; and after, for what was looked up between. */
+	if (is_alone)
+		drop_other_names(u, n->id, parent, name);
+	sys = cow_nodes_set_identity(u->nodes, n->id, to);
+	if (!sys && is_alone)
+		drop_other_names(u, n->id, parent, name);
+	cow_cache_forget(u->files, n->id);
 	return sys;
 }
 
@@ -293,10 +349,7 @@ bool cow_place_adopt(struct cow_union *u, const struct cow_node *n)
 		return false;
 	to.dev = s.st.st_dev;
 	to.ino = s.st.st_ino;
-	if (cow_nodes_set_identity(u->nodes, n->id, &to) != 0)
-		return false;
-	cow_cache_forget(u->files, n->id);
-	return true;
+	return cow_place_follow(u, n, n->parent, n->name, &to) == 0;
 }
 
 void cow_place_end(struct cow_union *u, struct cow_place *p)

@@ -46,6 +46,11 @@ int cow_spot_below(struct cow_union *u, const struct cow_dir *dir, const char *n
 /* ESTALE: it is not where the table says. A lower file that has lost its name has no place (ENOENT). */
 int cow_place_of(struct cow_union *u, const struct cow_node *n, struct cow_place *ret) FLOE_MUST_USE;
 void cow_place_end(struct cow_union *u, struct cow_place *p);
+/* The node's object is `to`, in the upper, from now on, and has this name. Without an entry in the index of
+ * links the node's other names are no longer its own: what can have no attributes cannot be counted, and is
+ * an object by itself when it is copied up. What is open of it is forgotten. */
+int cow_place_follow(struct cow_union *u, const struct cow_node *n, uint64_t parent, const char *name,
+		     const struct cow_identity *to) FLOE_MUST_USE;
 /* A copy-up that was interrupted after the object had got its place, before the table knew: when that is so,
  * the node is the upper's object from now on. */
 bool cow_place_adopt(struct cow_union *u, const struct cow_node *n);

@@ -217,6 +217,7 @@ static int move(struct cow_union *u, const struct renaming *r)
 		note_exchange(u, r, COW_EXCHANGE_BEGUN);
 	if (!r->asked->exchange && r->to.is_there && !is_dir(&r->to))
 		is_counted = cow_count_links(u, r->attempt, &r->to.spot.place, -1) == 0;
+	cow_step_begin(u);
 	sys = cow_upper_move(u->upper, &m);
 	if (!sys)
 		after_target_went(u, r);
@@ -227,6 +228,7 @@ static int move(struct cow_union *u, const struct renaming *r)
 	if (r->asked->exchange)
 		note_exchange(u, r, sys ? COW_EXCHANGE_FAILED : COW_EXCHANGE_DONE);
 	cow_nodes_rename_end(u->nodes, r->asked, sys == 0);
+	cow_step_end(u);
 	return sys;
 }
 

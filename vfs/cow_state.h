@@ -43,8 +43,30 @@ struct cow_union {
 	struct cow_watches *watches;
 	struct vfs_fuse_session *session;
 	struct sync_mutex stripes[COW_STRIPES];
+	atomic_uint
+		steps; /* changes between their step on the disk and the one in the table: cow_step_begin */
 	atomic_uint_fast64_t copy_ups, bytes_copied_up;
 	atomic_bool is_stopping;
 };
+
+/* Around the two steps of a rename or a removal, on the disk and in the table: between them an object is not
+ * where the table says. */
+static inline void cow_step_begin(struct cow_union *u)
+{
+	atomic_fetch_add(&u->steps, 1);
+}
+
+static inline void cow_step_end(struct cow_union *u)
+{
+	atomic_fetch_sub(&u->steps, 1);
+}
+
+/* For those who look meanwhile, which are not kept apart from the change: true, after a while, when it is
+ * worth to look again. That lasts for as long as somebody is between two steps, also on a busy machine, and
+ * for a moment when nobody is: then what is not where the table says is not there. Starts with { 0 }. */
+struct cow_patience {
+	unsigned moment, busy;
+};
+bool cow_step_wait(struct cow_union *u, struct cow_patience *p);
 
 #endif

@@ -153,8 +153,7 @@ static void adopt(struct cow_union *u, uint64_t parent, const char *name, const 
 		return;
 	if (have.identity.layer == COW_UPPER || have.type != (t->st.st_mode & S_IFMT) || have.parent == 0)
 		return;
-	(void)!cow_nodes_set_identity(u->nodes, have.id, &t->identity);
-	cow_cache_forget(u->files, have.id);
+	(void)!cow_place_follow(u, &have, parent, name, &t->identity);
 }
 
 /* When the host has changed it, pages and listings go before a new size is told. */
@@ -435,23 +434,30 @@ static int stat_orphan(struct cow_union *u, const struct cow_node *n, struct cow
 	return 0;
 }
 
+static int stat_node(struct cow_union *u, const struct cow_node *n, struct cow_entry *ret,
+		     uint64_t *ret_stamp)
+{
+	*ret = (struct cow_entry){ .id = n->id, .generation = n->generation };
+	if (S_ISDIR(n->type))
+		return stat_directory(u, n, ret, ret_stamp);
+	if (n->flags & COW_NODE_ORPHAN)
+		return stat_orphan(u, n, ret);
+	return n->parent ? stat_named(u, n, ret) : stat_nameless(u, n, ret);
+}
+
 int cow_tree_getattr(struct cow_union *u, uint64_t id, struct cow_entry *ret)
 {
+	struct cow_patience patience = { 0 };
 	uint64_t stamp = 0;
 	struct cow_node n;
-	int sys = cow_nodes_get(u->nodes, id, &n);
+	int sys;
 
-	if (sys)
-		return sys;
-	*ret = (struct cow_entry){ .id = id, .generation = n.generation };
-	if (S_ISDIR(n.type))
-		sys = stat_directory(u, &n, ret, &stamp);
-	else if (n.flags & COW_NODE_ORPHAN)
-		sys = stat_orphan(u, &n, ret);
-	else if (n.parent)
-		sys = stat_named(u, &n, ret);
-	else
-		sys = stat_nameless(u, &n, ret);
+	do { /* directories and regular files have been waited for */
+		sys = cow_nodes_get(u->nodes, id, &n);
+		if (sys)
+			return sys;
+		sys = stat_node(u, &n, ret, &stamp);
+	} while (sys == ESTALE && !S_ISDIR(n.type) && !S_ISREG(n.type) && cow_step_wait(u, &patience));
 	if (sys)
 		return sys;
 	if (ret->is_volatile && S_ISREG(n.type))

@@ -246,6 +246,12 @@ static void expire_any(void *arg, const struct cow_node *n)
 	cow_notice_node(w->notify, n->id, S_ISDIR(n->type));
 }
 
+void cow_watches_expire(struct cow_watches *w, uint64_t parent, const char *name)
+{
+	if (w && w->notify)
+		cow_notice_name(w->notify, parent, name);
+}
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static void drop_wd(struct cow_watches *w, int wd)
@@ -411,7 +417,7 @@ int cow_watches_open(int fuse_fd, struct cow_union *u, bool takeover, struct cow
 		*ret = w;
 		return 0;
 	}
-	if (fuse_notify_open(fuse_fd, 0, &w->notify, e) < 0) {
+	if (fuse_notify_open(fuse_fd, u->opt.table, 0, &w->notify, e) < 0) {
 		end(w);
 		return -1;
 	}

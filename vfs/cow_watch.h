@@ -27,6 +27,8 @@ void cow_watches_close(struct cow_watches *w); /* NULL ok */
 bool cow_watch(struct cow_union *u, const struct cow_dir *d);
 /* Is the node watched, and is it still the host's directory (dev, ino) that is? */
 bool cow_watch_has(struct cow_union *u, uint64_t node, uint64_t dev, uint64_t ino);
+/* The kernel asks for that name again at its next use. Without watches it does so after a moment anyway. */
+void cow_watches_expire(struct cow_watches *w, uint64_t parent, const char *name);
 void cow_watch_end(struct cow_watches *w, uint64_t node);
 
 #endif

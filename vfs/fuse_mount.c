@@ -3,7 +3,11 @@
  *
  * allow_other: the file system is for processes of several namespaces below ours; who may enter those is
  * decided there. default_permissions: the servers never check a mode themselves, because with
- * zero-message open they are not asked. */
+ * zero-message open they are not asked.
+ *
+ * rootmode: the kernel goes by it for as long as it has no attributes of the root; and it does without them
+ * for a permission check when a notice, as a successor of a killed server sends, overtakes the first answer.
+ * With 040000 that check would fail; with 040755 whoever may be in the file system at all may enter it. */
 #include "vfs/fuse_mount.h"
 
 #include <errno.h>
@@ -55,7 +59,7 @@ int vfs_fuse_mount(const char *target, const char *label, bool read_only, int *r
 	if (open_device(&fd, e) < 0)
 		return -1;
 	(void)snprintf(opts, sizeof(opts),
-		       "fd=%d,rootmode=40000,user_id=%u,group_id=%u,allow_other,default_permissions,"
+		       "fd=%d,rootmode=40755,user_id=%u,group_id=%u,allow_other,default_permissions,"
 		       "max_read=1048576",
 		       fd, (unsigned)geteuid(), (unsigned)getegid());
 	if (mount(label, target, "fuse.floe", flags, opts) == 0) {

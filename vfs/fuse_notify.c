@@ -20,6 +20,8 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
+enum { TURN_MS = 20 };
+
 struct fuse_notify {
 	uint8_t *room; /* shared with the child */
 	size_t room_cap;
@@ -43,15 +45,30 @@ static void drop_power(void)
 	(void)syscall(SYS_capset, &head, none);
 }
 
-static void child_main(int sock, int fuse_fd, uint8_t *room, size_t room_cap)
+/* A lock of this process, which ends with it: a predecessor's that waits in the kernel still has it. */
+static void take_turn(void)
+{
+	struct flock turn = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct pollfd server = { .fd = 0 };
+
+	while (fcntl(2, F_SETLK, &turn) < 0 && (errno == EAGAIN || errno == EACCES))
+		if (poll(&server, 1, TURN_MS) > 0)
+			_exit(0); /* it has ended */
+}
+
+static void child_main(int sock, int fuse_fd, int turn_fd, uint8_t *room, size_t room_cap)
 {
 	struct order order;
 
 	(void)prctl(PR_SET_NAME, "floe-notify");
 	(void)dup2(sock, 0);
 	(void)dup2(fuse_fd, 1);
-	(void)close_range(2, ~0U, 0);
+	if (turn_fd >= 0)
+		(void)dup2(turn_fd, 2);
+	(void)close_range(turn_fd >= 0 ? 3 : 2, ~0U, 0);
 	drop_power();
+	if (turn_fd >= 0)
+		take_turn();
 	while (recv(0, &order, sizeof(order), 0) >= (ssize_t)offsetof(struct order, message)) {
 		struct iovec iov[] = { { order.message, order.len }, { room, order.room_len } };
 		int sys = EINVAL;
@@ -64,7 +81,7 @@ static void child_main(int sock, int fuse_fd, uint8_t *room, size_t room_cap)
 	_exit(0);
 }
 
-/* dup2 onto 0 and 1 must not hit what it still needs. */
+/* dup2 onto 0, 1 and 2 must not hit what it still needs. */
 static int lift(int *fd, struct err *e)
 {
 	int high = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
@@ -76,7 +93,7 @@ static int lift(int *fd, struct err *e)
 	return 0;
 }
 
-static int start(struct fuse_notify *n, int fuse_fd, struct err *e)
+static int start(struct fuse_notify *n, int fuse_fd, int turn_fd, struct err *e)
 {
 	auto_fd int mine = -1, its = -1;
 	int pair[2];
@@ -89,27 +106,27 @@ static int start(struct fuse_notify *n, int fuse_fd, struct err *e)
 		return -1;
 	n->child = fork();
 	if (n->child == 0)
-		child_main(its, fuse_fd, n->room, n->room_cap);
+		child_main(its, fuse_fd, turn_fd, n->room, n->room_cap);
 	if (n->child < 0)
 		return err_sys(e, errno, "fork");
 	n->sock = fd_steal(&mine);
 	return 0;
 }
 
-int fuse_notify_open(int fuse_fd, size_t room, struct fuse_notify **ret, struct err *e)
+int fuse_notify_open(int fuse_fd, int turn_fd, size_t room, struct fuse_notify **ret, struct err *e)
 {
 	auto_free struct fuse_notify *n = mem_alloc(1, sizeof(*n), e);
 
 	if (!n)
 		return -1;
-	if (fuse_fd < 3)
+	if (fuse_fd < 3 || (turn_fd >= 0 && turn_fd < 3))
 		return err_set(e, ERR_USAGE, "descriptors 0 to 2 are for other things");
 	n->room_cap = room;
 	if (room)
 		n->room = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (n->room == MAP_FAILED)
 		return err_sys(e, errno, "map memory");
-	if (start(n, fuse_fd, e) < 0) {
+	if (start(n, fuse_fd, turn_fd, e) < 0) {
 		if (room)
 			(void)munmap(n->room, room);
 		return -1;

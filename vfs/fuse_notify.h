@@ -21,8 +21,12 @@ enum { FUSE_NOTIFY_MESSAGE_MAX = 512 };
 
 struct fuse_notify; /* opaque */
 
-/* Forks; safe in a process with threads. fuse_fd is borrowed. `room`: bytes shared with the process. */
-int fuse_notify_open(int fuse_fd, size_t room, struct fuse_notify **ret, struct err *e) FLOE_MUST_USE;
+/* Forks; safe in a process with threads. fuse_fd is borrowed, as is turn_fd: a file that all successors of a
+ * server have, or -1. Of the processes with the same one, one at a time writes, so that servers that are
+ * killed one after another leave no row of processes that wait for one lock. `room`: bytes shared with the
+ * process. */
+int fuse_notify_open(int fuse_fd, int turn_fd, size_t room, struct fuse_notify **ret,
+		     struct err *e) FLOE_MUST_USE;
 /* To fill before a _call that sends of it. */
 uint8_t *fuse_notify_room(struct fuse_notify *n);
 /* A message, from its fuse_out_header on. Does not wait for its end, only for room in the queue. What comes

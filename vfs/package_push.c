@@ -140,7 +140,7 @@ static int push_pages(struct package_push *push, const struct pkg_inode *inode, 
 	int sys;
 
 	/* It forks, which takes a while: not before the first reader is served. */
-	if (!push->store && fuse_notify_open(push->fuse_fd, PUSH_MAX, &push->store, &why) < 0)
+	if (!push->store && fuse_notify_open(push->fuse_fd, -1, PUSH_MAX, &push->store, &why) < 0)
 		return EIO;
 	if (stream_package_read(push->package, inode, off, len, fuse_notify_room(push->store), &got,
 				is_stopping, push, &why) < 0 ||

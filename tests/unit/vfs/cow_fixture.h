@@ -104,7 +104,7 @@ static inline void fixture_open(struct fixture *f)
 	f->u.opt.gid = getegid();
 	assert_int_equal(stat(below(f, "upper"), &st), 0);
 	f->u.main_dev = st.st_dev;
-	f->memfd = memfd_create("table", MFD_CLOEXEC);
+	f->memfd = f->u.opt.table = memfd_create("table", MFD_CLOEXEC);
 	f->kernel = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (cow_upper_open(below(f, "upper"), below(f, "work"), false, &f->u.upper, &e) < 0 ||
 	    cow_nodes_open(f->memfd, false, &f->u.nodes, &e) < 0 || cow_dirs_open(64, &f->u.dirs, &e) < 0 ||

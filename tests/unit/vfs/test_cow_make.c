@@ -14,6 +14,7 @@ static int set_up(void **state)
 
 	make_file(f, "host/taken", "other");
 	assert_int_equal(symlink("nowhere", below(f, "host/link")), 0);
+	assert_int_equal(linkat(AT_FDCWD, below(f, "host/link"), AT_FDCWD, below(f, "host/same"), 0), 0);
 	fixture_open(f);
 	*state = f;
 	return 0;
@@ -223,6 +224,59 @@ static void test_time_of_a_directory(void **state)
 	assert_true(now.st.st_mtim.tv_sec != old.tv_sec);
 }
 
+/* A symbolic link has no attributes by which its names could be counted: what is copied up under one of them
+ * is an object by itself, and the other name goes on by another node. */
+static void test_link_of_two_names(void **state)
+{
+	const struct timespec time = { 1385162, 0 };
+	struct fixture *f = *state;
+	struct cow_entry now, named;
+	uint64_t link = look_up(f, "link");
+
+	assert_int_equal(look_up(f, "same"), link);
+	assert_int_equal(
+		cow_setattr(&f->u, link, &(struct cow_attrs){ .has_mtime = true, .mtime = time }, &now), 0);
+	assert_int_equal(cow_unlink(&f->u, COW_ROOT, "same", &once), 0);
+	assert_int_equal(cow_unlink(&f->u, COW_ROOT, "link", &once), 0);
+	check_gone(f, "same");
+	check_gone(f, "link");
+	/* Deleted, and not lost: it can have a name again, as any file that somebody has open. */
+	assert_int_equal(cow_tree_getattr(&f->u, link, &now), 0);
+	assert_int_equal(now.st.st_mtim.tv_sec, time.tv_sec);
+	assert_int_equal(cow_link(&f->u, link, COW_ROOT, "again", &once, &named), 0);
+	assert_int_equal(named.id, link);
+}
+
+/* The other name goes first, and what the kernel still takes for one object is the one that is left. */
+static void test_link_of_which_one_name_is_left(void **state)
+{
+	struct fixture *f = *state;
+	struct cow_entry named;
+	uint64_t link = look_up(f, "link");
+
+	assert_int_equal(look_up(f, "same"), link);
+	assert_int_equal(cow_unlink(&f->u, COW_ROOT, "link", &once), 0);
+	assert_int_equal(cow_link(&f->u, link, COW_ROOT, "new", &once, &named), 0);
+	check_gone(f, "link");
+	assert_int_not_equal(look_up(f, "same"), 0);
+}
+
+/* Done by a predecessor that came as far as the disk: nobody waits for the directory to come back. */
+static void test_removing_a_directory_a_second_time(void **state)
+{
+	struct fixture *f = *state;
+	struct cow_entry dir, now;
+
+	assert_int_equal(cow_make_dir(&f->u, &maker, COW_ROOT, "dir", 0755, &dir), 0);
+	assert_int_equal(rmdir(below(f, "upper/dir")), 0);
+	cow_cache_forget(f->u.dirs, dir.id);
+	assert_int_equal(cow_rmdir(&f->u, COW_ROOT, "dir", &once), ENOENT);
+	assert_int_equal(cow_rmdir(&f->u, COW_ROOT, "dir", &again), 0);
+	assert_int_equal(cow_tree_getattr(&f->u, dir.id, &now), 0);
+	assert_int_equal(now.st.st_nlink, 0);
+	check_gone(f, "dir");
+}
+
 static int run(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +287,9 @@ static int run(void)
 		cmocka_unit_test_setup_teardown(test_renaming_by_two_names, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_replacing_a_directory_by_exchange, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_time_of_a_directory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_link_of_two_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_link_of_which_one_name_is_left, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_removing_a_directory_a_second_time, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
