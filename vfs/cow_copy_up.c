@@ -19,6 +19,7 @@
 #include "vfs/cow_attr_name.h"
 #include "vfs/cow_file.h"
 #include "vfs/cow_place.h"
+#include "vfs/cow_tree.h"
 
 enum { LAZY_MIN = 256 * 1024, NAMES_MAX = 64 * 1024, VALUE_MAX = 64 * 1024 };
 
@@ -346,6 +347,7 @@ static int make_copy(struct cow_union *u, uint64_t id, const struct source *s, e
 		     struct cow_temp *ret)
 {
 	char target[PATH_MAX + 1];
+	struct stat made;
 	size_t len;
 	int sys;
 
@@ -368,8 +370,11 @@ static int make_copy(struct cow_union *u, uint64_t id, const struct source *s, e
 		sys = cow_temp_node(u->upper, s->st.st_mode, s->st.st_rdev, ret);
 		break;
 	}
+	if (!sys && fstatat(cow_temp_dir_fd(u->upper), ret->name, &made, AT_SYMLINK_NOFOLLOW) < 0)
+		sys = errno;
 	if (sys)
 		return sys;
+	cow_tree_made(u, &made);
 	return dress(u, ret, s->layer, s->dir ? s->dir : s->self, s->dir ? s->name : "", &s->st);
 }
 

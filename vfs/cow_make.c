@@ -50,6 +50,7 @@ struct recipe {
 	dev_t rdev;
 	const char *target; /* of a symbolic link */
 	int fd;             /* of a regular file, once made; owned until taken */
+	bool is_old;        /* a predecessor had made it */
 };
 
 static int make_in_place(int dir, const char *name, struct recipe *r)
@@ -238,11 +239,21 @@ static int make_object(struct cow_union *u, const struct cow_dir *parent, const 
 	if (sys == EEXIST && cow_upper_lookup(u->upper, parent->upper, name, &st, &is_whiteout) == 0 &&
 	    is_whiteout)
 		return make_over(u, parent, name, r);
-	if (sys == EEXIST && is_made_already(parent, name, r))
+	if (sys == EEXIST && is_made_already(parent, name, r)) {
+		r->is_old = true;
 		sys = 0;
+	}
 	if (!sys && S_ISDIR(r->mode))
 		sys = hide_below(u, parent, name);
 	return sys ? sys : give_owner(u, r, parent->upper, parent->upper, name);
+}
+
+static bool is_known(struct cow_union *u, uint64_t parent, const char *name, const struct stat *st)
+{
+	struct cow_node n;
+
+	return cow_nodes_child(u->nodes, parent, name, &n) == 0 && n.identity.layer == COW_UPPER &&
+	       n.identity.dev == st->st_dev && n.identity.ino == st->st_ino;
 }
 
 /* The kernel's lookup of what has just been made; of a regular file, it stays open. */
@@ -256,6 +267,8 @@ static int announce(struct cow_union *u, const struct cow_dir *parent, const cha
 	if (fstatat(r->fd >= 0 ? r->fd : parent->upper, r->fd >= 0 ? "" : name, &st,
 		    r->fd >= 0 ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW) < 0)
 		return errno;
+	if (!r->is_old || !is_known(u, parent->node, name, &st))
+		cow_tree_made(u, &st);
 	sys = cow_tree_seen_upper(u, parent, name, &st, ret);
 	if (sys || r->fd < 0)
 		return sys;
@@ -332,6 +345,7 @@ static int make_orphan(struct cow_union *u, struct cow_temp *t, struct cow_entry
 		return errno;
 	identity.dev = st.st_dev;
 	identity.ino = st.st_ino;
+	cow_tree_made(u, &st);
 	s.shown_ino = cow_tree_ino(u, COW_UPPER, st.st_dev, st.st_ino);
 	sys = cow_nodes_add_orphan(u->nodes, &s, &n);
 	if (sys)

@@ -95,6 +95,10 @@ void cow_nodes_on_end(struct cow_nodes *t, void (*fn)(void *arg, uint64_t id, mo
 
 int cow_nodes_set_identity(struct cow_nodes *t, uint64_t id,
 			   const struct cow_identity *identity) FLOE_MUST_USE;
+/* An object has just been made, and nobody knows of it yet: what the table has of that identity was an object
+ * that is gone, whose number it has got. (Of a node that a killed server counted once too often the kernel
+ * says no more when it forgets it.) */
+void cow_nodes_made(struct cow_nodes *t, const struct cow_identity *identity);
 int cow_nodes_set_stamp(struct cow_nodes *t, uint64_t id, uint64_t stamp) FLOE_MUST_USE;
 int cow_nodes_set_flags(struct cow_nodes *t, uint64_t id, unsigned set, unsigned clear) FLOE_MUST_USE;
 /* Where a deleted lower file lies in its layer: bytes up to PATH_MAX (else ENAMETOOLONG). */

@@ -29,6 +29,27 @@ int cow_nodes_set_identity(struct cow_nodes *t, uint64_t id, const struct cow_id
 	return r;
 }
 
+void cow_nodes_made(struct cow_nodes *t, const struct cow_identity *identity)
+{
+	uint64_t id;
+
+	sync_lock(&t->lock);
+	while ((id = cow_identity_any(t, identity))) {
+		struct cow_node_record *n = cow_node_at(t, id);
+		struct cow_step step = { 0 };
+
+		cow_step_add(&step, &n->head,
+			     cow_node_head(cow_node_type(n->head), COW_UPPER,
+					   cow_node_flags(n->head) & ~(unsigned)COW_NODE_ORPHAN));
+		cow_step_add(&step, &n->dev, 0);
+		cow_step_add(&step, &n->ino, 0);
+		cow_identity_remove(t, id);
+		cow_memory_do(&t->memory, &step);
+		cow_identity_insert(t, id);
+	}
+	sync_unlock(&t->lock);
+}
+
 int cow_nodes_set_stamp(struct cow_nodes *t, uint64_t id, uint64_t stamp)
 {
 	struct cow_node_record *n;

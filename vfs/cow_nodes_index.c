@@ -230,18 +230,36 @@ static bool is_gone(const struct cow_node_record *n)
 	       !(cow_node_flags(n->head) & COW_NODE_ORPHAN);
 }
 
-uint64_t cow_identity_find(const struct cow_nodes *t, mode_t type, const struct cow_identity *identity)
+static bool has_identity(const struct cow_node_record *n, const struct cow_identity *identity)
+{
+	return n->ino == identity->ino && n->dev == identity->dev &&
+	       cow_node_layer(n->head) == identity->layer;
+}
+
+static uint64_t first_of(const struct cow_nodes *t, const struct cow_identity *identity)
 {
 	uint32_t hash = identity_hash(identity->layer, identity->dev, identity->ino);
-	uint32_t id = t->identities.heads[hash & (t->identities.count - 1)];
 
-	for (; id; id = cow_node_at(t, id)->next) {
-		const struct cow_node_record *n = cow_node_at(t, id);
+	return t->identities.heads[hash & (t->identities.count - 1)];
+}
 
-		if (n->ino == identity->ino && n->dev == identity->dev &&
-		    cow_node_layer(n->head) == identity->layer && cow_node_type(n->head) == type &&
-		    !is_gone(n))
+uint64_t cow_identity_find(const struct cow_nodes *t, mode_t type, const struct cow_identity *identity)
+{
+	const struct cow_node_record *n;
+
+	for (uint64_t id = first_of(t, identity); id; id = n->next) {
+		n = cow_node_at(t, id);
+		if (has_identity(n, identity) && cow_node_type(n->head) == type && !is_gone(n))
 			return id;
 	}
 	return 0;
+}
+
+uint64_t cow_identity_any(const struct cow_nodes *t, const struct cow_identity *identity)
+{
+	uint64_t id = first_of(t, identity);
+
+	while (id && !has_identity(cow_node_at(t, id), identity))
+		id = cow_node_at(t, id)->next;
+	return id;
 }

@@ -100,6 +100,8 @@ void cow_identity_insert(struct cow_nodes *t, uint64_t id);
 void cow_identity_remove(struct cow_nodes *t, uint64_t id);
 /* Not a directory. 0: unknown. */
 uint64_t cow_identity_find(const struct cow_nodes *t, mode_t type, const struct cow_identity *identity);
+/* The same of any type, gone or not. */
+uint64_t cow_identity_any(const struct cow_nodes *t, const struct cow_identity *identity);
 
 /* ---- cow_nodes.c */
 bool cow_is_below_locked(const struct cow_nodes *t, uint64_t id, uint64_t above) SYNC_REQUIRES(t->lock);

@@ -198,6 +198,14 @@ static int seen(struct cow_union *u, uint64_t parent, const char *name, const st
 	return 0;
 }
 
+void cow_tree_made(struct cow_union *u, const struct stat *st)
+{
+	const struct cow_identity identity = { COW_UPPER, st->st_dev, st->st_ino };
+
+	if (!S_ISDIR(st->st_mode))
+		cow_nodes_made(u->nodes, &identity);
+}
+
 int cow_tree_seen_upper(struct cow_union *u, const struct cow_dir *dir, const char *name,
 			const struct stat *st, struct cow_entry *ret)
 {

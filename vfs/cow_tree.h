@@ -35,6 +35,8 @@ int cow_tree_lookup_held(struct cow_union *u, uint64_t parent, const char *name,
 			 struct cow_entry *ret) FLOE_MUST_USE;
 int cow_tree_getattr(struct cow_union *u, uint64_t id, struct cow_entry *ret) FLOE_MUST_USE;
 int cow_tree_readlink(struct cow_union *u, uint64_t id, char *buf, size_t cap, size_t *ret_len) FLOE_MUST_USE;
+/* It has just been made in the upper, and has no name there that others know (cow_nodes_made). */
+void cow_tree_made(struct cow_union *u, const struct stat *st);
 /* From what was just stat'ed in the upper. Names the object in the table (cow_nodes_seen). */
 int cow_tree_seen_upper(struct cow_union *u, const struct cow_dir *dir, const char *name,
 			const struct stat *st, struct cow_entry *ret) FLOE_MUST_USE;

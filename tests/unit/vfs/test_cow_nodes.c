@@ -259,6 +259,12 @@ static void inode_numbers_are_used_again(void **state)
 	s.name = "c"; /* an orphan's number is not free: it has got a name */
 	assert_int_equal(cow_nodes_seen(t.t, &s, &again), 0);
 	assert_int_equal(again.id, orphan.id);
+	/* Until another object has been made with that number. */
+	cow_nodes_made(t.t, &s.identity);
+	assert_int_equal(cow_nodes_get(t.t, orphan.id, &orphan), 0);
+	assert_int_equal(orphan.flags, 0);
+	assert_int_equal(cow_nodes_seen(t.t, &s, &again), 0);
+	assert_int_not_equal(again.id, orphan.id);
 	/* A host's file, renamed there: the same object. */
 	a = see(t.t, COW_ROOT, "old", S_IFREG, 9);
 	cow_nodes_unlink(t.t, COW_ROOT, "old");
