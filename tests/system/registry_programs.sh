@@ -24,7 +24,7 @@ if pack git; then
 	prints '' reg git set home/.gitconfig:user/name 'Grace Hopper' 'home/.gitconfig:init/defaultBranch' trunk \
 		'home/.gitconfig:remote "up.stream"/url' /srv/up
 	prints 'Grace Hopper' git_ config --global user.name
-	is /srv/up git_ config --get remote.up.stream.url
+	prints /srv/up git_ config --get remote.up.stream.url
 	prints trunk run_in git sh -c 'git init -q repository && git -C repository symbolic-ref --short HEAD'
 	prints 'Grace Hopper <g@example.org>' run_in git sh -c 'cd repository && git config --global user.email g@example.org &&
 		git commit -q --allow-empty -m first && git log --format="%an <%ae>"'

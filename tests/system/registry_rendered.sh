@@ -104,7 +104,7 @@ go_through() {
 	prints '' sh_in 'sed -i s/25/50/ /opt/box/etc/still.ini; echo "x=1" >$HOME/.stillrc'
 	prints $'; vendor\n[look]\nskin = dark\nlines=50' still show /opt/box/etc/still.ini
 	prints x=1 still show "$home/.stillrc"
-	is .stillrc sh_in 'cd && ls -A .stillrc* | cat; find /opt/box/etc -name ".floe*"'
+	prints .stillrc sh_in 'cd && ls -A .stillrc* | cat; find /opt/box/etc -name ".floe*"'
 	reg set "$key:look/skin" blue || fail "registry set"
 	prints $'; vendor\n[look]\nskin = blue\nlines=50' still show /opt/box/etc/still.ini
 	"$floe" stop --all >/dev/null 2>&1

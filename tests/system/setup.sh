@@ -58,6 +58,13 @@ finish_test() {
 trap finish_test EXIT
 trap 'exit 130' INT TERM
 
+# A misspelled helper fails the test, also in a subshell.
+command_not_found_handle() {
+	printf 'FAILED: there is no %s\n' "$1"
+	kill "$$"
+	exit 127
+}
+
 # The holder would stay for the next launch; a test does not leave it behind.
 holder_leave() {
 	local pid
