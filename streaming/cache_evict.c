@@ -160,8 +160,9 @@ int cache_punch(struct stream_cache *c, struct err *e)
 	return rc;
 }
 
-bool cache_make_room(struct stream_cache *c, uint64_t len)
+bool cache_make_room(struct stream_cache *c, uint64_t unpublished, uint64_t len)
 {
+	const uint64_t wanted = unpublished + len;
 	struct cache_totals totals;
 	struct err ignored;
 	uint64_t quota, keep;
@@ -175,10 +176,10 @@ bool cache_make_room(struct stream_cache *c, uint64_t len)
 	if (cache_totals(c, &totals, &ignored) < 0)
 		return true; /* the database is in trouble, and says so when it is written */
 	quota = cache_quota(c, totals.bytes);
-	if (len > quota)
+	if (wanted > quota)
 		return false;
-	if (totals.bytes + len > quota) {
-		keep = (quota - len) / 10 * 9;
+	if (totals.bytes + wanted > quota) {
+		keep = (quota - wanted) / 10 * 9;
 		if (evict(c, keep, &ignored) < 0 || cache_punch(c, &ignored) < 0 ||
 		    cache_totals(c, &totals, &ignored) < 0)
 			return false;
@@ -187,10 +188,10 @@ bool cache_make_room(struct stream_cache *c, uint64_t len)
 			cache_forget_gone(c);
 		}
 	}
-	if (totals.bytes + len > quota)
+	if (totals.bytes + wanted > quota)
 		return false;
-	c->room = quota - totals.bytes < LOOK_EVERY ? quota - totals.bytes : LOOK_EVERY;
-	c->room = c->room > len ? c->room - len : 0;
+	c->room = quota - totals.bytes - wanted;
+	c->room = c->room < LOOK_EVERY ? c->room : LOOK_EVERY;
 	return true;
 }
 

@@ -72,8 +72,9 @@ struct cache_pending *cache_pending_find_locked(struct stream_cache *c, const st
 void *cache_writer_main(void *cache);
 /* Gives the blocks of unreferenced ranges back. */
 int cache_punch(struct stream_cache *c, struct err *e) FLOE_MUST_USE;
-/* Evicts what is necessary to write `len` bytes; false when the quota does not allow them. Writer only. */
-bool cache_make_room(struct stream_cache *c, uint64_t len);
+/* Evicts what is necessary to write `len` bytes, when `unpublished` ones are written of which the database
+ * does not know yet; false when the quota does not allow them. Writer only. */
+bool cache_make_room(struct stream_cache *c, uint64_t unpublished, uint64_t len);
 /* What content may take, of which `used_bytes` are taken now. */
 uint64_t cache_quota(struct stream_cache *c, uint64_t used_bytes);
 int cache_totals(struct stream_cache *c, struct cache_totals *ret, struct err *e) FLOE_MUST_USE;

@@ -26,7 +26,8 @@ struct batch {
 	size_t row_count;
 	uint64_t bytes, bytes_max;
 	int64_t reservation;
-	uint64_t off; /* where the next one goes */
+	uint64_t written; /* bytes that only a commit will make known */
+	uint64_t off;     /* where the next one goes */
 	bool is_reserved;
 };
 
@@ -73,7 +74,7 @@ static int place_one(struct stream_cache *c, struct batch *b, const struct cache
 
 	if (is_known(c, &p->digest))
 		return 0;
-	if (!cache_make_room(c, len))
+	if (!cache_make_room(c, b->written, len))
 		return err_set(e, ERR_LIMIT, "the quota is used up");
 	if (!b->is_reserved && reserve(c, b, len, e) < 0)
 		return -1;
@@ -81,6 +82,7 @@ static int place_one(struct stream_cache *c, struct batch *b, const struct cache
 	if (fd_pwrite_all(c->data_fd, p->data, p->len, row.off, e) < 0)
 		return -1;
 	b->off += len;
+	b->written += len;
 	b->rows[b->row_count++] = row;
 	transit_publish(&c->transit, &p->digest, &(struct transit_place){ row.off, row.len });
 	return 0;
@@ -144,7 +146,7 @@ static void begin_locked(struct stream_cache *c, struct batch *b) SYNC_REQUIRES(
 	uint64_t quota = atomic_load(&c->quota);
 
 	b->count = b->placed = b->row_count = 0;
-	b->bytes = 0;
+	b->bytes = b->written = 0;
 	b->is_reserved = false;
 	/* A batch must fit into a small cache. */
 	b->bytes_max = quota && quota / 4 < BATCH_BYTES ? quota / 4 : BATCH_BYTES;

@@ -415,6 +415,32 @@ static void test_quota(void **state)
 	assert_true(bytes_kept() <= quota);
 }
 
+/* A batch that begins shortly before the quota is reached counts, too, before it is published. */
+static void test_quota_of_batches(void **state)
+{
+	const uint64_t quota = UINT64_C(2) * FILES * FILE_SIZE * 3 / 4;
+	struct err e;
+
+	(void)state;
+	stream_cache_limit(cache, quota);
+	for (unsigned phase = 1; phase < FILES; phase++) {
+		struct stream_package *p[] = { open_sample(cache, &red, false),
+					       open_sample(cache, &blue, false) };
+
+		for (unsigned i = 0; i < 2 * FILES; i++) {
+			read_file(p[i / FILES], i < FILES ? &red : &blue, i % FILES);
+			if (i % phase && i != 2 * FILES - 1)
+				continue;
+			assert_int_equal(stream_cache_sync(cache, &e), 0);
+			if (bytes_kept() > quota)
+				fail_msg("phase %u, file %u: %llu bytes, %llu allowed", phase, i,
+					 (unsigned long long)bytes_kept(), (unsigned long long)quota);
+		}
+		stream_package_close(p[0]);
+		stream_package_close(p[1]);
+	}
+}
+
 static void test_quota_taken_by_pins(void **state)
 {
 	struct err e;
@@ -670,6 +696,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pins, begin, end),
 		cmocka_unit_test_setup_teardown(test_in_use, begin, end),
 		cmocka_unit_test_setup_teardown(test_quota, begin, end),
+		cmocka_unit_test_setup_teardown(test_quota_of_batches, begin, end),
 		cmocka_unit_test_setup_teardown(test_quota_taken_by_pins, begin, end),
 		cmocka_unit_test_setup_teardown(test_tiny_caches, begin, end),
 		cmocka_unit_test_setup_teardown(test_shared, begin, end),
