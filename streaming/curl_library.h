@@ -26,7 +26,8 @@
 	X(multi_setopt)                                                                                      \
 	X(multi_wakeup)                                                                                      \
 	X(slist_append)                                                                                      \
-	X(slist_free_all)
+	X(slist_free_all)                                                                                    \
+	X(version_info)
 
 /* curl->easy_init is curl_easy_init, and so on. */
 #define CURL_LIBRARY_MEMBER(name) __typeof__(curl_##name) *name;

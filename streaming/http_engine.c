@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "streaming/authorities.h"
 #include "streaming/http_transfer.h"
 
 enum {
@@ -336,8 +337,18 @@ static int begin(struct http_engine *g, struct err *e)
 	return rc;
 }
 
-/* *ret_stale: over a kept connection that was dead; nothing has come. */
-static int get_once(struct http_engine *g, const struct http_get *get, bool is_fresh, bool *ret_stale,
+/* Did it fail since the directory of authorities does not vouch for the server, and may the bundle? */
+static bool is_doubted(const struct transfer *t)
+{
+	if (!t->asks_directory || t->code != CURLE_PEER_FAILED_VERIFICATION)
+		return false;
+	authorities_are_elsewhere();
+	return true;
+}
+
+/* *ret_again: nothing has come, over a kept connection that was dead, or from a server that was doubted too
+ * early. The next attempt cannot fail for the same reason. */
+static int get_once(struct http_engine *g, const struct http_get *get, bool is_fresh, bool *ret_again,
 		    struct http_result *ret, struct err *e)
 {
 	struct transfer t = { .is_fresh = is_fresh };
@@ -345,7 +356,7 @@ static int get_once(struct http_engine *g, const struct http_get *get, bool is_f
 	int rc;
 
 	*ret = (struct http_result){ 0 };
-	*ret_stale = false;
+	*ret_again = false;
 	sync_cond_init(&t.changed);
 	if (transfer_init(&t, g, get, e) < 0) {
 		transfer_fini(&t);
@@ -366,28 +377,27 @@ static int get_once(struct http_engine *g, const struct http_get *get, bool is_f
 	rc = pump(&t, get, ret, e);
 	abort_and_wait(&t);
 	transfer_note_route(&t, get, ret);
-	*ret_stale = rc < 0 && t.is_stale;
+	*ret_again = rc < 0 && (t.is_stale || is_doubted(&t));
 	transfer_fini(&t);
 	return rc;
 }
 
 int http_engine_get(struct http_engine *g, const struct http_get *get, struct http_result *ret, struct err *e)
 {
-	unsigned requests;
-	bool is_stale;
+	bool again = false;
 	int rc;
 
 	*ret = (struct http_result){ 0 };
 	assert(!g->shares || get->len <= HTTP_SHARED_MAX);
 	if (begin(g, e) < 0)
 		return -1;
-	rc = get_once(g, get, false, &is_stale, ret, e);
-	if (!is_stale)
-		return rc;
-	requests = ret->requests;
-	free(ret->moved_to);
-	rc = get_once(g, get, true, &is_stale, ret, e);
-	ret->requests += requests;
+	do {
+		unsigned requests = ret->requests;
+
+		free(ret->moved_to);
+		rc = get_once(g, get, again, &again, ret, e);
+		ret->requests += requests;
+	} while (again);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
+#include "streaming/authorities.h"
 #include "streaming/origin.h"
 
 enum {
@@ -238,6 +239,8 @@ int transfer_init(struct transfer *t, struct http_engine *g, const struct http_g
 	SET(CURLOPT_WRITEDATA, t);
 #undef SET
 	bad |= get->origin && !set_origin(t->easy, get->origin);
+	t->asks_directory = !(get->origin && get->origin->ca) && authorities_in_directory();
+	bad |= t->asks_directory && curl->easy_setopt(t->easy, CURLOPT_CAINFO, NULL) != CURLE_OK;
 	return bad ? err_set(e, ERR_UNSUPPORTED, "libcurl refuses our options") : 0;
 }
 

@@ -25,14 +25,15 @@ struct transfer {
 	struct transfer *next; /* in arriving or active */
 
 	/* the thread's own */
-	int taken;         /* the knocked connection, between two callbacks; else -1 */
-	bool is_asking;    /* connected */
-	uint64_t since_ms; /* when its time began to count */
-	uint64_t came;     /* bytes, from then on */
-	bool has_begun;    /* to answer */
-	bool is_reused;    /* the connection */
-	bool is_fresh;     /* it must not be */
-	bool is_stale;     /* ended, since the connection was not alive any more; the asker's, too, then */
+	int taken;           /* the knocked connection, between two callbacks; else -1 */
+	bool is_asking;      /* connected */
+	uint64_t since_ms;   /* when its time began to count */
+	uint64_t came;       /* bytes, from then on */
+	bool has_begun;      /* to answer */
+	bool is_reused;      /* the connection */
+	bool is_fresh;       /* it must not be */
+	bool is_stale;       /* ended, since the connection was not alive any more; the asker's, too, then */
+	bool asks_directory; /* alone, for authorities (authorities.h); the asker's */
 	unsigned connect_ms, stall_ms;
 
 	/* guarded by engine->lock */

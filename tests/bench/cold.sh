@@ -129,8 +129,10 @@ serve() {
 	local tls_port
 
 	make_certificate
-	cat /etc/ssl/certs/ca-certificates.crt "$scratch/cert.pem" >"$scratch/bundle.pem"
-	mount --bind "$scratch/bundle.pem" /etc/ssl/certs/ca-certificates.crt || fail "mount"
+	cp -a /etc/ssl/certs "$scratch/certs"
+	cat "$scratch/cert.pem" >>"$scratch/certs/ca-certificates.crt"
+	cp "$scratch/cert.pem" "$scratch/certs/$(openssl x509 -hash -noout -in "$scratch/cert.pem").0"
+	mount --bind "$scratch/certs" /etc/ssl/certs || fail "mount"
 	tls_port=$(free_port)
 	serve_dir "$www" "sendfile on; listen 127.0.0.1:$tls_port ssl http2; ssl_protocols TLSv1.3; ssl_certificate $scratch/cert.pem; ssl_certificate_key $scratch/key.pem;"
 	link_to "$port"

@@ -18,13 +18,30 @@ expect 125 "certificate" -- "$floe" run --command box "$secure" -- true
 [ "$(requests)" = 0 ] || fail "something was asked for over an untrusted connection"
 
 if [ "$(id -u)" -eq 0 ]; then
-	note "a certificate of the system's"
 	# The test has a mount namespace of its own: the machine's list stays as it is.
-	cat /etc/ssl/certs/ca-certificates.crt "$scratch/cert.pem" >"$scratch/bundle.pem"
-	mount --bind "$scratch/bundle.pem" /etc/ssl/certs/ca-certificates.crt || fail "mount"
-	"$floe" stop --all >/dev/null 2>&1
-	holder_leave
-	expect 0 -- "$floe" run --command box "$secure" -- cksum /opt/box/share/data
-	cksum <"$scratch/tree/share/data" | grep -q "$(cut -d' ' -f1 "$out")" || fail "wrong bytes"
-	[ "$(requests)" -gt 0 ] || fail "nothing was asked for"
+	runs() {
+		"$floe" stop --all >/dev/null 2>&1
+		holder_leave
+		rm -rf "$home/.cache/floe"
+		expect 0 -- "$floe" run --command box "$secure" -- cksum /opt/box/share/data
+		cksum <"$scratch/tree/share/data" | grep -q "$(cut -d' ' -f1 "$out")" || fail "wrong bytes"
+		[ "$(requests)" -gt 0 ] || fail "nothing was asked for"
+		: >"$access_log"
+	}
+	system=/etc/ssl/certs
+	cp -a "$system" "$scratch/certs"
+	cat "$system/ca-certificates.crt" "$scratch/cert.pem" >"$scratch/certs/ca-certificates.crt"
+	mount --bind "$scratch/certs" "$system" || fail "mount"
+
+	note "a certificate of the system's, in its bundle only"
+	runs
+
+	note "in its directory only; then the bundle is not even read"
+	cp "$scratch/cert.pem" "$system/$(openssl x509 -hash -noout -in "$scratch/cert.pem").0"
+	echo "no certificate" >"$system/ca-certificates.crt"
+	runs
+
+	note "and where there is no bundle at all"
+	rm "$system/ca-certificates.crt"
+	runs
 fi
