@@ -31,6 +31,11 @@ write_conf() {
 		}
 		http {
 		    access_log off;
+		    client_body_temp_path $home/site/body;
+		    proxy_temp_path $home/site/proxy;
+		    fastcgi_temp_path $home/site/fastcgi;
+		    uwsgi_temp_path $home/site/uwsgi;
+		    scgi_temp_path $home/site/scgi;
 		    server {
 		        listen  127.0.0.1:$port;
 		        location / {
