@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECTIONS = 64, HEAD_MAX = 8192 };
+enum { CONNECTIONS = 64, HEAD_MAX = 8192, PIECE = 64 * 1024 };
 
 struct fault_server {
 	char url[64];
@@ -146,19 +146,20 @@ static void await_arrival(const struct connection *c)
 
 static bool send_body(struct connection *c, const struct answer *a, const uint8_t *data, size_t len)
 {
-	size_t step = a->rate ? a->rate / 50 + 1 : len;
+	size_t step = a->rate ? a->rate / 50 + 1 : PIECE;
 
 	for (size_t at = 0; at < len; at += step) {
 		size_t n = len - at < step ? len - at : step;
 
+		/* Before: whoever has the bytes finds them counted. */
+		pthread_mutex_lock(&c->s->lock);
+		c->s->counts.bytes += n;
+		pthread_mutex_unlock(&c->s->lock);
 		if (!send_all(c->fd, data + at, n))
 			return false;
 		if (a->rate)
 			usleep(20000);
 	}
-	pthread_mutex_lock(&c->s->lock);
-	c->s->counts.bytes += len;
-	pthread_mutex_unlock(&c->s->lock);
 	return true;
 }
 

@@ -170,8 +170,7 @@ static void test_retries(void **state)
 		assert_int_equal(read_code(f, 100, 2000000, &e), ERR_NONE);
 		fault_server_counts(server, &counts);
 		assert_int_equal(counts.requests, 2);
-		/* 2,000,000, and what an earlier test's last answer is counted late with; from the start it
-		 * would be 3,000,000. */
+		/* From the start it would be 3,000,000. */
 		assert_true(counts.bytes < 2500000);
 		f->ops->close(f);
 	}

@@ -41,7 +41,7 @@ static void test_one_request(void **state)
 	}
 }
 
-/* The server counts the bytes of a body when it has sent all of it. */
+/* Chunks are handed out while the server still sends. */
 static void test_open_before_the_end(void **state)
 {
 	struct stream_package_opt opt = { .cache = cache, .start_len = feature_block_end() };
@@ -54,7 +54,7 @@ static void test_open_before_the_end(void **state)
 	read_right(p, 0);
 	fault_server_counts(server, &counts);
 	assert_int_equal(counts.requests, 1);
-	assert_int_equal(counts.bytes, 0);
+	assert_true(counts.bytes < feature_block_end());
 	stream_package_close(p);
 }
 
