@@ -2,10 +2,10 @@
 /* The first transfer of a cold start: one request for the beginning of the package, of which the header, then
  * the index, then the primary feature block are used as they arrive.
  *
- * A thread owns the transfer. It keeps what arrives until the opener, who reads header and index from it,
- * has checked these and says by beginning_go_on what is wanted of the rest; from then on it hands chunk
- * after chunk to the readers. When the wanted part is complete the transfer ends, unless so little is left
- * of it that its connection is worth more. */
+ * One thread receives, and keeps what arrives until the opener, who reads header and index from it, has
+ * checked these and says by beginning_go_on what is wanted of the rest; from then on another hands chunk
+ * after chunk to the readers. When the wanted part is complete the transfer ends, unless so little is left of
+ * it that its connection is worth more. */
 #ifndef FLOE_STREAM_BEGINNING_H
 #define FLOE_STREAM_BEGINNING_H
 
