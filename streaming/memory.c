@@ -38,17 +38,11 @@ struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e)
 }
 
 /* The newest stay: their pages are in the processor's caches. */
-static void discard(struct memory_store *s, struct memory_chunk *m)
+static void trim_spare(struct memory_store *s)
 {
-	struct memory_chunk **at = &s->spare;
+	struct memory_chunk **at = &s->spare, *m;
 	size_t kept = 0;
 
-	if (m->cap < CLASS_MIN) {
-		free(m);
-		return;
-	}
-	m->same_hash = s->spare;
-	s->spare = m;
 	while (*at && s->len + kept + (*at)->cap <= s->max + MEMORY_SPARE_MAX) {
 		kept += (*at)->cap;
 		at = &(*at)->same_hash;
@@ -58,6 +52,17 @@ static void discard(struct memory_store *s, struct memory_chunk *m)
 		*at = m->same_hash;
 		free(m);
 	}
+}
+
+static void discard(struct memory_store *s, struct memory_chunk *m)
+{
+	if (m->cap < CLASS_MIN) {
+		free(m);
+		return;
+	}
+	m->same_hash = s->spare;
+	s->spare = m;
+	trim_spare(s);
 }
 
 static struct memory_chunk *look(const struct memory_store *s, uint32_t idx)
@@ -154,10 +159,20 @@ bool memory_has(const struct memory_store *s, uint32_t idx)
 	return look(s, idx) != NULL;
 }
 
-void memory_add(struct memory_store *s, struct memory_chunk *m)
+/* The oldest go. */
+static void shrink(struct memory_store *s)
 {
 	struct memory_chunk *next;
 
+	for (struct memory_chunk *old = s->oldest; old && s->len > s->max; old = next) {
+		next = old->newer;
+		if (!old->refs)
+			forget(s, old);
+	}
+}
+
+void memory_add(struct memory_store *s, struct memory_chunk *m)
+{
 	if (m->is_listed || look(s, m->idx))
 		return;
 	m->same_hash = s->buckets[m->idx % MEMORY_BUCKETS];
@@ -165,11 +180,14 @@ void memory_add(struct memory_store *s, struct memory_chunk *m)
 	m->is_listed = true;
 	list_in(s, m);
 	s->len += m->cap;
-	for (struct memory_chunk *old = s->oldest; old && s->len > s->max; old = next) {
-		next = old->newer;
-		if (!old->refs)
-			forget(s, old);
-	}
+	shrink(s);
+}
+
+void memory_limit(struct memory_store *s, size_t max)
+{
+	s->max = max;
+	shrink(s);
+	trim_spare(s);
 }
 
 void memory_unref(struct memory_store *s, struct memory_chunk *m)

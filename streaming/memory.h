@@ -31,6 +31,8 @@ struct memory_store {
 	struct memory_chunk *spare; /* newest first, by same_hash */
 };
 
+/* Lets go of what is beyond. */
+void memory_limit(struct memory_store *s, size_t max);
 /* An unlisted chunk with one reference, to be filled by its maker. */
 struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e) FLOE_MUST_USE;
 /* The same from what is spare, or was used longest ago in a full store; NULL when nothing fits. */

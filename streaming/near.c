@@ -51,6 +51,22 @@ void near_want(struct stream_package *p, const uint32_t *chunks, size_t count)
 	sync_unlock(&p->lock);
 }
 
+void near_follow(struct stream_package *p, uint32_t idx)
+{
+	uint32_t chunks[NEAR_BLOCK], count = 0;
+
+	if (idx >= p->block_chunks)
+		return;
+	sync_lock(&p->lock);
+	if (p->near.block_next <= idx)
+		p->near.block_next = idx + 1;
+	while (p->near.block_next < p->block_chunks && p->near.block_next - idx <= NEAR_BLOCK)
+		chunks[count++] = p->near.block_next++;
+	sync_unlock(&p->lock);
+	if (count)
+		near_want(p, chunks, count);
+}
+
 void near_stop(struct stream_package *p)
 {
 	unsigned started;

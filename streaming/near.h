@@ -12,7 +12,7 @@
 
 #include "base/sync.h"
 
-enum { NEAR_THREADS = 2, NEAR_QUEUE = 16 };
+enum { NEAR_THREADS = 2, NEAR_QUEUE = 16, NEAR_BLOCK = 8 /* chunks of the feature block */ };
 
 struct stream_package;
 
@@ -22,11 +22,15 @@ struct near { /* guarded by the package's lock */
 	unsigned first, count;
 	pthread_t threads[NEAR_THREADS];
 	unsigned started;
+	uint32_t block_next; /* of the feature block, what lies before was wanted */
 };
 
 void near_init(struct stream_package *p);
 /* Wants these chunks soon; what does not fit is forgotten. Never blocks. */
 void near_want(struct stream_package *p, const uint32_t *chunks, size_t count);
+/* A reader is at this chunk: in the primary feature block, which lies in the order of first touches, the next
+ * ones are wanted soon. Never blocks. */
+void near_follow(struct stream_package *p, uint32_t idx);
 void near_stop(struct stream_package *p); /* the package is closing */
 
 #endif

@@ -395,6 +395,7 @@ int stream_package_chunk(struct stream_package *p, uint32_t chunk_idx, bool (*is
 		return err_set(e, ERR_FORMAT, "%s: no chunk %u", p->shown, chunk_idx);
 	if (!enter(p, chunk_idx))
 		return err_set(e, ERR_INTERRUPTED, "closing");
+	near_follow(p, chunk_idx);
 	do {
 		rc = try_chunk(p, chunk_idx, &patience, &m, e);
 	} while (rc < 0 && back_off(p, &patience, e) == 0);
@@ -413,11 +414,28 @@ void stream_chunk_unref(struct stream_package *p, struct stream_chunk *c)
 	sync_unlock(&p->lock);
 }
 
+void stream_package_keep(struct stream_package *p, size_t bytes)
+{
+	sync_lock(&p->lock);
+	memory_limit(&p->memory, bytes ? bytes : p->opt.memory_max);
+	sync_unlock(&p->lock);
+}
+
 void stream_package_hint(struct stream_package *p, uint32_t first_idx, uint32_t count)
 {
 	if (p->is_file || !p->fetcher || first_idx >= p->chunk_count)
 		return;
 	schedule_hint(p, first_idx, count < p->chunk_count - first_idx ? count : p->chunk_count - first_idx);
+}
+
+bool stream_package_is_loaded(struct stream_package *p, uint32_t chunk_idx)
+{
+	bool is_loaded;
+
+	sync_lock(&p->lock);
+	is_loaded = memory_has(&p->memory, chunk_idx);
+	sync_unlock(&p->lock);
+	return is_loaded;
 }
 
 bool stream_package_has(struct stream_package *p, uint32_t chunk_idx)

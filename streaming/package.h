@@ -23,7 +23,7 @@
 #include "streaming/fetcher.h"
 
 enum {
-	STREAM_START_REQUEST = 4 * 1024 * 1024,
+	STREAM_START_REQUEST = 32 * 1024 * 1024,
 	STREAM_FIRST_REQUEST = 256 * 1024, /* the same with no_prefetch */
 };
 
@@ -103,6 +103,10 @@ typedef void stream_package_verdict_fn(void *arg, enum stream_package_verdict ve
 int stream_package_ask(struct stream_package *p, stream_package_verdict_fn *tell, void *arg,
 		       struct err *e) FLOE_MUST_USE;
 
+/* From now on so many bytes of decompressed chunks are kept in memory; 0 = memory_max again. A launch reads
+ * from the same ones again and again. Never blocks. */
+void stream_package_keep(struct stream_package *p, size_t bytes);
+
 struct stream_chunk { /* immutable while referenced */
 	const uint8_t *data;
 	size_t len;
@@ -118,6 +122,8 @@ void stream_package_hint(struct stream_package *p, uint32_t first_idx, uint32_t 
  * durable: what was read here may have come from there. Ends also when they have received nothing for some
  * time, and when `is_cancelled`. */
 void stream_package_await_others(struct stream_package *p, bool (*is_cancelled)(void *arg), void *arg);
+/* In memory, until others need the room. Never blocks. */
+bool stream_package_is_loaded(struct stream_package *p, uint32_t chunk_idx);
 /* True when a read of this chunk would not touch the network. */
 bool stream_package_has(struct stream_package *p, uint32_t chunk_idx);
 

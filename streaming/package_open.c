@@ -277,9 +277,11 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 	p->opt.root = NULL;
 	p->opt.profile_dir = NULL;
 	p->opt.mirrors = NULL;
-	p->memory.max = opt->memory_max ? opt->memory_max : MEMORY_DEFAULT;
-	if (p->memory.max < MEMORY_MIN)
-		p->memory.max = MEMORY_MIN;
+	if (!opt->memory_max)
+		p->opt.memory_max = MEMORY_DEFAULT;
+	else if (opt->memory_max < MEMORY_MIN)
+		p->opt.memory_max = MEMORY_MIN;
+	memory_limit(&p->memory, p->opt.memory_max);
 	p->is_file = !stream_source_is_url(source);
 	p->source = mem_strdup(source, e);
 	p->shown = stream_source_for_people(source, e);
@@ -297,6 +299,7 @@ static int finish(struct stream_package *p, const struct stream_package_opt *opt
 	package_want_root(p, &p->header.root);
 	pkg_index_counts(p->index, &counts);
 	p->chunk_count = counts.chunks;
+	p->block_chunks = schedule_count_until(p, p->header.feature_block_end);
 	p->is_busy = mem_alloc(counts.chunks, 1, e);
 	if (!p->is_busy || learn_init(p, opt->profile_dir, e) < 0)
 		return -1;

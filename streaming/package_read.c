@@ -44,14 +44,16 @@ static struct ahead widen(struct read_cursor *c)
 	return a;
 }
 
-/* Over the network, and from this machine. A reader inside the primary feature block is not run ahead of:
- * what a launch reads next is in there, and what lies behind it in the same file mostly is not wanted. */
+/* Over the network, and from this machine. Not inside the primary feature block: what a launch reads next is
+ * in there (near_follow), and what lies behind it in the same file mostly is not wanted. */
 static void choose_ahead(struct stream_package *p, uint64_t ino, uint64_t off, uint64_t end,
 			 uint32_t last_idx, struct ahead *ret_far, struct ahead *ret_near)
 {
 	struct read_cursor *c;
 
 	*ret_far = *ret_near = (struct ahead){ 0 };
+	if (last_idx < p->block_chunks)
+		return;
 	sync_lock(&p->lock);
 	c = cursor_of_locked(p, ino);
 	if (c->next_off && off + DISORDER >= c->next_off && off <= c->next_off + DISORDER) {

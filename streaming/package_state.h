@@ -50,7 +50,9 @@ struct stream_package {
 	bool is_file, is_offline;
 	struct pkg_header header;
 	struct pkg_index *index;
-	uint32_t chunk_count, feature_chunks; /* feature_chunks: the first so many are in the feature block */
+	uint32_t chunk_count;
+	uint32_t block_chunks;   /* the first so many are the primary feature block */
+	uint32_t feature_chunks; /* so many are fetched before they are asked for; 0 = it is not streamed */
 
 	struct pkg_digest wanted; /* what every one of several origins must have, */
 	bool has_wanted;          /* once it is known; both guarded by lock */

@@ -227,8 +227,8 @@ bool schedule_prefetch(struct stream_package *p, uint32_t first, uint32_t count)
 
 /* ---- the primary feature block ---------------------------------------------------------- */
 
-/* Chunks stand in the order of their offsets: how many lie before `end` is found by halving. */
-static uint32_t count_until(struct stream_package *p, uint64_t end)
+/* Chunks stand in the order of their offsets: halving finds it. */
+uint32_t schedule_count_until(struct stream_package *p, uint64_t end)
 {
 	uint32_t low = 0, high = p->chunk_count;
 	struct pkg_chunk_info info;
@@ -271,7 +271,7 @@ static uint32_t count_feature_chunks(struct stream_package *p)
 		end = beginning_end(p->beginning);
 	else if (p->beginning && beginning_come(p->beginning) > end)
 		end = beginning_come(p->beginning);
-	most = count_until(p, end);
+	most = schedule_count_until(p, end);
 	if (p->opt.cache)
 		return most;
 	/* Without a cache only so much as memory holds until it is wanted. */
@@ -400,7 +400,7 @@ static void *streamer_main(void *arg)
 static struct flight *use_beginning(struct stream_package *p, uint32_t *at)
 {
 	uint64_t index_end = PKG_HEADER_LEN + p->header.index_stored_len;
-	uint32_t carried = count_until(p, beginning_end(p->beginning));
+	uint32_t carried = schedule_count_until(p, beginning_end(p->beginning));
 	struct flight *f;
 
 	if (carried > p->feature_chunks)

@@ -56,6 +56,8 @@ void schedule_init(struct stream_package *p);
 /* Starts streaming the primary feature block, or goes on with it when p->beginning has begun. Failure to
  * start a thread is not an error: chunks then come on demand. */
 void schedule_start(struct stream_package *p);
+/* How many chunks lie before `end` of the file. */
+uint32_t schedule_count_until(struct stream_package *p, uint64_t end) FLOE_MUST_USE;
 /* Streams what is lacking of the block, from chunk `at` on, after carrying out `first` (NULL = none), until
  * it is complete or the package closes; after `failures` failures it first waits a while. */
 void schedule_stream(struct stream_package *p, struct flight *first, uint32_t at, unsigned failures);

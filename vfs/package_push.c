@@ -2,9 +2,13 @@
 /* Pushing profiled ranges into the kernel's page cache (FUSE_NOTIFY_STORE) once the kernel knows the
  * file, so that the reads that a launch is about to make never become requests.
  *
- * Only what is here already is pushed: this never waits for the network, but looks again for a while when
- * a range is still on its way. Each file is pushed once in a mount's life; what the kernel drops later it
- * asks for itself. Never from a handler: the kernel may hold the page that we would wait for. */
+ * Only what is in memory already is pushed: this never waits for the network, nor does it decompress what
+ * others will want sooner, but looks again for a while when a range is still on its way. Each file is pushed
+ * once in a mount's life; what the kernel drops later it asks for itself. Never from a handler: the kernel
+ * may hold the page that we would wait for.
+ *
+ * While a launch goes on, which reads from the same chunks again and again, more of them are kept in memory.
+ */
 #include <errno.h>
 #include <linux/fuse.h>
 #include <stdatomic.h>
@@ -18,8 +22,11 @@ enum {
 	PUSH_MAX = 256 * 1024, /* bytes at a time */
 	PAGE = 4096,           /* larger pages: the kernel only keeps what fills one, which is harmless */
 	EXTENTS_CAP = 128,
-	LOOK_AGAIN_MS = 20,
+	LOOK_AGAIN_MS = 5, /* twice as late each time that nothing has come */
+	LOOK_AGAIN_MAX_MS = 100,
 	GIVE_UP_MS = 30 * 1000,
+	LAUNCH_OVER_MS = 2000, /* nothing new is wanted for so long */
+	LAUNCH_MEMORY = 64 << 20,
 };
 static const uint64_t pushed_max = UINT64_C(256) << 20;
 
@@ -104,7 +111,7 @@ static bool is_stopping(void *arg)
 	return atomic_load(&push->is_stopping);
 }
 
-static bool is_here(struct package_push *push, uint64_t ino, uint64_t off, size_t len)
+static bool is_loaded(struct package_push *push, uint64_t ino, uint64_t off, size_t len)
 {
 	struct pkg_extent extents[EXTENTS_CAP];
 	struct err ignored;
@@ -115,7 +122,7 @@ static bool is_here(struct package_push *push, uint64_t ino, uint64_t off, size_
 	    n == EXTENTS_CAP)
 		return false;
 	for (size_t i = 0; i < n; i++)
-		if (!stream_package_has(push->package, extents[i].chunk_idx))
+		if (!stream_package_is_loaded(push->package, extents[i].chunk_idx))
 			return false;
 	return true;
 }
@@ -177,7 +184,7 @@ static bool push_file(struct package_push *push, struct push_file *f)
 			continue;
 		}
 		len = end - off < PUSH_MAX ? (size_t)(end - off) : PUSH_MAX;
-		if (!is_here(push, f->ino, off, len))
+		if (!is_loaded(push, f->ino, off, len))
 			return false;
 		if (atomic_load(&push->bytes) + len > pushed_max)
 			return true;
@@ -194,9 +201,18 @@ static bool push_file(struct package_push *push, struct push_file *f)
 /* Moves what is wanted behind what the pusher still works on. False = stop. */
 static bool take_wanted(struct package_push *push, size_t *work, size_t *work_len)
 {
+	bool is_launching = true;
+
 	sync_lock(&push->lock);
 	while (*work_len == 0 && push->queue_len == 0 && !atomic_load(&push->is_stopping))
-		sync_wait(&push->changed, &push->lock);
+		if (!is_launching) {
+			sync_wait(&push->changed, &push->lock);
+		} else if (!sync_wait_ms(&push->changed, &push->lock, LAUNCH_OVER_MS)) {
+			stream_package_keep(push->package, 0);
+			is_launching = false;
+		}
+	if (!is_launching)
+		stream_package_keep(push->package, LAUNCH_MEMORY);
 	for (size_t i = 0; i < push->queue_len; i++)
 		work[(*work_len)++] = push->queue[i];
 	push->queue_len = 0;
@@ -204,11 +220,11 @@ static bool take_wanted(struct package_push *push, size_t *work, size_t *work_le
 	return !atomic_load(&push->is_stopping);
 }
 
-static void wait_a_little(struct package_push *push)
+static void wait_a_little(struct package_push *push, unsigned ms)
 {
 	sync_lock(&push->lock);
 	if (push->queue_len == 0 && !atomic_load(&push->is_stopping))
-		(void)sync_wait_ms(&push->changed, &push->lock, LOOK_AGAIN_MS);
+		(void)sync_wait_ms(&push->changed, &push->lock, ms);
 	sync_unlock(&push->lock);
 }
 
@@ -217,12 +233,15 @@ static void *push_main(void *arg)
 	struct package_push *push = arg;
 	struct err ignored;
 	auto_free size_t *work = mem_alloc(push->file_count, sizeof(*work), &ignored);
+	unsigned wait_ms = LOOK_AGAIN_MS;
 	size_t work_len = 0;
 
 	(void)pthread_setname_np(pthread_self(), "floe-push");
 	if (!work)
 		return NULL;
+	stream_package_keep(push->package, LAUNCH_MEMORY);
 	while (take_wanted(push, work, &work_len)) {
+		uint64_t before = atomic_load(&push->bytes);
 		size_t left = 0;
 
 		for (size_t i = 0; i < work_len; i++) {
@@ -235,8 +254,12 @@ static void *push_main(void *arg)
 				work[left++] = work[i];
 		}
 		work_len = left;
+		if (atomic_load(&push->bytes) != before)
+			wait_ms = LOOK_AGAIN_MS;
+		else if (wait_ms < LOOK_AGAIN_MAX_MS)
+			wait_ms *= 2;
 		if (work_len)
-			wait_a_little(push);
+			wait_a_little(push, wait_ms);
 	}
 	return NULL;
 }

@@ -53,6 +53,9 @@ colours=$(identify -format %k "$scratch/cold.png" 2>/dev/null || echo 100)
 [ "$colours" -gt 50 ] || fail "the screen is empty ($colours colours)"
 [ "$count" -le 11 ] || fail "$count requests; at most 3 and 8 are allowed"
 [ "$bytes" -lt "$size" ] || fail "more was fetched than there is"
+# What came was decompressed once, and not read again from the cache.
+chunks() { sed -n "s/.*\"chunks-$1\": \([0-9]*\).*/\1/p" "$scratch/ps-cold.json"; }
+[ "$(chunks cached)" -le $(($(chunks fetched) / 2)) ] || fail "$(chunks cached) chunks were read again, of $(chunks fetched)"
 "$floe" stop heavy >/dev/null 2>&1 || "$floe" stop --all
 wait "$run"
 

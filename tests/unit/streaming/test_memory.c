@@ -97,6 +97,24 @@ static void test_referenced_stays(void **state)
 	memory_fini(&s);
 }
 
+static void test_limit(void **state)
+{
+	struct memory_store s = { .max = MAX };
+
+	(void)state;
+	for (uint32_t i = 0; i < 4; i++)
+		(void)put(&s, i, 256 * KIB);
+	memory_limit(&s, 2 * MAX);
+	for (uint32_t i = 4; i < 8; i++)
+		(void)put(&s, i, 256 * KIB);
+	assert_true(memory_has(&s, 0));
+	assert_int_equal(s.len, 2 * MAX);
+	memory_limit(&s, 512 * KIB);
+	assert_int_equal(s.len, 512 * KIB);
+	assert_true(memory_has(&s, 7) && memory_has(&s, 6) && !memory_has(&s, 5));
+	memory_fini(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +122,7 @@ int main(void)
 		cmocka_unit_test(test_full_store_gives_room_of_the_same_size),
 		cmocka_unit_test(test_newest_quarter_is_kept),
 		cmocka_unit_test(test_referenced_stays),
+		cmocka_unit_test(test_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,11 +86,71 @@ static void test_loaded_ahead(void **state)
 	stream_package_close(p);
 }
 
+/* What a launch touched lies in order, whatever files it belongs to. */
+static void test_feature_block_is_loaded_ahead(void **state)
+{
+	struct stream_package *p;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(stream_package_open(package_path, &(struct stream_package_opt){ 0 }, &p, &e), 0);
+	assert_true(p->block_chunks > NEAR_BLOCK + 1 && p->block_chunks < p->chunk_count);
+	read_right(p, 0);
+	assert_true(is_in_memory(p, NEAR_BLOCK, 20));
+	/* Nothing is where nobody reads, nor behind the block. */
+	assert_false(stream_package_is_loaded(p, p->block_chunks - 1));
+	for (unsigned i = 0; i < LAUNCH_FILES; i++)
+		read_right(p, i * 2);
+	for (uint32_t idx = p->block_chunks; idx < p->chunk_count; idx++)
+		assert_false(stream_package_is_loaded(p, idx));
+	stream_package_close(p);
+}
+
+static uint64_t loads(struct stream_package *p)
+{
+	struct stream_package_stats stats;
+
+	stream_package_stats(p, &stats);
+	return stats.chunks_fetched + stats.chunks_from_cache;
+}
+
+static void read_launch_files(struct stream_package *p)
+{
+	for (unsigned i = 0; i < LAUNCH_FILES; i++)
+		read_right(p, i * 2);
+}
+
+static void test_more_is_kept_for_a_launch(void **state)
+{
+	struct stream_package_opt opt = { .memory_max = 1 }; /* the least there is: 4 MiB */
+	struct stream_package *p;
+	struct err e;
+	uint64_t once;
+
+	(void)state;
+	assert_int_equal(stream_package_open(package_path, &opt, &p, &e), 0);
+	stream_package_keep(p, 64 << 20);
+	read_launch_files(p);
+	once = loads(p);
+	assert_int_equal(once, p->block_chunks);
+	read_launch_files(p);
+	assert_int_equal(loads(p), once);
+	stream_package_keep(p, 0);
+	sync_lock(&p->lock);
+	assert_true(p->memory.len <= p->opt.memory_max);
+	sync_unlock(&p->lock);
+	read_launch_files(p);
+	assert_true(loads(p) > once);
+	stream_package_close(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_borrowed, begin, end),
 		cmocka_unit_test_setup_teardown(test_loaded_ahead, begin, end),
+		cmocka_unit_test_setup_teardown(test_feature_block_is_loaded_ahead, begin, end),
+		cmocka_unit_test_setup_teardown(test_more_is_kept_for_a_launch, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -198,7 +198,8 @@ static struct stream_package *open_to_learn(const char *dir)
 {
 	assert_int_equal(end(NULL), 0);
 	assert_int_equal(begin(NULL), 0);
-	return open_with((struct stream_package_opt){ .cache = cache, .profile_dir = dir });
+	return open_with((struct stream_package_opt){
+		.cache = cache, .profile_dir = dir, .start_len = feature_block_end() });
 }
 
 static void read_all(struct stream_package *p, const unsigned files[THREE])
