@@ -84,13 +84,23 @@ int launch_holder_connect(int *ret_sock, struct err *e)
 	return rc;
 }
 
+struct meanwhile {
+	launch_meanwhile_fn *fn; /* NULL = nothing, or done */
+	void *arg;
+};
+
 /* 1 = answered, 0 = the other side has gone without a word, -1 = error. */
-static int ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e)
+static int ask(int sock, const struct wire_out *m, struct meanwhile *meanwhile, struct wire_in *ret,
+	       struct err *e)
 {
+	launch_meanwhile_fn *fn = meanwhile->fn;
 	int n;
 
 	if (wire_send(sock, m, e) < 0)
 		return e->sys == EPIPE || e->sys == ECONNRESET ? 0 : -1;
+	meanwhile->fn = NULL;
+	if (fn && fn(meanwhile->arg, e) < 0)
+		return -1;
 	n = wire_recv(sock, ret, e);
 	if (n <= 0)
 		return n < 0 && e->sys != ECONNRESET ? -1 : 0;
@@ -111,11 +121,15 @@ static int outcome(int n, struct err *e)
 
 int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e)
 {
-	return outcome(ask(sock, m, ret, e), e);
+	struct meanwhile nothing = { 0 };
+
+	return outcome(ask(sock, m, &nothing, ret, e), e);
 }
 
-int launch_holder_ask_started(const struct wire_out *m, int *ret_sock, struct wire_in *ret, struct err *e)
+int launch_holder_ask_started(const struct wire_out *m, launch_meanwhile_fn *meanwhile, void *arg,
+			      int *ret_sock, struct wire_in *ret, struct err *e)
 {
+	struct meanwhile once = { meanwhile, arg };
 	struct holder_address a = { 0 };
 	int n = 0;
 
@@ -128,7 +142,7 @@ int launch_holder_ask_started(const struct wire_out *m, int *ret_sock, struct wi
 
 		if (rc < 0 && e->code == ERR_NOTFOUND)
 			rc = start_holder(&sock, e);
-		n = rc < 0 ? -1 : ask(sock, m, ret, e);
+		n = rc < 0 ? -1 : ask(sock, m, &once, ret, e);
 		if (n > 0)
 			*ret_sock = fd_steal(&sock);
 	}

@@ -14,9 +14,11 @@ int launch_holder_connect_at(const char *path, int *ret_sock, struct err *e) FLO
 /* Sends m and receives one answer; error fields in it become the error. */
 int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e) FLOE_MUST_USE;
 
+typedef int launch_meanwhile_fn(void *arg, struct err *e);
 /* As launch_holder_ask, of the holder that runs or of one that is started for it: that one finds the request
- * when it begins, and sees to it first. On success the connection, too; caller closes. */
-int launch_holder_ask_started(const struct wire_out *m, int *ret_sock, struct wire_in *ret,
-			      struct err *e) FLOE_MUST_USE;
+ * when it begins, and sees to it first. `meanwhile` is called once, when the request is on its way; its error
+ * ends the call. On success the connection, too; caller closes. */
+int launch_holder_ask_started(const struct wire_out *m, launch_meanwhile_fn *meanwhile, void *arg,
+			      int *ret_sock, struct wire_in *ret, struct err *e) FLOE_MUST_USE;
 
 #endif

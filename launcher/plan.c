@@ -12,7 +12,6 @@
 #include "base/path.h"
 #include "launcher/launch_info.h"
 #include "launcher/paths_conf.h"
-#include "launcher/plan_sockets.h"
 #include "registry-shim/shim_paths.h"
 
 extern char **environ;
@@ -36,6 +35,9 @@ void launch_plan_fini(struct launch_plan *p)
 	free_list(p->envp);
 	free(p->cwd);
 	free(p->home);
+	for (size_t i = 0; i < p->socket_count; i++)
+		free(p->sockets[i]);
+	free(p->sockets);
 	*p = (struct launch_plan){ 0 };
 }
 
@@ -169,9 +171,8 @@ static int bind_of_rule(struct launch_plan *p, const struct launch_rule *r, stru
 	return add_bind(p, &b, e);
 }
 
-static int add_socket(void *arg, const char *path, struct err *e)
+static int add_socket(struct launch_plan *p, const char *path, struct err *e)
 {
-	struct launch_plan *p = arg;
 	struct launch_bind b = { .target = (char *)path, .source = (char *)path, .optional = true };
 
 	/* A rule for the socket itself, or what it lies in, has said all. */
@@ -190,8 +191,9 @@ int launch_plan_resolve(struct launch_plan *p, struct err *e)
 	for (size_t i = 0; i < p->rules.count; i++)
 		if (bind_of_rule(p, &p->rules.list[i], e) < 0)
 			return -1;
-	if (launch_plan_sockets(p->home, add_socket, p, e) < 0)
-		return -1;
+	for (size_t i = 0; i < p->socket_count; i++)
+		if (add_socket(p, p->sockets[i], e) < 0)
+			return -1;
 	if (p->bind_count)
 		qsort(p->binds, p->bind_count, sizeof(*p->binds), by_target);
 	return 0;

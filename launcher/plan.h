@@ -25,20 +25,22 @@ struct launch_plan {
 	char **envp; /* NULL-terminated */
 	char *cwd;
 	char *home;
+	char **sockets; /* of the host, that stay what they are */
+	size_t socket_count;
 };
 
 void launch_plan_fini(struct launch_plan *p);
 /* `path` may be relative; errors are those of launch_rules_add. */
 int launch_plan_rule(struct launch_plan *p, const char *path, enum launch_policy policy,
 		     enum launch_rule_source source, struct err *e) FLOE_MUST_USE;
-/* Document folders, working directory. */
+/* Document folders, working directory, sockets: all that is known before the package is. */
 int launch_plan_defaults(struct launch_plan *p, struct err *e) FLOE_MUST_USE;
 /* Rules of the package's description (fields of launch_info.h). */
 int launch_plan_package(struct launch_plan *p, const struct wire_in *package, struct err *e) FLOE_MUST_USE;
 /* Rules of the administrator's and the user's paths.conf. */
 int launch_plan_files(struct launch_plan *p, struct err *e) FLOE_MUST_USE;
-/* Settles the rules, turns them into binds, and adds sockets. What is not there is passed over, but
- * ERR_NOTFOUND for what the command line names: a slip of the pen would send writes elsewhere. */
+/* Settles the rules, turns them into binds, and adds the sockets that were found. What is not there is passed
+ * over, but ERR_NOTFOUND for what the command line names: a slip of the pen would send writes elsewhere. */
 int launch_plan_resolve(struct launch_plan *p, struct err *e) FLOE_MUST_USE;
 /* What is run: the package's command `name` (NULL = its default; a name with a slash is a path inside) with
  * its own arguments, then `args` (NULL-terminated). */

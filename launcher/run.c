@@ -292,7 +292,12 @@ static void show_progress(const struct wire_in *m, bool *is_shown)
 	*is_shown = true;
 }
 
-static int request_launch(const struct options *o, const char *home, int *ret_sock, struct wire_in *ret,
+static int begin_plan(void *plan, struct err *e)
+{
+	return launch_plan_defaults(plan, e);
+}
+
+static int request_launch(struct options *o, const char *home, int *ret_sock, struct wire_in *ret,
 			  struct err *e)
 {
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
@@ -302,7 +307,7 @@ static int request_launch(const struct options *o, const char *home, int *ret_so
 
 	if (put_request(o, home, &m, e) < 0 || put_policy(o, &m, &policy, e) < 0)
 		return -1;
-	rc = launch_holder_ask_started(&m, ret_sock, ret, e);
+	rc = launch_holder_ask_started(&m, begin_plan, &o->plan, ret_sock, ret, e);
 	while (rc == 0 && wire_is(ret, "type", "progress")) {
 		show_progress(ret, &is_shown);
 		wire_in_fini(ret);
@@ -357,11 +362,10 @@ static int make_plan(struct options *o, const struct wire_in *launched, const st
 	return 0;
 }
 
-/* The command line's rules are there already. */
+/* The command line's rules and the defaults are there already. */
 static int complete_rules(struct launch_plan *p, const struct wire_in *package, struct err *e)
 {
-	if (launch_plan_defaults(p, e) < 0 || launch_plan_package(p, package, e) < 0 ||
-	    launch_plan_files(p, e) < 0)
+	if (launch_plan_package(p, package, e) < 0 || launch_plan_files(p, e) < 0)
 		return -1;
 	return launch_plan_resolve(p, e);
 }

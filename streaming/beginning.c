@@ -113,6 +113,8 @@ static void *user_main(void *arg)
 	while (b->order == GATHER)
 		sync_wait(&b->changed, &b->lock);
 	is_wanted = b->order == USE;
+	if (!is_wanted)
+		buf_fini(&b->bytes);
 	sync_unlock(&b->lock);
 	if (!is_wanted) {
 		note_used(b);

@@ -7,6 +7,10 @@
 
 make_box
 
+# The same test for another user, beside this one, changes directories that are compared here.
+exec 9<"$floe"
+flock 9 || fail "flock"
+
 # Trees with something to change: below home and in a directory of everyone; as root in the system's as well.
 trees=("$home/iso" "/var/tmp/floe-iso-$FLOE_WHO-$$")
 if [ "$(id -u)" -eq 0 ]; then
