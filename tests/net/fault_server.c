@@ -3,6 +3,7 @@
 #include "tests/net/fault_server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -89,6 +90,8 @@ static int open_listener(int port)
 	int fd = open_port(port);
 
 	must(listen(fd, 64) == 0, "listen");
+	/* What poll has seen may be gone, with the listener that it came to. */
+	must(fcntl(fd, F_SETFL, O_NONBLOCK) == 0, "fcntl");
 	return fd;
 }
 

@@ -78,7 +78,7 @@ static struct stream_fetcher *open_with(size_t count, struct stream_mirrors_opt 
 	opt.now_ms = now_ms;
 	opt.away_ms = AWAY_MS;
 	if (!opt.race_after_ms)
-		opt.race_after_ms = 100;
+		opt.race_after_ms = 800; /* no race on a busy machine, but before the stall timeout */
 	if (!opt.fetch.stall_timeout_ms)
 		opt.fetch = (struct stream_fetch_opt){ 1000, 1000, 1, false };
 	if (stream_fetch_mirrors_open(urls, count, &opt, &f, &e) < 0)
