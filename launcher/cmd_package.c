@@ -45,7 +45,7 @@ int cmd_package_open(const char *ref, bool check_trust, bool prefetch, struct st
 
 	if ((check_trust && !config_dir) || launch_reference_resolve(ref, &found, e) < 0)
 		return -1;
-	opt.start_len = found.start_len;
+	opt.start_len = found.start_len ? found.start_len : STREAM_FIRST_REQUEST; /* no launch waits */
 	opt.mirrors = (const char *const *)found.mirrors;
 	opt.mirror_count = least(found.mirror_count, MIRRORS_MAX);
 	if (found.root && pkg_digest_parse(found.root, &root, &ignored) == 0)
