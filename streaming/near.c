@@ -2,6 +2,7 @@
 /* See near.h. */
 #include "streaming/near.h"
 
+#include "package-format/chunk.h"
 #include "streaming/package_state.h"
 
 static void *near_main(void *arg)
@@ -54,13 +55,18 @@ void near_want(struct stream_package *p, const uint32_t *chunks, size_t count)
 void near_follow(struct stream_package *p, uint32_t idx)
 {
 	uint32_t chunks[NEAR_BLOCK], count = 0;
+	size_t ahead;
 
 	if (idx >= p->block_chunks)
 		return;
 	sync_lock(&p->lock);
+	/* They must still be in memory when they are read. */
+	ahead = p->memory.max / 2 / PKG_CHUNK_MAX;
+	if (ahead > NEAR_BLOCK)
+		ahead = NEAR_BLOCK;
 	if (p->near.block_next <= idx)
 		p->near.block_next = idx + 1;
-	while (p->near.block_next < p->block_chunks && p->near.block_next - idx <= NEAR_BLOCK)
+	while (p->near.block_next < p->block_chunks && p->near.block_next - idx <= ahead)
 		chunks[count++] = p->near.block_next++;
 	sync_unlock(&p->lock);
 	if (count)
