@@ -12,6 +12,7 @@
 #include "base/path.h"
 #include "launcher/launch_info.h"
 #include "launcher/paths_conf.h"
+#include "launcher/plan_sockets.h"
 #include "registry-shim/shim_paths.h"
 
 extern char **environ;
@@ -21,6 +22,21 @@ static void free_list(char **list)
 	for (char **p = list; p && *p; p++)
 		free(*p);
 	free(list);
+}
+
+/* Keeps it NULL-terminated. */
+static int append(char ***list, size_t *count, const char *text, struct err *e)
+{
+	char **more = mem_grow(*list, *count + 2, sizeof(*more), e);
+
+	if (!more)
+		return -1;
+	*list = more;
+	more[*count] = mem_strdup(text, e);
+	if (!more[*count])
+		return -1;
+	more[++*count] = NULL;
+	return 0;
 }
 
 void launch_plan_fini(struct launch_plan *p)
@@ -35,9 +51,7 @@ void launch_plan_fini(struct launch_plan *p)
 	free_list(p->envp);
 	free(p->cwd);
 	free(p->home);
-	for (size_t i = 0; i < p->socket_count; i++)
-		free(p->sockets[i]);
-	free(p->sockets);
+	free_list(p->sockets);
 	*p = (struct launch_plan){ 0 };
 }
 
@@ -184,6 +198,18 @@ static int add_socket(struct launch_plan *p, const char *path, struct err *e)
 	return add_bind(p, &b, e);
 }
 
+static int note_socket(void *arg, const char *path, struct err *e)
+{
+	struct launch_plan *p = arg;
+
+	return append(&p->sockets, &p->socket_count, path, e);
+}
+
+int launch_plan_find_sockets(struct launch_plan *p, struct err *e)
+{
+	return launch_plan_sockets(p->home, note_socket, p, e);
+}
+
 int launch_plan_resolve(struct launch_plan *p, struct err *e)
 {
 	if (launch_rules_settle(&p->rules, e) < 0)
@@ -200,20 +226,6 @@ int launch_plan_resolve(struct launch_plan *p, struct err *e)
 }
 
 /* ---- program and variables ------------------------------------------------------------------- */
-
-static int append(char ***list, size_t *count, const char *text, struct err *e)
-{
-	char **more = mem_grow(*list, *count + 2, sizeof(*more), e);
-
-	if (!more)
-		return -1;
-	*list = more;
-	more[*count] = mem_strdup(text, e);
-	if (!more[*count])
-		return -1;
-	more[++*count] = NULL;
-	return 0;
-}
 
 int launch_plan_command(struct launch_plan *p, const struct wire_in *package, const char *name,
 			char *const *args, struct err *e)

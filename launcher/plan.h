@@ -25,7 +25,7 @@ struct launch_plan {
 	char **envp; /* NULL-terminated */
 	char *cwd;
 	char *home;
-	char **sockets; /* of the host, that stay what they are */
+	char **sockets; /* of the host, that stay what they are; NULL-terminated */
 	size_t socket_count;
 };
 
@@ -33,8 +33,10 @@ void launch_plan_fini(struct launch_plan *p);
 /* `path` may be relative; errors are those of launch_rules_add. */
 int launch_plan_rule(struct launch_plan *p, const char *path, enum launch_policy policy,
 		     enum launch_rule_source source, struct err *e) FLOE_MUST_USE;
-/* Document folders, working directory, sockets: all that is known before the package is. */
+/* Document folders, working directory. */
 int launch_plan_defaults(struct launch_plan *p, struct err *e) FLOE_MUST_USE;
+/* After launch_plan_defaults; like that, it needs nothing of the package. */
+int launch_plan_find_sockets(struct launch_plan *p, struct err *e) FLOE_MUST_USE;
 /* Rules of the package's description (fields of launch_info.h). */
 int launch_plan_package(struct launch_plan *p, const struct wire_in *package, struct err *e) FLOE_MUST_USE;
 /* Rules of the administrator's and the user's paths.conf. */

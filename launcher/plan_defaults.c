@@ -11,7 +11,6 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "launcher/plan.h"
-#include "launcher/plan_sockets.h"
 
 enum { USER_DIRS_MAX = 64 * 1024 };
 
@@ -99,21 +98,6 @@ static bool is_direct_directory(const struct launch_plan *p, const char *cwd)
 	return strcmp(cwd, p->home) != 0 && is_on_data_mount(cwd);
 }
 
-static int note_socket(void *arg, const char *path, struct err *e)
-{
-	struct launch_plan *p = arg;
-	char **more = mem_grow(p->sockets, p->socket_count + 1, sizeof(*more), e);
-
-	if (!more)
-		return -1;
-	p->sockets = more;
-	more[p->socket_count] = mem_strdup(path, e);
-	if (!more[p->socket_count])
-		return -1;
-	p->socket_count++;
-	return 0;
-}
-
 int launch_plan_defaults(struct launch_plan *p, struct err *e)
 {
 	p->home = path_home(e);
@@ -130,8 +114,7 @@ int launch_plan_defaults(struct launch_plan *p, struct err *e)
 	}
 	if (add_user_dirs(p, e) < 0)
 		return -1;
-	if (is_direct_directory(p, p->cwd) &&
-	    launch_plan_rule(p, p->cwd, LAUNCH_DIRECT, LAUNCH_RULE_DEFAULT, e) < 0)
-		return -1;
-	return launch_plan_sockets(p->home, note_socket, p, e);
+	if (is_direct_directory(p, p->cwd))
+		return launch_plan_rule(p, p->cwd, LAUNCH_DIRECT, LAUNCH_RULE_DEFAULT, e);
+	return 0;
 }

@@ -292,9 +292,10 @@ static void show_progress(const struct wire_in *m, bool *is_shown)
 	*is_shown = true;
 }
 
+/* What needs nothing of the package, while the holder sees to that. */
 static int begin_plan(void *plan, struct err *e)
 {
-	return launch_plan_defaults(plan, e);
+	return launch_plan_defaults(plan, e) < 0 ? -1 : launch_plan_find_sockets(plan, e);
 }
 
 static int request_launch(struct options *o, const char *home, int *ret_sock, struct wire_in *ret,

@@ -113,8 +113,6 @@ static void *user_main(void *arg)
 	while (b->order == GATHER)
 		sync_wait(&b->changed, &b->lock);
 	is_wanted = b->order == USE;
-	if (!is_wanted)
-		buf_fini(&b->bytes);
 	sync_unlock(&b->lock);
 	if (!is_wanted) {
 		note_used(b);
@@ -227,6 +225,8 @@ void beginning_go_on(struct beginning *b, struct flight *f)
 		b->flight = f;
 		b->end = f ? f->end : 0;
 		b->order = f ? USE : DROP;
+		if (!f)
+			buf_fini(&b->bytes);
 		sync_wake_all(&b->changed);
 	}
 	sync_unlock(&b->lock);

@@ -500,10 +500,8 @@ static int copy_lost(struct cow_union *u, const struct cow_node *n, enum cow_cop
 	if (!S_ISREG(n->type))
 		return ESTALE;
 	cow_orphan_text(n->id, text);
-	if (n->flags & COW_NODE_ORPHAN) { /* copied by a server that died before the table could follow */
-		sys = follow_name(u, n, cow_orphans_dir(u->upper), text);
-		return sys;
-	}
+	if (n->flags & COW_NODE_ORPHAN) /* copied by a server that died before the table could follow */
+		return follow_name(u, n, cow_orphans_dir(u->upper), text);
 	sys = cow_file_ref(u, n->id, &f);
 	if (sys)
 		return sys;

@@ -225,6 +225,7 @@ static void test_sockets_are_the_hosts(void **state)
 	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/agent", home);
 	assert_int_equal(bind(sock, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(launch_plan_defaults(&p, &e), 0);
+	assert_int_equal(launch_plan_find_sockets(&p, &e), 0);
 	assert_int_equal(launch_plan_resolve(&p, &e), 0);
 	assert_non_null(bind_at(&p, "agent"));
 	assert_true(bind_at(&p, "agent")->optional);
