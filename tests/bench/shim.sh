@@ -99,10 +99,7 @@ int main(int argc, char **argv) {
 C
 make_box_tree "$scratch/tree" 1
 cc -O2 -Wall -o "$scratch/tree/bin/cost" "$scratch/cost.c" || fail "cc"
-"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box -o "$scratch/box.floe" \
-	--config @config/box/settings.ini:ini --config @config/box/more.ini:ini --config @home/.boxrc:ini \
-	>"$scratch/sequence.log" 2>&1 || { cat "$scratch/sequence.log"; fail "floe sequence --config"; }
-box=$scratch/box.floe
+pack_box --config @config/box/settings.ini:ini --config @config/box/more.ini:ini --config @home/.boxrc:ini
 cost() { "$floe" run -q --command /opt/box/bin/cost "$box" -- "$@" || fail "cost $*"; }
 
 in_box box sh -c 'mkdir -p $HOME/.config/box; cd $HOME/.config/box; printf "[s]\nk=1\n" >settings.ini; cp settings.ini plain' ||

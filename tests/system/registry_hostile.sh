@@ -11,11 +11,8 @@ truncate -s 1G "$home/.config/box/huge.ini"
 echo inside >"$home/.config/box/dir.ini/file"
 printf '[s]\nk=host\n' >"$home/.config/box/link-target"
 ln -s link-target "$home/.config/box/link.ini"
-"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box -o "$scratch/box.floe" \
-	--config @config/box/huge.ini:ini --config @config/box/dir.ini:ini --config @config/box/link.ini:ini \
-	--config @config/box/grown.ini:ini --config @config/box/good.ini:ini >"$scratch/sequence.log" 2>&1 ||
-	{ cat "$scratch/sequence.log"; fail "floe sequence --config"; }
-box=$scratch/box.floe
+pack_box --config @config/box/huge.ini:ini --config @config/box/dir.ini:ini --config @config/box/link.ini:ini \
+	--config @config/box/grown.ini:ini --config @config/box/good.ini:ini
 
 run() { in_box box sh -c "cd $home/.config/box; $1"; }
 reg() { "$floe" registry "$@" --env box; }

@@ -6,11 +6,7 @@
 # hundred of them at once lose nothing.
 . "$(dirname "$0")/setup.sh"
 
-make_box_tree "$scratch/tree" 1
-"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box --version 1 -o "$scratch/box.floe" \
-	--config @config/box/rc:ini >"$scratch/sequence.log" 2>&1 ||
-	{ cat "$scratch/sequence.log"; fail "floe sequence --config"; }
-box=$scratch/box.floe
+make_box 1 --version 1 --config @config/box/rc:ini
 rc=config/box/rc
 
 sh_in() { in_box box sh -c "cd \$HOME/.config/box && $1"; }

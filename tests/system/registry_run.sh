@@ -9,12 +9,8 @@ make_box_tree "$scratch/tree" 1
 mkdir -p "$scratch/tree/etc" "$home/.config/box"
 printf '; vendor\n[look]\nskin = default\nlines=25\n' >"$scratch/tree/etc/box.ini"
 printf '# mine\n[host]\nname=real\n' >"$home/.config/box/host.ini"
-"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box -o "$scratch/box.floe" \
-	--config /opt/box/etc/box.ini:ini --config @config/box/host.ini:ini --config @config/box/new.ini:ini \
-	--config @config/box/made/new.ini:ini \
-	--config @home/.boxrc:ini >"$scratch/sequence.log" 2>&1 ||
-	{ cat "$scratch/sequence.log"; fail "floe sequence --config"; }
-box=$scratch/box.floe
+pack_box --config /opt/box/etc/box.ini:ini --config @config/box/host.ini:ini --config @config/box/new.ini:ini \
+	--config @config/box/made/new.ini:ini --config @home/.boxrc:ini
 host=$(cat "$home/.config/box/host.ini")
 
 run() { in_box box "$@"; }

@@ -8,10 +8,7 @@
 make_box_tree "$scratch/tree" 1
 mkdir -p "$scratch/tree/etc"
 printf '; vendor\n[look]\nskin = default\nlines=25\n' >"$scratch/tree/etc/box.ini"
-"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box --version 1 -o "$scratch/box.floe" \
-	--config /opt/box/etc/box.ini:ini --config @config/box/new.ini:ini --config @home/.boxrc:ini \
-	>"$scratch/sequence.log" 2>&1 || { cat "$scratch/sequence.log"; fail "floe sequence --config"; }
-box=$scratch/box.floe
+pack_box --version 1 --config /opt/box/etc/box.ini:ini --config @config/box/new.ini:ini --config @home/.boxrc:ini
 ini=/opt/box/etc/box.ini
 
 run() { in_box box "$@"; }

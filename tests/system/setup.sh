@@ -5,7 +5,8 @@
 #   $floe $scratch $home       the program, an empty directory, the (scratch) home
 #   fail skip note             endings, and a line for the log
 #   expect STATUS [REGEX] -- COMMAND    runs, compares status and standard error; output is in $out and $err
-#   make_box                   $box, a small package whose command `box` runs its arguments
+#   make_box [MiB [OPTION...]] $box, a small package whose command `box` runs its arguments
+#   pack_box [OPTION...]       $box, of $scratch/tree (make_box_tree, and what was added to it) and options of floe sequence
 #   in_box ENV COMMAND...      runs a command inside the environment ENV of $box
 #   serve_dir DIR              nginx on loopback: $url, $access_log (method, path, status, bytes, range, protocol)
 #   free_port                  prints a port of loopback on which nobody listens
@@ -127,12 +128,16 @@ make_box_tree() { # DIR
 	echo original >"$1/share/note"
 }
 
-make_box() { # [MiB of data]
-	make_box_tree "$scratch/tree" "${1:-3}"
+pack_box() { # [OPTION of floe sequence...]
 	box=$scratch/box.floe
-	"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box -o "$box" \
-		>"$scratch/sequence.log" 2>&1 || { cat "$scratch/sequence.log"; fail "floe sequence --from-dir"; }
+	"$floe" sequence -q --from-dir "$scratch/tree" --prefix /opt/box --name box -o "$box" "$@" \
+		>"$scratch/sequence.log" 2>&1 || { cat "$scratch/sequence.log"; fail "floe sequence --from-dir $*"; }
 	[ -s "$box" ] || fail "no package was made"
+}
+
+make_box() { # [MiB of data [OPTION of floe sequence...]]
+	make_box_tree "$scratch/tree" "${1:-3}"
+	pack_box "${@:2}"
 }
 
 in_box() { # ENV COMMAND...

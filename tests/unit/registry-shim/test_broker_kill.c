@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "registry-shim/broker.h"
+#include "tests/unit/registry-shim/kill_steps.h"
 
 static char top[64], db[100], run_dir[100], view[512], name[300], draft[700];
 static struct err e;
@@ -174,17 +175,7 @@ static bool kill_after(pid_t child, unsigned steps)
 
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
-	for (unsigned i = 0; i < steps; i++) {
-		assert_int_equal(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
-		assert_int_equal(waitpid(child, &status, 0), child);
-		if (WIFEXITED(status)) {
-			assert_int_equal(WEXITSTATUS(status), 0);
-			return false;
-		}
-	}
-	assert_int_equal(kill(child, SIGKILL), 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return true;
+	return kill_at_step(child, steps);
 }
 
 static unsigned get(struct reg_hive *h, const char *key)

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/ptrace.h>
 
+#include "tests/unit/registry-shim/kill_steps.h"
 #include "tests/unit/registry-shim/test_shim_kit.h"
 
 enum { KEYS = 400 }; /* more than one block of stdio */
@@ -255,17 +256,7 @@ static bool kill_after(pid_t child, unsigned steps)
 		if (signal_number != SIGSTOP)
 			assert_int_equal(ptrace(PTRACE_CONT, child, NULL, NULL), 0);
 	} while (signal_number != SIGSTOP);
-	for (unsigned i = 0; i < steps; i++) {
-		assert_int_equal(ptrace(PTRACE_SYSCALL, child, NULL, NULL), 0);
-		assert_int_equal(waitpid(child, &status, 0), child);
-		if (WIFEXITED(status)) {
-			assert_int_equal(WEXITSTATUS(status), 0);
-			return false;
-		}
-	}
-	assert_int_equal(kill(child, SIGKILL), 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return true;
+	return kill_at_step(child, steps);
 }
 
 static void read_view(struct buf *ret)
