@@ -2,29 +2,42 @@
 /* The first transfer; see beginning.h. */
 #include "streaming/beginning.h"
 
+#include <unistd.h>
+
 enum order {
 	GATHER, /* the opener has not said yet */
-	USE,    /* there is a flight */
-	DROP,   /* nothing more is wanted */
+	TURN,   /* there is a flight: a user cuts what has come already */
+	USE,
+	DROP, /* nothing more is wanted */
 };
 
-enum { AHEAD_MAX = 8 << 20 /* bytes that may wait to be used */ };
+enum {
+	AHEAD_MAX = 8 << 20, /* bytes that may wait to be used */
+	USERS_MAX = 4,
+};
 
 struct beginning {
 	struct stream_package *p;
 	uint64_t len; /* asked for */
-	pthread_t receiver, user;
+	pthread_t receiver, users[USERS_MAX];
+	unsigned user_count;
 
-	uint64_t pos; /* bytes that have arrived; the receiver's own */
+	uint64_t pos;                /* bytes that have arrived; the receiver's own */
+	struct flight_intake intake; /* who takes bytes: the user that sets USE, from then on the receiver */
 
 	struct sync_mutex lock;
 	/* guarded by lock */
 	struct sync_cond changed;
+	struct sync_cond handed; /* what the users wait for */
 	enum order order;
-	struct flight *flight; /* the user's own once the order is given */
+	struct flight *flight; /* TURN */
 	uint64_t end;          /* of what is wanted */
-	struct buf bytes;      /* of the file: from its start, then what was not used yet */
-	bool is_over, has_failed, is_used;
+	struct buf bytes;      /* GATHER: the file from its start on */
+	struct flight_piece *first, **last;
+	size_t waiting; /* bytes of these */
+	unsigned using; /* users at work */
+	bool is_turning, is_over, has_failed, is_used;
+	bool is_broken; /* what came before USE could not be used: the rest does not fit behind it */
 	struct err why;
 };
 
@@ -37,26 +50,64 @@ uint64_t beginning_end(const struct beginning *b)
 
 /* ---- receiving --------------------------------------------------------------------------- */
 
+static void hand_over(void *arg, struct flight_piece *piece)
+{
+	struct beginning *b = arg;
+
+	sync_lock(&b->lock);
+	*b->last = piece;
+	b->last = &piece->next;
+	b->waiting += piece->info.stored_len;
+	sync_wake_one(&b->handed);
+	sync_unlock(&b->lock);
+}
+
 /* Only moves bytes, so that the transfer ends with the last one that is wanted, and not with those that came
  * while that one waited to be used. */
 static int take(void *arg, const uint8_t *data, size_t len, struct err *e)
 {
 	struct beginning *b = arg;
 	bool is_enough;
+	enum order order;
 	int rc = 0;
 
 	b->pos += len;
 	sync_lock(&b->lock);
-	while (b->order == USE && b->bytes.len > AHEAD_MAX)
+	while (b->order == TURN || (b->order == USE && b->waiting > AHEAD_MAX))
 		sync_wait(&b->changed, &b->lock);
-	if (b->order != DROP)
+	order = b->order;
+	if (order == GATHER) {
 		rc = buf_add(&b->bytes, data, len, e);
-	is_enough = b->order == DROP || (b->order == USE && b->pos >= b->end);
-	sync_wake_all(&b->changed);
+		sync_wake_all(&b->changed);
+	}
+	is_enough = order == DROP || (order == USE && b->pos >= b->end);
+	if (b->is_broken)
+		rc = err_set(e, ERR_INTERRUPTED, "out of memory");
 	sync_unlock(&b->lock);
+	if (order == USE && rc == 0)
+		rc = flight_take(&b->intake, data, len, e);
 	if (rc == 0 && is_enough && b->pos + BEGINNING_SPARE < beginning_end(b))
 		rc = err_set(e, ERR_INTERRUPTED, "enough");
 	return rc;
+}
+
+/* What the transfer has not brought of what is wanted is asked for now, and what that fails to bring, or was
+ * given up, once more by and by. */
+static void complete(struct beginning *b)
+{
+	struct err e;
+	bool is_wanted;
+
+	sync_lock(&b->lock);
+	while (b->order == GATHER || b->order == TURN || b->first || b->using)
+		sync_wait(&b->changed, &b->lock);
+	b->is_used = true;
+	is_wanted = b->order == USE;
+	sync_wake_all(&b->changed);
+	sync_unlock(&b->lock);
+	b->intake.hand = NULL; /* the users have gone */
+	if (is_wanted && flight_intake_fini(&b->intake, &e) < 0)
+		schedule_stream(b->p, NULL, 0, 1);
 }
 
 static void *receiver_main(void *arg)
@@ -71,65 +122,93 @@ static void *receiver_main(void *arg)
 	if (b->has_failed)
 		b->why = e;
 	sync_wake_all(&b->changed);
+	sync_wake_all(&b->handed);
 	sync_unlock(&b->lock);
+	complete(b);
 	return NULL;
 }
 
 /* ---- using ------------------------------------------------------------------------------- */
 
-/* What has come since; empty at the end. */
-static struct buf await_bytes(struct beginning *b)
+/* NULL: there will be no more. */
+static struct flight_piece *next_piece(struct beginning *b)
 {
-	struct buf come;
+	struct flight_piece *piece;
 
 	sync_lock(&b->lock);
-	while (!b->bytes.len && !b->is_over)
-		sync_wait(&b->changed, &b->lock);
-	come = b->bytes;
-	b->bytes = (struct buf)BUF_INIT(b->len);
-	sync_wake_all(&b->changed);
+	while (!b->first && b->order != DROP && !(b->order == USE && b->is_over))
+		sync_wait(&b->handed, &b->lock);
+	piece = b->first;
+	if (piece) {
+		b->first = piece->next;
+		if (!b->first)
+			b->last = &b->first;
+		b->waiting -= piece->info.stored_len;
+		b->using ++;
+	}
 	sync_unlock(&b->lock);
-	return come;
+	return piece;
 }
 
 static void note_used(struct beginning *b)
 {
 	sync_lock(&b->lock);
-	b->is_used = true;
+	b->using --;
 	sync_wake_all(&b->changed);
 	sync_unlock(&b->lock);
+}
+
+/* What has come already. What cannot be used now is asked for at the end. */
+static void cut_gathered(struct beginning *b, struct flight *f)
+{
+	auto_buf struct buf come = BUF_INIT(b->len);
+	struct err ignored;
+	int rc;
+
+	sync_lock(&b->lock);
+	come = b->bytes;
+	b->bytes = (struct buf)BUF_INIT(b->len);
+	sync_unlock(&b->lock);
+	flight_intake_init(&b->intake, b->p, f, 0, true);
+	b->intake.hand = hand_over;
+	b->intake.hand_arg = b;
+	rc = flight_take(&b->intake, come.data, come.len, &ignored);
+	sync_lock(&b->lock);
+	b->order = USE;
+	b->is_broken = rc < 0;
+	sync_wake_all(&b->changed);
+	sync_wake_all(&b->handed);
+	sync_unlock(&b->lock);
+}
+
+/* The first of the users gets the flight. */
+static struct flight *await_turn(struct beginning *b)
+{
+	struct flight *f = NULL;
+
+	sync_lock(&b->lock);
+	while (b->order == GATHER)
+		sync_wait(&b->handed, &b->lock);
+	if (b->order == TURN && !b->is_turning) {
+		b->is_turning = true;
+		f = b->flight;
+	}
+	sync_unlock(&b->lock);
+	return f;
 }
 
 static void *user_main(void *arg)
 {
 	struct beginning *b = arg;
-	struct flight_intake intake;
-	size_t came;
-	struct err e;
-	bool is_wanted;
-	int rc = 0;
+	struct flight_piece *piece;
+	struct flight *f = await_turn(b);
 
-	sync_lock(&b->lock);
-	while (b->order == GATHER)
-		sync_wait(&b->changed, &b->lock);
-	is_wanted = b->order == USE;
-	sync_unlock(&b->lock);
-	if (!is_wanted) {
+	if (f)
+		cut_gathered(b, f);
+	while ((piece = next_piece(b))) {
+		flight_use(&b->intake, piece);
 		note_used(b);
-		return NULL;
 	}
-	flight_intake_init(&intake, b->p, b->flight, 0, true);
-	do {
-		auto_buf struct buf come = await_bytes(b);
-
-		came = come.len;
-		if (came && rc == 0)
-			rc = flight_take(&intake, come.data, came, &e);
-	} while (came);
-	note_used(b);
-	/* What a broken transfer owes is asked for again, and what is still lacking then, too. */
-	if (flight_intake_fini(&intake, &e) < 0 || rc < 0)
-		schedule_stream(b->p, NULL, 0, 1);
 	return NULL;
 }
 
@@ -137,10 +216,25 @@ static void *user_main(void *arg)
 
 static void free_it(struct beginning *b)
 {
+	beginning_go_on(b, NULL);
+	for (unsigned i = 0; i < b->user_count; i++)
+		(void)pthread_join(b->users[i], NULL);
 	buf_fini(&b->bytes);
 	sync_cond_fini(&b->changed);
+	sync_cond_fini(&b->handed);
 	sync_mutex_fini(&b->lock);
 	free(b);
+}
+
+/* As many as there are processors; one has to be. */
+static int start_users(struct beginning *b, struct err *e)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	while (b->user_count < USERS_MAX && (long)b->user_count < (processors > 1 ? processors - 1 : 1) &&
+	       pthread_create(&b->users[b->user_count], NULL, user_main, b) == 0)
+		b->user_count++;
+	return b->user_count ? 0 : err_set(e, ERR_NOMEM, "cannot start a thread");
 }
 
 int beginning_open(struct stream_package *p, uint64_t len, struct beginning **ret, struct err *e)
@@ -152,15 +246,15 @@ int beginning_open(struct stream_package *p, uint64_t len, struct beginning **re
 	b->p = p;
 	b->len = len;
 	b->bytes = (struct buf)BUF_INIT(len);
+	b->last = &b->first;
 	sync_mutex_init(&b->lock);
 	sync_cond_init(&b->changed);
-	if (pthread_create(&b->user, NULL, user_main, b) != 0) {
+	sync_cond_init(&b->handed);
+	if (start_users(b, e) < 0) {
 		free_it(b);
-		return err_set(e, ERR_NOMEM, "cannot start a thread");
+		return -1;
 	}
 	if (pthread_create(&b->receiver, NULL, receiver_main, b) != 0) {
-		beginning_go_on(b, NULL);
-		(void)pthread_join(b->user, NULL);
 		free_it(b);
 		return err_set(e, ERR_NOMEM, "cannot start a thread");
 	}
@@ -174,7 +268,6 @@ void beginning_close(struct beginning *b)
 		return;
 	beginning_go_on(b, NULL);
 	(void)pthread_join(b->receiver, NULL);
-	(void)pthread_join(b->user, NULL);
 	free_it(b);
 }
 
@@ -222,12 +315,13 @@ void beginning_go_on(struct beginning *b, struct flight *f)
 {
 	sync_lock(&b->lock);
 	if (b->order == GATHER) {
+		b->order = f ? TURN : DROP;
 		b->flight = f;
 		b->end = f ? f->end : 0;
-		b->order = f ? USE : DROP;
 		if (!f)
 			buf_fini(&b->bytes);
 		sync_wake_all(&b->changed);
+		sync_wake_all(&b->handed);
 	}
 	sync_unlock(&b->lock);
 }

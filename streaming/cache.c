@@ -136,9 +136,9 @@ static bool get_pending(struct stream_cache *c, const struct pkg_digest *digest,
 
 	sync_lock(&c->lock);
 	p = cache_pending_find_locked(c, digest);
-	found = p && p->len == len;
+	found = p && p->content.len == len;
 	if (found && ret)
-		memcpy(ret, p->data, len);
+		memcpy(ret, p->content.data, len);
 	sync_unlock(&c->lock);
 	return found;
 }
@@ -217,15 +217,23 @@ int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, ui
 
 bool stream_cache_has(struct stream_cache *c, const struct pkg_digest *digest)
 {
-	struct cache_row row;
-	struct err ignored;
 	bool found;
 
+	stream_cache_has_each(c, digest, 1, &found);
+	return found;
+}
+
+void stream_cache_has_each(struct stream_cache *c, const struct pkg_digest *digests, size_t count, bool *ret)
+{
 	sync_lock(&c->lock);
-	found = cache_pending_find_locked(c, digest) != NULL;
+	for (size_t i = 0; i < count; i++)
+		ret[i] = cache_pending_find_locked(c, &digests[i]) != NULL;
 	sync_unlock(&c->lock);
-	return found || find_row(c, digest, &row, &ignored) == 0 ||
-	       (c->shared && cache_shared_has(c->shared, digest));
+	sync_lock(&c->find_lock);
+	cache_db_mark(c->find_db, digests, count, ret);
+	sync_unlock(&c->find_lock);
+	for (size_t i = 0; c->shared && i < count; i++)
+		ret[i] = ret[i] || cache_shared_has(c->shared, &digests[i]);
 }
 
 static size_t bucket_of(const struct pkg_digest *digest)
@@ -251,6 +259,8 @@ void cache_pending_free(struct stream_cache *c, struct cache_pending *p)
 {
 	if (p->claim)
 		transit_unclaim(&c->transit, p->claim, 1);
+	if (p->content.let_go)
+		p->content.let_go(p->content.arg);
 	free(p);
 }
 
@@ -259,25 +269,29 @@ const struct transit *stream_cache_transit(const struct stream_cache *c)
 	return &c->transit;
 }
 
-void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, const uint8_t *data,
-		      size_t len, uint64_t claim)
+void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest,
+		      const struct stream_cache_content *content, uint64_t claim)
 {
 	struct cache_pending *p = NULL, **bucket = &c->buckets[bucket_of(digest)];
+	const size_t len = content->len;
 	bool is_taken;
 
 	if (len && len <= PKG_CHUNK_MAX)
-		p = malloc(sizeof(*p) + len);
+		p = malloc(sizeof(*p) + (content->let_go ? 0 : len));
 	if (!p) {
 		atomic_fetch_add(&c->dropped, 1);
 		if (claim)
 			transit_unclaim(&c->transit, claim, 1);
+		if (content->let_go)
+			content->let_go(content->arg);
 		return;
 	}
 	p->next = NULL;
 	p->claim = claim;
 	p->digest = *digest;
-	p->len = len;
-	memcpy(p->data, data, len);
+	p->content = *content;
+	if (!content->let_go)
+		p->content.data = memcpy(p->copy, content->data, len);
 	sync_lock(&c->lock);
 	is_taken = has_room_locked(c) && !c->is_closing && !cache_pending_find_locked(c, digest);
 	if (is_taken) {

@@ -52,10 +52,18 @@ int stream_cache_scratch(struct stream_cache *c, struct err *e) FLOE_MUST_USE;
  * there was content but not the right one. */
 int stream_cache_get(struct stream_cache *c, const struct pkg_digest *digest, uint8_t *ret, size_t len,
 		     struct err *e) FLOE_MUST_USE;
-/* Takes a copy and returns at once; a thread of the cache makes it durable. Failures are only counted.
- * `claim` (transit.h; 0 = none) ends when the content is durable, or dropped. */
-void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest, const uint8_t *data,
-		      size_t len, uint64_t claim);
+struct stream_cache_content {
+	const uint8_t *data;
+	size_t len;
+	/* The data stay as they are until this is called: once, by any thread, under no lock, at the latest
+	 * before stream_cache_close returns. NULL: they are copied. */
+	void (*let_go)(void *arg);
+	void *arg;
+};
+/* Returns at once; a thread of the cache makes it durable. Failures are only counted. `claim` (transit.h; 0 =
+ * none) ends when the content is durable, or dropped. */
+void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest,
+		      const struct stream_cache_content *content, uint64_t claim);
 /* What the processes that share the cache are just fetching; borrowed. */
 const struct transit *stream_cache_transit(const struct stream_cache *c);
 /* Blocks up to `ms` milliseconds while too much waits to be written; for whoever reads ahead faster than the
@@ -63,6 +71,8 @@ const struct transit *stream_cache_transit(const struct stream_cache *c);
 bool stream_cache_wait_room(struct stream_cache *c, unsigned ms);
 /* True when it is durable, or waits here to be. */
 bool stream_cache_has(struct stream_cache *c, const struct pkg_digest *digest);
+/* The same of `count`, for much less than as many calls. */
+void stream_cache_has_each(struct stream_cache *c, const struct pkg_digest *digests, size_t count, bool *ret);
 int stream_cache_sync(struct stream_cache *c, struct err *e) FLOE_MUST_USE; /* waits for the above */
 
 /* What is remembered of a source so that it opens without the network. */

@@ -29,6 +29,20 @@ int cache_db_find(struct cache_db *db, const struct pkg_digest *digest, struct c
 	return rc;
 }
 
+void cache_db_mark(struct cache_db *db, const struct pkg_digest *digests, size_t count, bool *ret)
+{
+	struct cache_row row;
+	struct err ignored;
+	/* One look at the state for all of them. */
+	bool is_begun = count > 1 && cache_sql_run(db, "BEGIN", &ignored) == 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!ret[i])
+			ret[i] = cache_db_find(db, &digests[i], &row, &ignored) == 0;
+	if (is_begun)
+		(void)!cache_sql_finish(db, 0, &ignored);
+}
+
 int cache_db_drop_wrong(struct cache_db *db, const struct cache_row *row, struct err *e)
 {
 	sqlite3_stmt *drop, *count;

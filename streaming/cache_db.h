@@ -31,6 +31,8 @@ int cache_db_open_shared(const char *dir, struct cache_db **ret, struct err *e) 
 int cache_db_seal(struct cache_db *db, struct err *e) FLOE_MUST_USE;
 void cache_db_close(struct cache_db *db); /* NULL ok */
 
+/* Sets ret[i] where digests[i] is there; the others stay. */
+void cache_db_mark(struct cache_db *db, const struct pkg_digest *digests, size_t count, bool *ret);
 /* ERR_NOTFOUND when absent. */
 int cache_db_find(struct cache_db *db, const struct pkg_digest *digest, struct cache_row *ret,
 		  struct err *e) FLOE_MUST_USE;

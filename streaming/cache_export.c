@@ -165,7 +165,8 @@ static int copy_chunk(struct export *x, const struct pkg_chunk_info *info, struc
 	while (!stream_cache_wait_room(x->to, ROOM_WAIT_MS)) /* a disk that is full says so here */
 		if (stream_cache_sync(x->to, e) < 0)
 			return -1;
-	stream_cache_put(x->to, &info->digest, x->content, info->content_len, 0);
+	stream_cache_put(x->to, &info->digest,
+			 &(struct stream_cache_content){ .data = x->content, .len = info->content_len }, 0);
 	x->report.chunks++;
 	x->report.bytes += info->content_len;
 	return step(x, info->content_len, e);

@@ -23,8 +23,8 @@ struct cache_pending {
 	struct cache_pending *same_hash; /* in the bucket */
 	struct pkg_digest digest;
 	uint64_t claim; /* 0 = none */
-	size_t len;
-	uint8_t data[];
+	struct stream_cache_content content;
+	uint8_t copy[];
 };
 
 struct stream_cache {
@@ -107,7 +107,7 @@ int cache_read_index(struct stream_cache *c, const struct pkg_digest *digest, st
 int cache_present(struct stream_cache *c, struct cache_set *ret, struct err *e) FLOE_MUST_USE;
 /* Removes what is known of packages of which nothing is left, and indexes that nothing refers to. */
 void cache_forget_gone(struct stream_cache *c);
-/* Ends its claim and frees it; not in the queue any more. */
+/* Ends its claim, lets go of the content and frees it; not in the queue any more. */
 void cache_pending_free(struct stream_cache *c, struct cache_pending *p);
 /* Checks one row's bytes against its digest; `data` holds row->len. True when they are right. */
 bool cache_read_row(struct stream_cache *c, const struct cache_row *row, uint8_t *data);

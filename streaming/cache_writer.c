@@ -11,6 +11,7 @@
 #include "streaming/cache_store.h"
 
 enum {
+	PLACE_MS = 20,   /* a launch that waits for content has more use for the processors */
 	LINGER_MS = 400, /* for more to come, so that few batches are synced */
 	BATCH_BYTES = 8 * 1024 * 1024,
 	BATCH_MAX = 1024,
@@ -69,8 +70,8 @@ static int reserve(struct stream_cache *c, struct batch *b, uint64_t len, struct
 
 static int place_one(struct stream_cache *c, struct batch *b, const struct cache_pending *p, struct err *e)
 {
-	struct cache_row row = { p->digest, 0, (uint32_t)p->len, 0 };
-	const uint64_t len = pages(p->len);
+	struct cache_row row = { p->digest, 0, (uint32_t)p->content.len, 0 };
+	const uint64_t len = pages(p->content.len);
 
 	if (is_known(c, &p->digest))
 		return 0;
@@ -79,7 +80,7 @@ static int place_one(struct stream_cache *c, struct batch *b, const struct cache
 	if (!b->is_reserved && reserve(c, b, len, e) < 0)
 		return -1;
 	row.off = b->off;
-	if (fd_pwrite_all(c->data_fd, p->data, p->len, row.off, e) < 0)
+	if (fd_pwrite_all(c->data_fd, p->content.data, p->content.len, row.off, e) < 0)
 		return -1;
 	b->off += len;
 	b->written += len;
@@ -138,7 +139,7 @@ static void forget_locked(struct stream_cache *c, struct cache_pending *p) SYNC_
 	while (*at != p)
 		at = &(*at)->same_hash;
 	*at = p->same_hash;
-	c->pending_bytes -= p->len;
+	c->pending_bytes -= p->content.len;
 }
 
 static void begin_locked(struct stream_cache *c, struct batch *b) SYNC_REQUIRES(c->lock)
@@ -158,9 +159,9 @@ static bool take_more_locked(struct stream_cache *c, struct batch *b) SYNC_REQUI
 	struct cache_pending *p = b->count ? b->items[b->count - 1]->next : c->first;
 
 	for (; p && b->count < BATCH_MAX; p = p->next) {
-		if (b->count && b->bytes + pages(p->len) > b->bytes_max)
+		if (b->count && b->bytes + pages(p->content.len) > b->bytes_max)
 			break;
-		b->bytes += pages(p->len);
+		b->bytes += pages(p->content.len);
 		b->items[b->count++] = p;
 	}
 	return p || b->count == BATCH_MAX || b->bytes >= b->bytes_max / 2;
@@ -223,7 +224,8 @@ static enum writer_step await_step(struct stream_cache *c, struct batch *b)
 		if (!b->count)
 			begin_locked(c, b);
 		is_full = take_more_locked(c, b);
-		if (b->placed < b->count)
+		if (b->placed < b->count &&
+		    (is_full || c->is_closing || c->syncs || now >= c->oldest_ms + PLACE_MS))
 			step = WRITER_PLACE;
 		else if (b->count &&
 			 (is_full || c->is_closing || c->syncs || now >= c->oldest_ms + LINGER_MS))
@@ -232,7 +234,10 @@ static enum writer_step await_step(struct stream_cache *c, struct batch *b)
 			step = WRITER_RECORD;
 		if (step != WRITER_END || (!b->count && c->is_closing))
 			break;
-		(void)sync_wait_ms(&c->changed, &c->lock, b->count ? LINGER_MS : TOUCH_MS);
+		(void)sync_wait_ms(&c->changed, &c->lock,
+				   b->placed < b->count ? PLACE_MS
+				   : b->count           ? LINGER_MS
+							: TOUCH_MS);
 	}
 	sync_unlock(&c->lock);
 	return step;

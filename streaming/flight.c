@@ -10,6 +10,7 @@ enum {
 	ROOM_WAIT_MS = 10000,
 	CACHED_GAP_MAX = 32 * 1024, /* bytes that come a second time, to save a request */
 	ARRIVAL_NOTE_MS = 100,
+	LOOK_CHUNKS = 64,
 };
 
 int flight_chunk_info(struct stream_package *p, uint32_t idx, struct pkg_chunk_info *ret, struct err *e)
@@ -28,11 +29,6 @@ int flight_chunk_info(struct stream_package *p, uint32_t idx, struct pkg_chunk_i
 }
 
 /* ---- planning --------------------------------------------------------------------------- */
-
-static bool is_cached(struct stream_package *p, const struct pkg_chunk_info *info)
-{
-	return p->opt.cache && stream_cache_has(p->opt.cache, &info->digest);
-}
 
 /* Makes the marked chunks busy, leaving out those that somebody else here obtains meanwhile. */
 static uint32_t make_busy(struct stream_package *p, struct flight *f, bool first_is_busy)
@@ -87,7 +83,8 @@ static void look_again(struct stream_package *p, struct flight *f, uint32_t i)
 	struct pkg_chunk_info info;
 	struct err ignored;
 
-	if (flight_chunk_info(p, f->first + i, &info, &ignored) < 0 || !is_cached(p, &info))
+	if (flight_chunk_info(p, f->first + i, &info, &ignored) < 0 ||
+	    !stream_cache_has(p->opt.cache, &info.digest))
 		return;
 	transit_unclaim(t, transit_claim_of(&p->header.root, f->first + i), 1);
 	f->mine[i] = FLIGHT_NOT_MINE;
@@ -141,24 +138,55 @@ static int set_bounds(struct stream_package *p, struct flight *f, struct err *e)
 	return 0;
 }
 
+/* Some of the chunks from plan->first on, counted from there: begin .. end-1, and which of them are cached.
+ */
+struct look {
+	uint32_t begin, end;
+	struct pkg_chunk_info infos[LOOK_CHUNKS];
+	bool is_cached[LOOK_CHUNKS];
+};
+
+/* At the next ones; few at first, since a request may end there. */
+static int look_on(struct stream_package *p, const struct flight_plan *plan, struct look *l, struct err *e)
+{
+	uint32_t max = l->end ? LOOK_CHUNKS : LOOK_CHUNKS / 8, count = 0;
+	struct pkg_digest digests[LOOK_CHUNKS];
+
+	l->begin = l->end;
+	while (count < max && l->end < plan->count_max &&
+	       flight_chunk_info(p, plan->first + l->end, &l->infos[count], e) == 0) {
+		digests[count] = l->infos[count].digest;
+		l->is_cached[count++] = false;
+		l->end++;
+	}
+	if (!count)
+		return -1;
+	if (p->opt.cache)
+		stream_cache_has_each(p->opt.cache, digests, count, l->is_cached);
+	return 0;
+}
+
 static int mark_lacking(struct stream_package *p, struct flight_plan *plan, struct flight *f, struct err *e)
 {
 	uint64_t start = 0, end = 0, last = 0;
 	uint64_t gap_max = plan->gap_max ? plan->gap_max : CACHED_GAP_MAX;
-	struct pkg_chunk_info info;
+	struct look l = { 0 };
 
 	for (uint32_t i = 0; i < plan->count_max; i++) {
-		if (flight_chunk_info(p, plan->first + i, &info, e) < 0)
+		const struct pkg_chunk_info *info;
+
+		if (i == l.end && look_on(p, plan, &l, e) < 0)
 			return -1;
+		info = &l.infos[i - l.begin];
 		/* `end` follows the file, `last` the chunks that we take. */
-		if (i && (info.off < end || info.off - last > gap_max ||
-			  info.off + info.stored_len - start > plan->bytes_max))
+		if (i && (info->off < end || info->off - last > gap_max ||
+			  info->off + info->stored_len - start > plan->bytes_max))
 			break;
-		end = info.off + info.stored_len;
+		end = info->off + info->stored_len;
 		plan->passed = i + 1;
 		if (!i)
-			start = last = info.off;
-		if (!(i == 0 && plan->first_is_busy) && is_cached(p, &info))
+			start = last = info->off;
+		if (!(i == 0 && plan->first_is_busy) && l.is_cached[i - l.begin])
 			continue;
 		f->mine[i] = FLIGHT_WANTED;
 		f->count = i + 1;
@@ -215,31 +243,40 @@ void flight_abandon(struct stream_package *p, struct flight *f, const struct err
 void flight_intake_init(struct flight_intake *c, struct stream_package *p, struct flight *f, uint64_t pos,
 			bool is_prefetch)
 {
-	*c = (struct flight_intake){ .p = p,
-				     .f = f,
-				     .is_prefetch = is_prefetch,
-				     .pos = pos,
-				     .partial = BUF_INIT(PKG_CHUNK_STORED_MAX) };
+	*c = (struct flight_intake){ .p = p, .f = f, .is_prefetch = is_prefetch, .pos = pos };
 }
 
-/* A chunk is whole: checks it, keeps it, hands it out. */
+static void let_go(void *chunk)
+{
+	memory_chunk_return(chunk);
+}
+
+/* For the next launch, too. */
+static void keep(struct stream_package *p, uint32_t idx, const struct pkg_chunk_info *info,
+		 struct memory_chunk *m, bool is_prefetch)
+{
+	const struct stream_cache_content content = { m->bytes, info->content_len, let_go, m };
+
+	if (is_prefetch)
+		(void)stream_cache_wait_room(p->opt.cache, ROOM_WAIT_MS);
+	memory_chunk_lend(m);
+	stream_cache_put(p->opt.cache, &info->digest, &content, transit_claim_of(&p->header.root, idx));
+}
+
+/* Checks a whole chunk, keeps it, hands it out. */
 static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chunk_info *info,
 		   const uint8_t *stored, bool is_prefetch, struct err *e)
 {
-	struct memory_chunk *m = memory_chunk_new(idx, info->content_len, e);
+	struct memory_chunk *m = package_take_room(p, idx, info->content_len, e);
 
 	if (!m)
 		return -1;
 	if (pkg_chunk_inflate(stored, info->stored_len, info->content_len, &info->digest, m->bytes, e) < 0) {
-		free(m);
+		stream_chunk_unref(p, &m->seen);
 		return -1;
 	}
-	if (p->opt.cache) {
-		if (is_prefetch)
-			(void)stream_cache_wait_room(p->opt.cache, ROOM_WAIT_MS);
-		stream_cache_put(p->opt.cache, &info->digest, m->bytes, info->content_len,
-				 transit_claim_of(&p->header.root, idx));
-	}
+	if (p->opt.cache)
+		keep(p, idx, info, m, is_prefetch);
 	sync_lock(&p->lock);
 	p->stats.chunks_fetched++;
 	sync_unlock(&p->lock);
@@ -249,24 +286,75 @@ static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chun
 	return 0;
 }
 
-static int chunk_is_whole(struct flight_intake *c, const uint8_t *stored, struct err *e)
+static void use_stored(struct flight_intake *c, uint32_t at, const struct pkg_chunk_info *info,
+		       const uint8_t *stored)
 {
-	uint32_t idx = c->f->first + c->at;
+	uint32_t idx = c->f->first + at;
+	struct err why;
 
-	if (deliver(c->p, idx, &c->info, stored, c->is_prefetch, e) == 0) {
-		c->f->mine[c->at] = FLIGHT_NOT_MINE;
-	} else if (e->code == ERR_INTEGRITY || e->code == ERR_FORMAT) {
-		c->f->mine[c->at] = FLIGHT_WRONG;
-		c->wrong++;
+	if (deliver(c->p, idx, info, stored, c->is_prefetch, &why) == 0) {
+		c->f->mine[at] = FLIGHT_NOT_MINE;
+	} else if (why.code == ERR_INTEGRITY || why.code == ERR_FORMAT) {
 		/* At once, so that what still comes of this transfer comes from elsewhere. */
-		c->has_others = c->p->fetcher->ops->distrust(c->p->fetcher);
+		bool has_others = c->p->fetcher->ops->distrust(c->p->fetcher);
+
+		c->f->mine[at] = FLIGHT_WRONG;
+		sync_lock(&c->p->lock);
+		c->wrong++;
+		c->has_others = has_others;
+		sync_unlock(&c->p->lock);
 	} else {
-		package_settle(c->p, idx, NULL, e);
-		c->f->mine[c->at] = FLIGHT_NOT_MINE;
+		package_settle(c->p, idx, NULL, &why);
+		c->f->mine[at] = FLIGHT_NOT_MINE;
+	}
+}
+
+void flight_use(struct flight_intake *c, struct flight_piece *piece)
+{
+	use_stored(c, piece->at, &piece->info, piece->stored->bytes);
+	stream_chunk_unref(c->p, &piece->stored->seen);
+	free(piece);
+}
+
+/* More of the chunk that is gathered; ends with its last byte at the latest. */
+static int gather_part(struct flight_intake *c, const uint8_t *data, size_t len, struct err *e)
+{
+	if (!c->partial) {
+		c->partial = package_take_room(c->p, c->f->first + c->at, c->info.stored_len, e);
+		c->partial_len = 0;
+	}
+	if (!c->partial)
+		return -1;
+	memcpy(c->partial->bytes + c->partial_len, data, len);
+	c->partial_len += len;
+	return 0;
+}
+
+static int hand_out(struct flight_intake *c, struct err *e)
+{
+	struct flight_piece *piece = mem_alloc(1, sizeof(*piece), e);
+
+	if (!piece)
+		return -1;
+	*piece = (struct flight_piece){ .at = c->at, .info = c->info, .stored = mem_steal(c->partial) };
+	c->hand(c->hand_arg, piece);
+	return 0;
+}
+
+/* The gathered one is whole: `data`, or what was gathered of it. */
+static int chunk_is_whole(struct flight_intake *c, const uint8_t *data, struct err *e)
+{
+	if (c->hand) {
+		if ((data && gather_part(c, data, c->info.stored_len, e) < 0) || hand_out(c, e) < 0)
+			return -1;
+	} else {
+		use_stored(c, c->at, &c->info, data ? data : c->partial->bytes);
+		if (c->partial)
+			stream_chunk_unref(c->p, &c->partial->seen);
+		c->partial = NULL;
 	}
 	c->has_info = false;
 	c->at++;
-	buf_reset(&c->partial);
 	return 0;
 }
 
@@ -306,16 +394,18 @@ int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e)
 		if (c->pos < c->info.off) {
 			if (use > c->info.off - c->pos)
 				use = c->info.off - c->pos;
-		} else if (!c->partial.len && len >= c->info.stored_len) {
+		} else if (!c->partial && len >= c->info.stored_len) {
 			use = c->info.stored_len;
 			if (chunk_is_whole(c, data, e) < 0)
 				return -1;
 		} else {
-			if (use > c->info.stored_len - c->partial.len)
-				use = c->info.stored_len - c->partial.len;
-			if (buf_add(&c->partial, data, use, e) < 0)
+			size_t got = c->partial ? c->partial_len : 0;
+
+			if (use > c->info.stored_len - got)
+				use = c->info.stored_len - got;
+			if (gather_part(c, data, use, e) < 0)
 				return -1;
-			if (c->partial.len == c->info.stored_len && chunk_is_whole(c, c->partial.data, e) < 0)
+			if (c->partial_len == c->info.stored_len && chunk_is_whole(c, NULL, e) < 0)
 				return -1;
 		}
 		data += use;
@@ -425,7 +515,9 @@ int flight_intake_fini(struct flight_intake *c, struct err *e)
 
 	note_arrival(c);
 	rc = read_rest(p, c, e);
-	buf_fini(&c->partial);
+	if (c->partial)
+		stream_chunk_unref(p, &c->partial->seen);
+	c->partial = NULL;
 	for (uint32_t i = 0; c->wrong && i < f->count; i++) {
 		struct err why;
 

@@ -33,25 +33,42 @@ int flight_plan(struct stream_package *p, struct flight_plan *plan, struct fligh
 /* Carries it out and frees it. -1 with *e when a chunk could not be had; the waiters have been told. */
 int flight_run(struct stream_package *p, struct flight *f, bool is_prefetch, struct err *e);
 
+/* A chunk that has come, as it is stored. */
+struct flight_piece {
+	struct flight_piece *next; /* its owner's */
+	uint32_t at;               /* counted from the flight's first */
+	struct pkg_chunk_info info;
+	struct memory_chunk *stored;
+};
+/* Takes the piece over: it comes to flight_use, in any thread. */
+typedef void flight_hand_fn(void *arg, struct flight_piece *piece);
+
 /* The same for bytes that come by themselves: from `pos` in the file on, in order, all by one thread. */
 struct flight_intake {
 	struct stream_package *p;
 	struct flight *f;
 	bool is_prefetch;
+	flight_hand_fn *hand; /* NULL: each chunk is used at once by who takes the bytes */
+	void *hand_arg;
 	uint32_t at;  /* the chunk that is gathered, counted from f->first */
 	uint64_t pos; /* of the next byte, in the file */
 	bool has_info;
 	struct pkg_chunk_info info;
-	struct buf partial;
-	uint32_t wrong;
+	struct memory_chunk *partial; /* what has come of it, in parts; NULL = nothing */
+	size_t partial_len;
 	uint64_t noted_ms; /* when others were last told that something came */
-	bool has_others;   /* origins to ask for what was wrong */
+	/* guarded by the package's lock */
+	uint32_t wrong;
+	bool has_others; /* origins to ask for what was wrong */
 };
 void flight_intake_init(struct flight_intake *c, struct stream_package *p, struct flight *f, uint64_t pos,
 			bool is_prefetch);
 /* A stream_sink_fn with a struct flight_intake for argument. */
 int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e) FLOE_MUST_USE;
-/* Asks for what did not come, and ends like flight_run. */
+/* Checks what was handed out, keeps it and gives it to whoever waits. Frees the piece. Any thread, also
+ * beside flight_take. */
+void flight_use(struct flight_intake *c, struct flight_piece *piece);
+/* When all that was handed out is used: asks for what did not come, and ends like flight_run. */
 int flight_intake_fini(struct flight_intake *c, struct err *e);
 /* Frees a flight that never ran; its chunks are settled with *why. */
 void flight_abandon(struct stream_package *p, struct flight *f, const struct err *why);

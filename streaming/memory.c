@@ -23,6 +23,23 @@ static void fill_in(struct memory_chunk *m, uint32_t idx, size_t len)
 	m->refs = 1;
 }
 
+static void chunk_free(struct memory_chunk *m)
+{
+	if (atomic_exchange(&m->lent, MEMORY_LEFT) != MEMORY_LENT)
+		free(m);
+}
+
+void memory_chunk_lend(struct memory_chunk *m)
+{
+	atomic_store(&m->lent, MEMORY_LENT);
+}
+
+void memory_chunk_return(struct memory_chunk *m)
+{
+	if (atomic_exchange(&m->lent, MEMORY_HOME) == MEMORY_LEFT)
+		free(m);
+}
+
 struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e)
 {
 	size_t cap = room_for(len);
@@ -50,14 +67,14 @@ static void trim_spare(struct memory_store *s)
 	while (*at) {
 		m = *at;
 		*at = m->same_hash;
-		free(m);
+		chunk_free(m);
 	}
 }
 
 static void discard(struct memory_store *s, struct memory_chunk *m)
 {
-	if (m->cap < CLASS_MIN) {
-		free(m);
+	if (m->cap < CLASS_MIN || atomic_load(&m->lent) == MEMORY_LENT) {
+		chunk_free(m);
 		return;
 	}
 	m->same_hash = s->spare;
@@ -208,6 +225,6 @@ void memory_fini(struct memory_store *s)
 		struct memory_chunk *m = s->spare;
 
 		s->spare = m->same_hash;
-		free(m);
+		chunk_free(m);
 	}
 }

@@ -7,10 +7,17 @@
 #ifndef FLOE_STREAM_MEMORY_H
 #define FLOE_STREAM_MEMORY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "streaming/package.h"
+
+enum memory_lent {
+	MEMORY_HOME,
+	MEMORY_LENT,
+	MEMORY_LEFT, /* the store has let go of it: the borrower frees it */
+};
 
 enum { MEMORY_BUCKETS = 1024, MEMORY_SPARE_MAX = 2 * 1024 * 1024 /* bytes, in a full store */ };
 
@@ -19,6 +26,7 @@ struct memory_chunk {
 	uint32_t idx, refs;
 	size_t cap;                         /* bytes there is room for */
 	bool is_listed;                     /* the store finds it */
+	atomic_int lent;                    /* enum memory_lent */
 	struct memory_chunk *same_hash;     /* in its bucket */
 	struct memory_chunk *newer, *older; /* by use */
 	uint8_t *bytes;                     /* aligned: the kernel copies twice as fast from page to page */
@@ -43,6 +51,10 @@ bool memory_has(const struct memory_store *s, uint32_t idx);
 /* Lists a filled chunk; the caller's reference stays its own. */
 void memory_add(struct memory_store *s, struct memory_chunk *m);
 void memory_unref(struct memory_store *s, struct memory_chunk *m); /* NULL ok */
-void memory_fini(struct memory_store *s);                          /* no references may be left */
+/* Without the mutex, any thread, of a chunk that is filled and referenced, once: until _return its bytes
+ * stay, whatever becomes of references and store. */
+void memory_chunk_lend(struct memory_chunk *m);
+void memory_chunk_return(struct memory_chunk *m);
+void memory_fini(struct memory_store *s); /* no references may be left */
 
 #endif

@@ -65,8 +65,7 @@ void package_note_network(struct stream_package *p, bool works, const char *why)
 
 /* ---- obtaining one chunk ---------------------------------------------------------------- */
 
-/* Unlisted, with one reference. */
-static struct memory_chunk *take_room(struct stream_package *p, uint32_t idx, size_t len, struct err *e)
+struct memory_chunk *package_take_room(struct stream_package *p, uint32_t idx, size_t len, struct err *e)
 {
 	struct memory_chunk *m;
 
@@ -95,7 +94,7 @@ static int take_stored(void *arg, const uint8_t *data, size_t len, struct err *e
 static int load_from_file(struct stream_package *p, uint32_t idx, const struct pkg_chunk_info *info,
 			  struct memory_chunk *m, struct err *e)
 {
-	struct stored_sink s = { take_room(p, idx, info->stored_len, e), 0 };
+	struct stored_sink s = { package_take_room(p, idx, info->stored_len, e), 0 };
 	int rc;
 
 	if (!s.room)
@@ -118,13 +117,13 @@ int package_load(struct stream_package *p, uint32_t idx, struct memory_chunk **r
 					       : -1;
 	if (!p->is_file && !p->opt.cache)
 		return err_set(e, ERR_NOTFOUND, "no cache");
-	m = take_room(p, idx, info.content_len, e);
+	m = package_take_room(p, idx, info.content_len, e);
 	if (!m)
 		return -1;
 	rc = p->is_file ? load_from_file(p, idx, &info, m, e)
 			: stream_cache_get(p->opt.cache, &info.digest, m->bytes, info.content_len, e);
 	if (rc < 0) {
-		free(m);
+		stream_chunk_unref(p, &m->seen);
 		sync_lock(&p->lock);
 		p->stats.chunks_wrong += e->code == ERR_NOTFOUND && e->sys == EBADMSG;
 		sync_unlock(&p->lock);

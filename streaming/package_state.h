@@ -88,6 +88,9 @@ struct stream_package {
 /* From what this machine has. ERR_NOTFOUND: ask the network. *ret has a reference. Blocks on the disk. */
 int package_load(struct stream_package *p, uint32_t idx, struct memory_chunk **ret,
 		 struct err *e) FLOE_MUST_USE;
+/* An unlisted chunk with one reference, to be filled by the caller. */
+struct memory_chunk *package_take_room(struct stream_package *p, uint32_t idx, size_t len,
+				       struct err *e) FLOE_MUST_USE;
 /* Asks the network for a busy chunk, or leaves that to the process that does, if not `anyway`; what comes of
  * it reaches the waiters. Never blocks on the network. */
 void package_ask(struct stream_package *p, uint32_t idx, bool anyway);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -79,7 +80,7 @@ static void put(struct stream_cache *c, unsigned n)
 	struct pkg_digest digest;
 	size_t len = make(n, data, &digest);
 
-	stream_cache_put(c, &digest, data, len, 0);
+	stream_cache_put(c, &digest, &(struct stream_cache_content){ .data = data, .len = len }, 0);
 }
 
 /* 1: there and right; 0: a miss. Wrong content fails the test. */
@@ -130,6 +131,48 @@ static void test_keeps(void **state)
 	assert_int_equal(status.chunks, 50);
 	assert_true(status.bytes >= 50 * CHUNK && status.file_bytes >= status.bytes);
 	assert_int_equal(status.wrong, 0);
+	stream_cache_close(c);
+}
+
+struct lent {
+	uint8_t data[CHUNK + 100];
+	atomic_uint returned;
+};
+
+static void take_back(void *arg)
+{
+	struct lent *l = arg;
+
+	memset(l->data, 0, sizeof(l->data));
+	atomic_fetch_add(&l->returned, 1);
+}
+
+/* Content that is not copied comes back once, whether it was kept or not. */
+static void test_lent_content(void **state)
+{
+	static struct lent lent[3];
+	struct pkg_digest digests[4];
+	struct stream_cache *c = open_it();
+	bool has[4];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned n = i == 2 ? 0 : i; /* the last one is known already */
+		size_t len = make(n, lent[i].data, &digests[i]);
+
+		stream_cache_put(c, &digests[i],
+				 &(struct stream_cache_content){ lent[i].data, len, take_back, &lent[i] }, 0);
+	}
+	(void)make(3, (uint8_t[CHUNK + 100]){ 0 }, &digests[3]);
+	stream_cache_has_each(c, digests, 4, has);
+	assert_true(has[0] && has[1] && has[2] && !has[3]);
+	assert_int_equal(look(c, 1), 1);
+	sync_it(c);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(atomic_load(&lent[i].returned), 1);
+	stream_cache_has_each(c, digests, 4, has);
+	assert_true(has[0] && has[1] && has[2] && !has[3]);
+	assert_int_equal(look(c, 0), 1);
 	stream_cache_close(c);
 }
 
@@ -502,6 +545,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_keeps, begin),
+		cmocka_unit_test_setup(test_lent_content, begin),
 		cmocka_unit_test_setup(test_closing_writes, begin),
 		cmocka_unit_test_setup(test_wrong_content, begin),
 		cmocka_unit_test_setup(test_a_thousand_wounds, begin),

@@ -165,7 +165,7 @@ static void put(struct stream_cache *c, uint64_t n)
 	struct pkg_digest digest;
 	size_t len = make(n, data, &digest);
 
-	stream_cache_put(c, &digest, data, len, 0);
+	stream_cache_put(c, &digest, &(struct stream_cache_content){ .data = data, .len = len }, 0);
 }
 
 /* 1: there and right; 0: a miss. */

@@ -115,6 +115,47 @@ static void test_limit(void **state)
 	memory_fini(&s);
 }
 
+/* What is lent stays until it comes back, also when the store is gone, and is nobody else's room. */
+static void test_lent_bytes_stay(void **state)
+{
+	struct memory_store s = { .max = 256 * KIB };
+	struct memory_chunk *lent;
+	struct err e;
+
+	(void)state;
+	lent = memory_chunk_new(7, 256 * KIB, &e);
+	assert_non_null(lent);
+	memset(lent->bytes, 7, 256 * KIB);
+	memory_chunk_lend(lent);
+	memory_add(&s, lent);
+	memory_unref(&s, lent);
+	assert_ptr_not_equal(put(&s, 8, 256 * KIB), lent->bytes);
+	assert_false(memory_has(&s, 7));
+	assert_int_equal(lent->bytes[256 * KIB - 1], 7);
+	memory_fini(&s);
+	assert_int_equal(lent->bytes[0], 7);
+	memory_chunk_return(lent); /* frees it: leaks are found */
+}
+
+static void test_returned_room_serves_again(void **state)
+{
+	struct memory_store s = { .max = 256 * KIB };
+	struct memory_chunk *lent;
+	const uint8_t *bytes;
+	struct err e;
+
+	(void)state;
+	lent = memory_chunk_new(7, 256 * KIB, &e);
+	assert_non_null(lent);
+	bytes = lent->bytes;
+	memory_chunk_lend(lent);
+	memory_add(&s, lent);
+	memory_unref(&s, lent);
+	memory_chunk_return(lent);
+	assert_ptr_equal(put(&s, 8, 256 * KIB), bytes);
+	memory_fini(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -123,6 +164,8 @@ int main(void)
 		cmocka_unit_test(test_newest_quarter_is_kept),
 		cmocka_unit_test(test_referenced_stays),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_lent_bytes_stay),
+		cmocka_unit_test(test_returned_room_serves_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
