@@ -179,6 +179,23 @@ static void inherit(struct broker_file *f, struct files *earlier)
 	}
 }
 
+/* `result` of what was done while the hive was lazy. */
+static int end_lazy(struct broker *b, int result, struct err *e)
+{
+	struct err ignored;
+
+	return reg_hive_set_lazy(b->hive, false, result < 0 ? &ignored : e) < 0 ? -1 : result;
+}
+
+/* These follow from package, host and policy: the next launch sets them again. */
+static int set_layers(struct broker *b, const struct broker_layers *layers,
+		      const struct broker_declaration *d, struct broker_file *f, struct err *e)
+{
+	if (reg_hive_set_lazy(b->hive, true, e) < 0)
+		return -1;
+	return end_lazy(b, broker_layers_set(layers, d, f->file, f->lens, b->hive, &f->note, e), e);
+}
+
 static int configure_file(struct broker *b, const struct broker_layers *layers,
 			  const struct broker_declaration *d, struct files *earlier, struct err *e)
 {
@@ -200,7 +217,7 @@ static int configure_file(struct broker *b, const struct broker_layers *layers,
 	if (broker_rendered_harvest(&b->rendered, f, b->hive, &b->dirs, false, &saved, e) < 0 &&
 	    e->code == ERR_NOMEM)
 		return -1;
-	if (broker_layers_set(layers, d, f->file, f->lens, b->hive, &f->note, e) < 0)
+	if (set_layers(b, layers, d, f, e) < 0)
 		return -1;
 	if (broker_file_show(f, b->hive, &b->dirs, e) < 0)
 		return -1;
@@ -217,7 +234,9 @@ static int note_declared(struct broker *b, const struct broker_setup *setup, str
 	for (size_t i = 0; i < b->count; i++)
 		list[i] = (struct reg_declared){ b->files[i].file, setup->declared[i].lens,
 						 b->files[i].note ? b->files[i].note : "" };
-	return reg_hive_set_declared(b->hive, list, b->count, e);
+	if (reg_hive_set_lazy(b->hive, true, e) < 0)
+		return -1;
+	return end_lazy(b, reg_hive_set_declared(b->hive, list, b->count, e), e);
 }
 
 int broker_configure(struct broker *b, const struct broker_setup *setup, struct err *e)

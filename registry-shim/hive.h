@@ -39,11 +39,17 @@ const char *reg_layer_name(enum reg_layer layer);
 enum { REG_KEY_MAX = 1024, REG_VALUE_MAX = 64 * 1024, REG_FILE_MAX = 1024 };
 
 /* Made if missing; one of an earlier floe is brought up to date. ERR_FORMAT when the file is damaged or no
- * hive, ERR_UNSUPPORTED when a newer floe made it. Every change is on disk when its call returns. */
+ * hive, ERR_UNSUPPORTED when a newer floe made it. Every change is on disk when its call returns,
+ * but for reg_hive_set_lazy. */
 int reg_hive_open(const char *path, struct reg_hive **ret, struct err *e) FLOE_MUST_USE;
 void reg_hive_close(struct reg_hive *h);
 /* Who makes the changes from here on, for the history. pid 0 = not known. Copied (cut when it is long). */
 void reg_hive_set_author(struct reg_hive *h, const char *program, long pid);
+
+/* While `is_on`, changes need not be on disk when their call returns, and the newest may be undone by a power
+ * failure: for what every launch sets anew. What is changed afterwards takes them along to the disk. Not
+ * inside a transaction. */
+int reg_hive_set_lazy(struct reg_hive *h, bool is_on, struct err *e) FLOE_MUST_USE;
 
 /* Several calls as one transaction. `result` 0 keeps them, -1 takes all of them back; so does the failure of
  * any of them. Returns 0, or -1 when nothing was kept. */

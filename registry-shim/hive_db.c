@@ -161,6 +161,11 @@ int reg_hive_end(struct reg_hive *h, int result, struct err *e)
 	return -1;
 }
 
+int reg_hive_set_lazy(struct reg_hive *h, bool is_on, struct err *e)
+{
+	return hive_exec(h, is_on ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", e);
+}
+
 /* ---- open ----------------------------------------------------------------------------------- */
 
 void reg_hive_close(struct reg_hive *h)

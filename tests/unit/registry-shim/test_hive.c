@@ -237,6 +237,26 @@ static void test_transaction(void **state)
 	reg_hive_close(h);
 }
 
+/* What is set lazily is there at once for everybody, and what comes later counts. */
+static void test_lazy(void **state)
+{
+	struct reg_hive *a = open_hive(), *b = open_hive();
+	struct err e;
+
+	(void)state;
+	assert_int_equal(reg_hive_set_lazy(a, true, &e), 0);
+	set_default(a, "k/1", "default");
+	assert_setting(b, "k/1", "default", REG_PACKAGE);
+	assert_int_equal(reg_hive_set_lazy(a, false, &e), 0);
+	apply(a, "k/1", "mine");
+	reg_hive_close(a);
+	assert_setting(b, "k/1", "mine", REG_USER);
+	reg_hive_close(b);
+	a = open_hive();
+	assert_setting(a, "k/1", "mine", REG_USER);
+	reg_hive_close(a);
+}
+
 static void test_two_openers(void **state)
 {
 	struct reg_hive *a = open_hive(), *b = open_hive();
@@ -376,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_layers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lazy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_upgrade, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_templates, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_awkward_bytes, setup, teardown),
