@@ -77,10 +77,10 @@ struct holder_environment {
 	bool is_engine_asked;               /* by the request: noted once it works */
 	struct launch_engine_choice engine; /* from UNION_SERVING on */
 	enum holder_union_step step;
-	bool is_prepared;           /* UNION_PREPARING has been done */
+	bool is_prepared;           /* UNION_PREPARING has been done, by a worker that waits for the rest */
 	struct holder_mount served; /* fuse engine; else nothing */
-	pid_t worker;               /* locks or assembles; 0 = none */
-	int worker_report;
+	pid_t worker;               /* locks, prepares or assembles; 0 = none */
+	int worker_sock;
 	bool has_config;
 	struct launch_server server;        /* registry broker; none without configuration files */
 	unsigned configures;                /* that it has not answered yet */
@@ -91,6 +91,7 @@ struct holder_environment {
 	enum holder_state state;
 	struct err err;
 	unsigned launches;
+	bool has_launched; /* once */
 	uint64_t idle_since_ms;
 };
 

@@ -84,22 +84,17 @@ int launch_holder_connect(int *ret_sock, struct err *e)
 	return rc;
 }
 
-struct meanwhile {
-	launch_meanwhile_fn *fn; /* NULL = nothing, or done */
-	void *arg;
-};
-
 /* 1 = answered, 0 = the other side has gone without a word, -1 = error. */
-static int ask(int sock, const struct wire_out *m, struct meanwhile *meanwhile, struct wire_in *ret,
+static int ask(int sock, const struct wire_out *m, struct launch_holder_steps *steps, struct wire_in *ret,
 	       struct err *e)
 {
-	launch_meanwhile_fn *fn = meanwhile->fn;
+	int (*meanwhile)(void *, struct err *) = steps->meanwhile;
 	int n;
 
 	if (wire_send(sock, m, e) < 0)
 		return e->sys == EPIPE || e->sys == ECONNRESET ? 0 : -1;
-	meanwhile->fn = NULL;
-	if (fn && fn(meanwhile->arg, e) < 0)
+	steps->meanwhile = NULL;
+	if (meanwhile && meanwhile(steps->arg, e) < 0)
 		return -1;
 	n = wire_recv(sock, ret, e);
 	if (n <= 0)
@@ -121,15 +116,25 @@ static int outcome(int n, struct err *e)
 
 int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e)
 {
-	struct meanwhile nothing = { 0 };
+	struct launch_holder_steps nothing = { 0 };
 
 	return outcome(ask(sock, m, &nothing, ret, e), e);
 }
 
-int launch_holder_ask_started(const struct wire_out *m, launch_meanwhile_fn *meanwhile, void *arg,
-			      int *ret_sock, struct wire_in *ret, struct err *e)
+static int start_with(struct launch_holder_steps *steps, struct wire_out *m, int *ret_sock, struct err *e)
 {
-	struct meanwhile once = { meanwhile, arg };
+	int (*starting)(void *, struct wire_out *, struct err *) = steps->starting;
+
+	steps->starting = NULL;
+	if (starting && starting(steps->arg, m, e) < 0)
+		return -1;
+	return start_holder(ret_sock, e);
+}
+
+int launch_holder_ask_started(struct wire_out *m, const struct launch_holder_steps *steps, int *ret_sock,
+			      struct wire_in *ret, struct err *e)
+{
+	struct launch_holder_steps left = *steps;
 	struct holder_address a = { 0 };
 	int n = 0;
 
@@ -141,8 +146,8 @@ int launch_holder_ask_started(const struct wire_out *m, launch_meanwhile_fn *mea
 		int rc = launch_holder_connect_at(a.socket, &sock, e);
 
 		if (rc < 0 && e->code == ERR_NOTFOUND)
-			rc = start_holder(&sock, e);
-		n = rc < 0 ? -1 : ask(sock, m, &once, ret, e);
+			rc = start_with(&left, m, &sock, e);
+		n = rc < 0 ? -1 : ask(sock, m, &left, ret, e);
 		if (n > 0)
 			*ret_sock = fd_steal(&sock);
 	}

@@ -14,11 +14,17 @@ int launch_holder_connect_at(const char *path, int *ret_sock, struct err *e) FLO
 /* Sends m and receives one answer; error fields in it become the error. */
 int launch_holder_ask(int sock, const struct wire_out *m, struct wire_in *ret, struct err *e) FLOE_MUST_USE;
 
-typedef int launch_meanwhile_fn(void *arg, struct err *e);
+/* Each is called once at most; an error ends the call. */
+struct launch_holder_steps {
+	/* There is no holder, and one is about to be started; may add to the request. */
+	int (*starting)(void *arg, struct wire_out *m, struct err *e);
+	/* The request is on its way. */
+	int (*meanwhile)(void *arg, struct err *e);
+	void *arg;
+};
 /* As launch_holder_ask, of the holder that runs or of one that is started for it: that one finds the request
- * when it begins, and sees to it first. `meanwhile` is called once, when the request is on its way; its error
- * ends the call. On success the connection, too; caller closes. */
-int launch_holder_ask_started(const struct wire_out *m, launch_meanwhile_fn *meanwhile, void *arg,
-			      int *ret_sock, struct wire_in *ret, struct err *e) FLOE_MUST_USE;
+ * when it begins, and sees to it first. On success the connection, too; caller closes. */
+int launch_holder_ask_started(struct wire_out *m, const struct launch_holder_steps *steps, int *ret_sock,
+			      struct wire_in *ret, struct err *e) FLOE_MUST_USE;
 
 #endif

@@ -133,7 +133,7 @@ static int take_policy(struct holder_environment *env, const struct wire_in *req
 {
 	int fd = -1;
 
-	if (request->nfds) {
+	if (wire_u64_or(request, "has-policy", 0) && request->nfds) {
 		fd = fcntl(request->fds[0], F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)
 			return err_sys(e, errno, "policy");
@@ -467,7 +467,7 @@ int holder_environment_want(struct holder *h, const struct wire_in *request, str
 					    .served = HOLDER_MOUNT_NONE,
 					    .union_lock = -1,
 					    .policy = -1,
-					    .worker_report = -1 };
+					    .worker_sock = -1 };
 	env->ephemeral = ephemeral;
 	env->name = mem_steal(name);
 	env->home = mem_steal(home);

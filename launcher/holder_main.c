@@ -336,7 +336,7 @@ static void fill(const struct holder *h, struct poll_set *s)
 	for (struct holder_environment *env = h->environments; env; env = env->next) {
 		watch(s, env->server.sock, WATCH_ENV_SERVER, env);
 		watch(s, env->served.server.sock, WATCH_UNION, env);
-		watch(s, env->worker_report, WATCH_ENV_REPORT, env);
+		watch(s, env->worker_sock, WATCH_ENV_REPORT, env);
 	}
 	for (struct holder_client *c = h->clients; c; c = c->next)
 		watch(s, c->sock, WATCH_CLIENT, c);

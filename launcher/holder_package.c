@@ -86,13 +86,18 @@ size_t holder_package_args(const struct holder_package *p, const char *argv[HOLD
 	return n;
 }
 
-static int start_server(struct holder_package *p, struct err *e)
+/* `dialled`: -1 = none. */
+static int start_server(struct holder_package *p, int dialled, struct err *e)
 {
-	const char *argv[1 + HOLDER_PACKAGE_ARGS_MAX + 1] = { "floe-package-server" };
-	const struct launch_server_opt opt = { .variables = (const char *const *)p->variables };
+	const char *argv[1 + HOLDER_PACKAGE_ARGS_MAX + 2] = { "floe-package-server" };
+	const struct launch_server_opt opt = { .variables = (const char *const *)p->variables,
+					       .dialled = dialled >= 0 ? &dialled : NULL };
 	char seconds[HOLDER_SECONDS_MAX];
+	size_t n = 1 + holder_package_args(p, argv + 1, seconds);
 
-	argv[1 + holder_package_args(p, argv + 1, seconds)] = NULL;
+	if (dialled >= 0)
+		argv[n++] = "--dialled";
+	argv[n] = NULL;
 	if (launch_server_start(argv, &opt, &p->mount.server, e) < 0)
 		return -1;
 	holder_package_tell_launch(p->mount.server.sock, p->command);
@@ -130,6 +135,14 @@ static char *trust_stamp(struct err *e)
 	}
 	return mem_printf(e, "%lld.%09ld:%lld.%09ld", (long long)st[0].st_mtim.tv_sec, st[0].st_mtim.tv_nsec,
 			  (long long)st[1].st_mtim.tv_sec, st[1].st_mtim.tv_nsec);
+}
+
+/* Borrowed; -1 = none. */
+static int dialled_of(const struct wire_in *request)
+{
+	size_t at = wire_u64_or(request, "has-policy", 0) != 0;
+
+	return wire_u64_or(request, "has-dialled", 0) && at < request->nfds ? request->fds[at] : -1;
 }
 
 /* What makes the same source another package: a file that was replaced, keys that were changed. */
@@ -308,7 +321,8 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 		(void)snprintf(p->start_length, sizeof(p->start_length), "%llu",
 			       (unsigned long long)start_len);
 	p->mount.point = mem_printf(e, "%s/package-%u", h->address.stage, ++serial);
-	if (!p->mount.point || take_variables(p, request, e) < 0 || start_server(p, e) < 0) {
+	if (!p->mount.point || take_variables(p, request, e) < 0 ||
+	    start_server(p, dialled_of(request), e) < 0) {
 		package_free(p);
 		return -1;
 	}
@@ -431,7 +445,7 @@ void holder_package_server_died(struct holder *h, struct holder_package *p)
 		rc = holder_mount_remake(&p->mount, p->name ? p->name : p->shown, &e);
 	else
 		rc = holder_mount_outlives(&p->mount, p->shown, &e);
-	if (rc < 0 || start_server(p, &e) < 0)
+	if (rc < 0 || start_server(p, -1, &e) < 0)
 		give_up(h, p, &e);
 	else
 		holder_clients_advance(h);

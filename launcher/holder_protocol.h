@@ -12,7 +12,9 @@
  *                  [start]                       the length of header, index and primary feature block
  *                  [mirrors]                     URLs of the same file, one a line
  *                  [variable=NAME=VALUE]...      for its servers' environment: proxies
- *                  [fd 0]                        policy files, packed (registry-shim/policy.h)
+ *                  [has-policy] [has-dialled]    fds, where these are 1: policy files, packed
+ *                                                (registry-shim/policy.h); where a first connection to source
+ *                                                comes (streaming/dial.h)
  *     progress     text                            any number of these, then
  *     launched     root env tree engine engine-why has-config filter=BPF package=<the message "opened" of
  *                  the package server>; descriptors: 0 the union's lock, for the init to hold; 1 the mount

@@ -75,7 +75,9 @@ static int put_launched(const struct holder *h, const struct holder_environment 
 {
 	char where[256];
 
-	if (holder_host_has_new(h, env, where) && wire_put_str(m, "unseen", where, e) < 0)
+	/* What was made for this launch shows what there is. */
+	if (env->has_launched && holder_host_has_new(h, env, where) &&
+	    wire_put_str(m, "unseen", where, e) < 0)
 		return -1;
 	if (env->package->is_unanswered && wire_put_str(m, "unanswered", env->package->shown, e) < 0)
 		return -1;
@@ -109,6 +111,7 @@ static void launched(struct holder *h, struct holder_client *c)
 	c->package = NULL;
 	c->started_s = (int64_t)time(NULL);
 	c->environment->launches++;
+	c->environment->has_launched = true;
 	if (c->environment->package->stalled)
 		send_stall(c, c->environment->package->stalled);
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -35,7 +36,16 @@ static int next_step(struct holder *h, struct holder_environment *env, struct er
 
 /* ---- the worker ------------------------------------------------------------------------------ */
 
-typedef int union_work_fn(const struct holder *h, const struct holder_environment *env, struct err *e);
+/* All that the worker does; it talks to the holder over `sock`. */
+typedef void union_work_fn(const struct holder *h, const struct holder_environment *env, int sock);
+
+/* Done, or why not: what holder_union_report gets. */
+static void say(int sock, int rc, const struct err *why)
+{
+	const struct err none = { 0 };
+
+	(void)!send(sock, rc < 0 ? why : &none, sizeof(none), MSG_NOSIGNAL);
+}
 
 /* What tells servers and the kernel that the holder has let go of them must not live on in a child that waits
  * for them. */
@@ -52,23 +62,21 @@ static void keep_only(int a, int b)
 
 static int start_worker(struct holder *h, struct holder_environment *env, union_work_fn *work, struct err *e)
 {
-	int pipe_fds[2];
-	struct err said = { 0 };
+	int pair[2];
 	sigset_t none;
 
-	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, errno, "socketpair");
 	env->worker = fork();
 	if (env->worker == 0) {
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
-		keep_only(pipe_fds[1], env->union_lock);
-		(void)!work(h, env, &said);
-		(void)!write(pipe_fds[1], &said, sizeof(said));
+		keep_only(pair[1], env->union_lock);
+		work(h, env, pair[1]);
 		_exit(0);
 	}
-	fd_close(pipe_fds[1]);
-	env->worker_report = pipe_fds[0];
+	fd_close(pair[1]);
+	env->worker_sock = pair[0];
 	if (env->worker < 0)
 		return err_sys(e, errno, "fork");
 	return 0;
@@ -92,16 +100,23 @@ static void give_up(struct holder *h, struct holder_environment *env, const stru
 	holder_environment_give_up(h, env, &e);
 }
 
+static void release_worker(struct holder_environment *env)
+{
+	fd_close(env->worker_sock);
+	env->worker_sock = -1;
+	env->worker = 0;
+}
+
 void holder_union_report(struct holder *h, struct holder_environment *env)
 {
 	struct err said = { 0 };
-	ssize_t n = read(env->worker_report, &said, sizeof(said));
+	ssize_t n = read(env->worker_sock, &said, sizeof(said));
 
-	fd_close(env->worker_report);
-	env->worker_report = -1;
-	env->worker = 0;
 	if (n != (ssize_t)sizeof(said))
 		(void)err_set(&said, ERR_IO, "the process that assembles environment %s died", env->name);
+	/* Who has prepared stays, for the rest. */
+	if (said.code != ERR_NONE || env->step != UNION_PREPARING)
+		release_worker(env);
 	if (env->state == HOLDER_FAILED)
 		return;
 	if (said.code != ERR_NONE || next_step(h, env, &said) < 0)
@@ -139,7 +154,7 @@ static void on_alarm(int signal_no)
 }
 
 /* Launches of a holder that was killed are being ended by their inits right now: worth a moment's wait. */
-static int wait_for_lock(const struct holder *h, const struct holder_environment *env, struct err *e)
+static int lock_union(const struct holder *h, const struct holder_environment *env, struct err *e)
 {
 	const struct sigaction interrupt = { .sa_handler = on_alarm }; /* no SA_RESTART */
 
@@ -153,6 +168,13 @@ static int wait_for_lock(const struct holder *h, const struct holder_environment
 			       "in a moment",
 			       env->name);
 	return 0;
+}
+
+static void wait_for_lock(const struct holder *h, const struct holder_environment *env, int sock)
+{
+	struct err why;
+
+	say(sock, lock_union(h, env, &why), &why);
 }
 
 static int note_owner(const struct holder *h, const struct holder_environment *env, struct err *e)
@@ -263,7 +285,7 @@ void holder_union_server_died(struct holder *h, struct holder_environment *env)
 
 /* ---- assembling ------------------------------------------------------------------------------ */
 
-static int bind_own(const struct holder_environment *env, struct err *e)
+static int bind_own(const struct holder_environment *env, bool has_config, struct err *e)
 {
 	auto_free char *library = path_of_install("lib/floe/libfloe-shim.so", e);
 	auto_free char *run = path_join(env->tree, REG_SHIM_RUN, e);
@@ -272,7 +294,7 @@ static int bind_own(const struct holder_environment *env, struct err *e)
 
 	if (!library || !run || !target)
 		return -1;
-	if (!env->has_config)
+	if (!has_config)
 		return 0;
 	made = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (made < 0)
@@ -295,23 +317,66 @@ static struct vfs_union_spec describe(const struct holder *h, const struct holde
 	};
 }
 
-static int prepare(const struct holder *h, const struct holder_environment *env, struct err *e)
+static int assemble_all(const struct holder_environment *env, const struct vfs_union_spec *spec,
+			struct err *e)
 {
-	const struct vfs_union_spec spec = describe(h, env);
-
-	return vfs_union_prepare(&spec, e) < 0 ? err_wrap(e, "environment %s", env->name) : 0;
+	if (vfs_union_mount(spec, e) < 0)
+		return err_wrap(e, "environment %s", env->name);
+	return bind_own(env, env->has_config, e);
 }
 
-static int assemble(const struct holder *h, const struct holder_environment *env, struct err *e)
+static void assemble(const struct holder *h, const struct holder_environment *env, int sock)
 {
 	const char *packages[1] = { env->package->mount.point };
 	struct vfs_union_spec spec = describe(h, env);
+	struct err why;
 
 	spec.packages = packages;
 	spec.package_count = 1;
-	if ((env->is_prepared ? vfs_union_complete(&spec, e) : vfs_union_mount(&spec, e)) < 0)
+	say(sock, assemble_all(env, &spec, &why), &why);
+}
+
+/* For the package: what the worker that has prepared waits for. */
+struct go_on {
+	bool has_config;
+};
+
+static int complete(const struct holder_environment *env, struct vfs_union_begun *begun, bool has_config,
+		    struct err *e)
+{
+	if (vfs_union_complete(begun, e) < 0)
 		return err_wrap(e, "environment %s", env->name);
-	return bind_own(env, e);
+	return bind_own(env, has_config, e);
+}
+
+static void prepare_and_complete(const struct holder *h, const struct holder_environment *env, int sock)
+{
+	const char *packages[1] = { env->package->mount.point };
+	struct vfs_union_spec spec = describe(h, env);
+	struct vfs_union_begun *begun;
+	struct go_on go;
+	struct err why;
+
+	spec.packages = packages;
+	spec.package_count = 1;
+	if (vfs_union_prepare(&spec, &begun, &why) < 0) {
+		(void)err_wrap(&why, "environment %s", env->name);
+		say(sock, -1, &why);
+		return;
+	}
+	say(sock, 0, NULL);
+	if (read(sock, &go, sizeof(go)) == (ssize_t)sizeof(go))
+		say(sock, complete(env, begun, go.has_config, &why), &why);
+}
+
+static int go_on(struct holder_environment *env, struct err *e)
+{
+	const struct go_on go = { env->has_config };
+
+	/* Should it have died, its end is told soon. */
+	if (send(env->worker_sock, &go, sizeof(go), MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		return err_sys(e, errno, "environment %s", env->name);
+	return 0;
 }
 
 /* ---- the steps ------------------------------------------------------------------------------- */
@@ -329,7 +394,9 @@ static int begin_union(struct holder *h, struct holder_environment *env, struct 
 	bool is_served = env->engine.engine == LAUNCH_ENGINE_FUSE;
 
 	env->step = is_served ? UNION_SERVING : UNION_ASSEMBLING;
-	return is_served ? start_serving(h, env, e) : start_worker(h, env, assemble, e);
+	if (is_served)
+		return start_serving(h, env, e);
+	return env->is_prepared ? go_on(env, e) : start_worker(h, env, assemble, e);
 }
 
 /* What comes after the step that has just been done. */
@@ -346,7 +413,7 @@ static int next_step(struct holder *h, struct holder_environment *env, struct er
 		if (env->engine.engine == LAUNCH_ENGINE_FUSE)
 			return 0;
 		env->step = UNION_PREPARING;
-		return start_worker(h, env, prepare, e);
+		return start_worker(h, env, prepare_and_complete, e);
 	case UNION_PREPARING:
 		env->is_prepared = true;
 		env->step = UNION_WAITING;
@@ -379,8 +446,7 @@ void holder_union_end(struct holder_environment *env)
 
 	if (env->worker > 0)
 		(void)kill(env->worker, SIGKILL);
-	fd_close(env->worker_report);
-	env->worker_report = -1;
+	release_worker(env);
 	if (env->served.point) {
 		holder_mount_fini(&env->served);
 	} else if (env->tree) {

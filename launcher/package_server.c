@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/sync.h"
 #include "base/wire.h"
 #include "launcher/launch_info.h"
@@ -17,6 +18,7 @@
 #include "launcher/server_package.h"
 #include "launcher/server_process.h"
 #include "launcher/server_protocol.h"
+#include "vfs/fuse_notify.h"
 #include "vfs/package_mount.h"
 
 enum { DEFAULTS_MAX = 16 << 20, LINGER_US = 3000 * 1000, MAPPED_FROM = 32 << 10 };
@@ -29,6 +31,7 @@ struct options {
 struct server {
 	struct options opt;
 	struct launch_server_package open;
+	struct fuse_notify *store; /* NULL = none */
 
 	struct sync_mutex lock;
 	struct vfs_package_mount *mount; /* guarded by lock; NULL = not serving */
@@ -192,6 +195,7 @@ static int start_mount(struct server *s, const struct launch_server_serve *serve
 {
 	const struct vfs_package_mount_opt opt = {
 		.record = s->opt.record,
+		.store = s->store,
 		.uid = serve->uid,
 		.gid = serve->gid,
 		.takeover_init = serve->init,
@@ -234,6 +238,7 @@ static void finish(struct server *s)
 	s->mount = NULL;
 	sync_unlock(&s->lock);
 	vfs_package_mount_close(mount);
+	fuse_notify_close(s->store);
 	launch_server_package_close(&s->open);
 }
 
@@ -242,6 +247,7 @@ static int parse(int argc, char **argv, struct options *ret)
 	static const struct option names[] = {
 		LAUNCH_SERVER_SOURCE_OPTIONS,
 		{ "record", no_argument, NULL, 'r' },
+		{ "dialled", no_argument, NULL, 'd' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -249,9 +255,20 @@ static int parse(int argc, char **argv, struct options *ret)
 	while ((c = getopt_long(argc, argv, "", names, NULL)) != -1)
 		if (c == 'r')
 			ret->record = true;
+		else if (c == 'd')
+			ret->source.is_dialled = true;
 		else if (!launch_server_source_take(&ret->source, c, optarg))
 			return -1;
 	return launch_server_source_complete(&ret->source) && optind == argc ? 0 : -1;
+}
+
+/* While there is little memory that it shares. What is pushed ahead is not necessary. */
+static void start_store(struct server *s)
+{
+	struct err why;
+
+	if (!s->opt.record && fuse_notify_start(VFS_PACKAGE_STORE_ROOM, &s->store, &why) < 0)
+		log_detail("%s", why.msg);
 }
 
 /* Chunks come and go in many threads: what malloc would keep of them goes back to the system when it is
@@ -270,17 +287,19 @@ int main(int argc, char **argv)
 	struct err why;
 
 	if (parse(argc, argv, &s.opt) < 0) {
-		launch_server_say_usage("floe-package-server --source SOURCE [--addresses-in-environment] "
-					"[--trust-once] [--offline] [--fail-after SECONDS] [--record]");
+		launch_server_say_usage(
+			"floe-package-server --source SOURCE [--addresses-in-environment] "
+			"[--trust-once] [--offline] [--fail-after SECONDS] [--record] [--dialled]");
 		return 125;
 	}
 	keep_little_memory();
 	sync_mutex_init(&s.lock);
 	launch_server_package_init(&s.open);
-	if (launch_server_enter(LAUNCH_SERVER_NO_POWER, &why) < 0) {
+	if (launch_server_enter(LAUNCH_SERVER_NO_POWER, s.opt.source.is_dialled, &why) < 0) {
 		launch_server_report(&why);
 		return 125;
 	}
+	start_store(&s);
 	if (launch_server_control_start(&control, &s, &c, &why) < 0 ||
 	    launch_server_package_open(&s.opt.source, &s.open, &why) < 0 || say_opened(&s, &why) < 0 ||
 	    serve(&s, c, &why) < 0) {

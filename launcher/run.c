@@ -27,6 +27,7 @@
 #include "launcher/sandbox.h"
 #include "launcher/settings_client.h"
 #include "registry-shim/policy.h"
+#include "streaming/dial.h"
 #include "streaming/source.h"
 
 static const char help[] =
@@ -258,7 +259,8 @@ static int put_policy(const struct options *o, struct wire_out *m, int *ret_fd, 
 	fd = memfd_create("floe-policy", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, errno, "policy");
-	if (fd_write_all(fd, packed.data, packed.len, e) < 0 || wire_put_fd(m, fd, e) < 0)
+	if (fd_write_all(fd, packed.data, packed.len, e) < 0 || wire_put_fd(m, fd, e) < 0 ||
+	    wire_put_u64(m, "has-policy", 1, e) < 0)
 		return -1;
 	*ret_fd = fd_steal(&fd);
 	return 0;
@@ -292,9 +294,31 @@ static void show_progress(const struct wire_in *m, bool *is_shown)
 	*is_shown = true;
 }
 
-/* What needs nothing of the package, while the holder sees to that. */
-static int begin_plan(void *plan, struct err *e)
+struct request {
+	struct options *o;
+	int dialled; /* -1 = not */
+};
+
+/* Who starts the holder knows that nothing is open: the source will be asked, so that the first round trip
+ * can be under way while the processes that will do so are being started. Not for what may be here. */
+static int dial(void *arg, struct wire_out *m, struct err *e)
 {
+	struct request *r = arg;
+
+	if (r->o->offline || r->o->package.root)
+		return 0;
+	r->dialled = stream_dial_elsewhere(r->o->package.source);
+	if (r->dialled < 0)
+		return 0;
+	return wire_put_fd(m, r->dialled, e) < 0 ? -1 : wire_put_u64(m, "has-dialled", 1, e);
+}
+
+/* What needs nothing of the package, while the holder sees to that. */
+static int begin_plan(void *arg, struct err *e)
+{
+	const struct request *r = arg;
+	struct launch_plan *plan = &r->o->plan;
+
 	return launch_plan_defaults(plan, e) < 0 ? -1 : launch_plan_find_sockets(plan, e);
 }
 
@@ -304,11 +328,14 @@ static int request_launch(struct options *o, const char *home, int *ret_sock, st
 	auto_wire_out struct wire_out m = WIRE_OUT_INIT;
 	auto_fd int policy = -1; /* borrowed by the message */
 	bool is_shown = false;
+	struct request r = { o, -1 };
+	const struct launch_holder_steps steps = { dial, begin_plan, &r };
 	int rc;
 
 	if (put_request(o, home, &m, e) < 0 || put_policy(o, &m, &policy, e) < 0)
 		return -1;
-	rc = launch_holder_ask_started(&m, begin_plan, &o->plan, ret_sock, ret, e);
+	rc = launch_holder_ask_started(&m, &steps, ret_sock, ret, e);
+	fd_close(r.dialled);
 	while (rc == 0 && wire_is(ret, "type", "progress")) {
 		show_progress(ret, &is_shown);
 		wire_in_fini(ret);

@@ -62,6 +62,10 @@ static int add_variables(const char *const *list)
 static _Noreturn void become(const char *path, const char *const argv[], const struct launch_server_opt *opt,
 			     int sock, int area)
 {
+	/* Beyond those that are about to be given away. */
+	int dialled = opt && opt->dialled
+			      ? fcntl(*opt->dialled, F_DUPFD_CLOEXEC, LAUNCH_SERVER_DIALLED_FD + 1)
+			      : -1;
 	sigset_t none;
 
 	(void)sigemptyset(&none);
@@ -75,6 +79,8 @@ static _Noreturn void become(const char *path, const char *const argv[], const s
 		_exit(125);
 	if (area >= 0)
 		(void)dup2(area, CRASH_FD);
+	if (dialled >= 0)
+		(void)dup2(dialled, LAUNCH_SERVER_DIALLED_FD);
 	(void)execv(path, (char *const *)argv);
 	_exit(127);
 }

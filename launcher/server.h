@@ -26,6 +26,8 @@ struct launch_server_opt {
 	/* It takes part of our power in our user namespace along: what LAUNCH_SERVER_WRITES_ALL
 	 * (launcher/server_process.h) keeps. Real root's servers have theirs anyway. */
 	bool writes_all;
+	/* Becomes its LAUNCH_SERVER_DIALLED_FD; NULL = none. Borrowed. */
+	const int *dialled;
 };
 
 /* Starts libexec/floe/argv[0], in a process group of its own, away from the terminal's signals. opt may be

@@ -225,7 +225,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		return -1;
 	/* Who wants one version may have it here. */
 	if (!s->offline && !s->root && !s->has_wanted)
-		stream_knock(s->source);
+		stream_knock(s->source, s->is_dialled ? LAUNCH_SERVER_DIALLED_FD : -1);
 	open_cache(ret);
 	opt.cache = ret->cache;
 	opt.config_dir = config_dir;

@@ -14,6 +14,7 @@
 struct launch_server_source {       /* options of the command line */
 	const char *source, *shown; /* shown: to people; the same where it has no secrets */
 	bool trust_once, offline, addresses_in_environment;
+	bool is_dialled;          /* a connection to it comes on LAUNCH_SERVER_DIALLED_FD */
 	struct pkg_digest wanted; /* the root digest that it must have; valid when has_wanted */
 	bool has_wanted;
 	const char *mirrors; /* of the environment; URLs of the same file, one a line; NULL = none */

@@ -74,7 +74,20 @@ static void fill_standard_descriptors(void)
 		}
 }
 
-int launch_server_enter(enum launch_server_power power, struct err *e)
+/* Above LAUNCH_SERVER_FD. */
+static void close_others(bool is_dialled)
+{
+	unsigned from = LAUNCH_SERVER_FD + 1;
+
+	if (is_dialled) {
+		(void)close_range(from, LAUNCH_SERVER_DIALLED_FD - 1, 0);
+		(void)fcntl(LAUNCH_SERVER_DIALLED_FD, F_SETFD, FD_CLOEXEC);
+		from = LAUNCH_SERVER_DIALLED_FD + 1;
+	}
+	(void)close_range(from, ~0U, 0);
+}
+
+int launch_server_enter(enum launch_server_power power, bool is_dialled, struct err *e)
 {
 	int type;
 	socklen_t len = sizeof(type);
@@ -83,7 +96,7 @@ int launch_server_enter(enum launch_server_power power, struct err *e)
 		return err_set(e, ERR_USAGE, "this program is started by floe's holder, not by hand");
 	(void)fcntl(LAUNCH_SERVER_FD, F_SETFD, FD_CLOEXEC);
 	crash_adopt(CRASH_FD);
-	(void)close_range(LAUNCH_SERVER_FD + 1, ~0U, 0);
+	close_others(is_dialled);
 	fill_standard_descriptors();
 	(void)setsid();
 	quieten_signals();

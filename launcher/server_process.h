@@ -18,8 +18,9 @@ enum launch_server_power {
 };
 
 /* Session of its own, terminal signals ignored, all others as at birth, capabilities dropped,
- * no_new_privs, only descriptors 0 to 3 left. ERR_USAGE when descriptor 3 is not a socket. */
-int launch_server_enter(enum launch_server_power power, struct err *e) FLOE_MUST_USE;
+ * no_new_privs, only descriptors 0 to 3 left, and LAUNCH_SERVER_DIALLED_FD if it is one. ERR_USAGE when
+ * descriptor 3 is not a socket. */
+int launch_server_enter(enum launch_server_power power, bool is_dialled, struct err *e) FLOE_MUST_USE;
 
 /* Any thread. A holder that cannot be told anything is gone: the process ends. */
 void launch_server_send(const struct wire_out *m);

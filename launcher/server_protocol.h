@@ -7,7 +7,8 @@
  * for people only, and the variables below have the real one and its mirrors.
  *
  * Package server: floe-package-server --source SOURCE [--addresses-in-environment] [--trust-once] [--offline]
- *                                     [--fail-after SECONDS] [--record]
+ *                                     [--fail-after SECONDS] [--record] [--dialled]
+ *   With --dialled a first connection to SOURCE comes on descriptor 5 (streaming/dial.h).
  *   server: type=progress   text                any number of these, before "opened"
  *   server: type=opened     root=HEX source is-offline, and the fields of launch_info_put
  *                           (launcher/launch_info.h); fd 0: registry defaults, a memfd that holds
@@ -72,6 +73,9 @@
 #define LAUNCH_SERVER_SOURCE_VARIABLE  "FLOE_SERVER_SOURCE"
 #define LAUNCH_SERVER_MIRRORS_VARIABLE "FLOE_SERVER_MIRRORS" /* URLs of the same file, one a line */
 
-enum { LAUNCH_SERVER_FD = 3 };
+enum {
+	LAUNCH_SERVER_FD = 3,
+	LAUNCH_SERVER_DIALLED_FD = 5, /* with --dialled; 4 is CRASH_FD */
+};
 
 #endif

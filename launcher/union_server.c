@@ -323,7 +323,8 @@ int main(int argc, char **argv)
 	launch_server_package_init(&s.open);
 	(void)umask(0);
 	allow_descriptors();
-	if (launch_server_enter(s.opt.upper ? LAUNCH_SERVER_WRITES_ALL : LAUNCH_SERVER_READS_ALL, &why) < 0 ||
+	if (launch_server_enter(s.opt.upper ? LAUNCH_SERVER_WRITES_ALL : LAUNCH_SERVER_READS_ALL, false,
+				&why) < 0 ||
 	    (s.opt.record && package_touches_open(&s.touches, &why) < 0)) {
 		launch_server_report(&why);
 		return 125;

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first connection to an origin, begun by a process before anything else: the name is looked up and the
- * connection made in a thread, in which then libcurl is loaded, while the process opens what it needs. The
- * first transfer to that host and port takes the connection over, or makes its own.
- *
- * Over IPv6 and IPv4 like libcurl: the second family when the first has not answered for a moment. Not where
- * the environment names a proxy. Whatever fails here comes to nothing: libcurl tries itself, and says why. */
+/* The first connection to an origin, begun by a process before anything else (dial.h), in a thread, in which
+ * libcurl is loaded meanwhile; or by another process before that. The first transfer to that host and port
+ * takes the connection over, or makes its own. */
 #ifndef FLOE_STREAM_KNOCK_H
 #define FLOE_STREAM_KNOCK_H
 
@@ -12,8 +9,9 @@
 
 #include "base/mem.h"
 
-/* Once for a process, before other threads use the network. Never blocks. */
-void stream_knock(const char *url);
+/* Once for a process, before other threads use the network. Never blocks. `dialled`: where another process
+ * sends the connection (stream_dial_elsewhere), taken over; -1 = this one makes it. */
+void stream_knock(const char *url, int dialled);
 
 struct stream_knocked {
 	int fd;        /* connected, non-blocking */

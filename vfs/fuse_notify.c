@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See fuse_notify.h. The child does nothing but recv, writev and send: it was forked from a process with
+/* See fuse_notify.h. The child does nothing but receive, writev and send: it was forked from a process with
  * threads. It leaves when the socket's other end is gone. libc only. */
 #include "vfs/fuse_notify.h"
 
@@ -56,18 +56,44 @@ static void take_turn(void)
 			_exit(0); /* it has ended */
 }
 
-static void child_main(int sock, int fuse_fd, int turn_fd, uint8_t *room, size_t room_cap)
+/* What _attach sends: fuse_fd, and turn_fd when there is one, become 1 and 2. */
+union attach_space {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(2 * sizeof(int))];
+};
+
+static struct msghdr attach_message(struct iovec *nothing, union attach_space *space, size_t count)
+{
+	return (struct msghdr){ .msg_iov = nothing,
+				.msg_iovlen = 1,
+				.msg_control = space->bytes,
+				.msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+}
+
+/* Whether there is a turn to take. */
+static bool await_files(void)
+{
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	union attach_space space;
+	struct msghdr m = attach_message(&iov, &space, 2);
+	const struct cmsghdr *c;
+
+	if (recvmsg(0, &m, 0) <= 0 || !(c = CMSG_FIRSTHDR(&m)) || c->cmsg_type != SCM_RIGHTS)
+		_exit(0);
+	/* The lowest free ones: 1, then 2. */
+	return c->cmsg_len >= CMSG_LEN(2 * sizeof(int));
+}
+
+static void child_main(int sock, uint8_t *room, size_t room_cap)
 {
 	struct order order;
 
 	(void)prctl(PR_SET_NAME, "floe-notify");
 	(void)dup2(sock, 0);
-	(void)dup2(fuse_fd, 1);
-	if (turn_fd >= 0)
-		(void)dup2(turn_fd, 2);
-	(void)close_range(turn_fd >= 0 ? 3 : 2, ~0U, 0);
+	(void)close_range(1, ~0U, 0);
 	drop_power();
-	if (turn_fd >= 0)
+	if (await_files())
 		take_turn();
 	while (recv(0, &order, sizeof(order), 0) >= (ssize_t)offsetof(struct order, message)) {
 		struct iovec iov[] = { { order.message, order.len }, { room, order.room_len } };
@@ -81,19 +107,7 @@ static void child_main(int sock, int fuse_fd, int turn_fd, uint8_t *room, size_t
 	_exit(0);
 }
 
-/* dup2 onto 0, 1 and 2 must not hit what it still needs. */
-static int lift(int *fd, struct err *e)
-{
-	int high = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
-
-	if (high < 0)
-		return err_sys(e, errno, "duplicate a descriptor");
-	fd_close(*fd);
-	*fd = high;
-	return 0;
-}
-
-static int start(struct fuse_notify *n, int fuse_fd, int turn_fd, struct err *e)
+static int start(struct fuse_notify *n, struct err *e)
 {
 	auto_fd int mine = -1, its = -1;
 	int pair[2];
@@ -102,37 +116,64 @@ static int start(struct fuse_notify *n, int fuse_fd, int turn_fd, struct err *e)
 		return err_sys(e, errno, "socketpair");
 	mine = pair[0];
 	its = pair[1];
-	if (lift(&mine, e) < 0 || lift(&its, e) < 0)
-		return -1;
 	n->child = fork();
 	if (n->child == 0)
-		child_main(its, fuse_fd, turn_fd, n->room, n->room_cap);
+		child_main(its, n->room, n->room_cap);
 	if (n->child < 0)
 		return err_sys(e, errno, "fork");
 	n->sock = fd_steal(&mine);
 	return 0;
 }
 
-int fuse_notify_open(int fuse_fd, int turn_fd, size_t room, struct fuse_notify **ret, struct err *e)
+int fuse_notify_start(size_t room, struct fuse_notify **ret, struct err *e)
 {
 	auto_free struct fuse_notify *n = mem_alloc(1, sizeof(*n), e);
 
 	if (!n)
 		return -1;
-	if (fuse_fd < 3 || (turn_fd >= 0 && turn_fd < 3))
-		return err_set(e, ERR_USAGE, "descriptors 0 to 2 are for other things");
 	n->room_cap = room;
 	if (room)
 		n->room = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (n->room == MAP_FAILED)
 		return err_sys(e, errno, "map memory");
-	if (start(n, fuse_fd, turn_fd, e) < 0) {
+	if (start(n, e) < 0) {
 		if (room)
 			(void)munmap(n->room, room);
 		return -1;
 	}
 	*ret = mem_steal(n);
 	return 0;
+}
+
+int fuse_notify_attach(struct fuse_notify *n, int fuse_fd, int turn_fd, struct err *e)
+{
+	size_t count = turn_fd >= 0 ? 2 : 1;
+	const int fds[2] = { fuse_fd, turn_fd };
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	union attach_space space = { 0 };
+	struct msghdr m = attach_message(&iov, &space, count);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	ssize_t sent;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+	do
+		sent = sendmsg(n->sock, &m, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? err_sys(e, errno, "notices to the kernel") : 0;
+}
+
+int fuse_notify_open(int fuse_fd, int turn_fd, size_t room, struct fuse_notify **ret, struct err *e)
+{
+	if (fuse_notify_start(room, ret, e) < 0)
+		return -1;
+	if (fuse_notify_attach(*ret, fuse_fd, turn_fd, e) == 0)
+		return 0;
+	fuse_notify_close(*ret);
+	return -1;
 }
 
 uint8_t *fuse_notify_room(struct fuse_notify *n)

@@ -21,10 +21,14 @@ enum { FUSE_NOTIFY_MESSAGE_MAX = 512 };
 
 struct fuse_notify; /* opaque */
 
-/* Forks; safe in a process with threads. fuse_fd is borrowed, as is turn_fd: a file that all successors of a
- * server have, or -1. Of the processes with the same one, one at a time writes, so that servers that are
- * killed one after another leave no row of processes that wait for one lock. `room`: bytes shared with the
- * process. */
+/* Forks; safe in a process with threads. `room`: bytes shared with the process. Best early: from a fork on,
+ * each page that the caller has and writes to again is copied. */
+int fuse_notify_start(size_t room, struct fuse_notify **ret, struct err *e) FLOE_MUST_USE;
+/* Once, before anything is sent. fuse_fd is borrowed, as is turn_fd: a file that all successors of a server
+ * have, or -1. Of the processes with the same one, one at a time writes, so that servers that are killed one
+ * after another leave no row of processes that wait for one lock. */
+int fuse_notify_attach(struct fuse_notify *n, int fuse_fd, int turn_fd, struct err *e) FLOE_MUST_USE;
+/* Both. */
 int fuse_notify_open(int fuse_fd, int turn_fd, size_t room, struct fuse_notify **ret,
 		     struct err *e) FLOE_MUST_USE;
 /* To fill before a _call that sends of it. */

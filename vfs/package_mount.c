@@ -52,7 +52,7 @@ int vfs_package_mount_open(struct stream_package *p, int fuse_fd, const struct v
 	pkg_index_counts(m->index, &m->counts);
 	/* While recording nothing is pushed: every touch must come as a request. */
 	if ((opt->record ? package_touches_open(&m->touches, e)
-			 : package_push_open(p, fuse_fd, &m->push, e)) < 0 ||
+			 : package_push_open(p, fuse_fd, opt->store, &m->push, e)) < 0 ||
 	    vfs_fuse_session_open(fuse_fd, &session, &m->session, e) < 0) {
 		vfs_package_mount_close(m);
 		return -1;

@@ -26,11 +26,19 @@ struct vfs_package_stats {
 	uint64_t bytes_read, bytes_pushed /* into the page cache by NOTIFY_STORE */;
 };
 
+struct fuse_notify; /* vfs/fuse_notify.h */
+
+/* What `store` is started with. */
+enum { VFS_PACKAGE_STORE_ROOM = 256 * 1024 };
+
 struct vfs_package_mount_opt {
 	uid_t uid; /* shown as the owner of files that the package gives to root */
 	gid_t gid;
 	bool record;      /* keep first-touch ranges for vfs_package_touches */
 	unsigned threads; /* 0 = a sane number */
+	/* Started and not attached yet: writes what is profiled to the page cache ahead of time. NULL:
+	 * nothing is. Borrowed until _close. */
+	struct fuse_notify *store;
 	/* Takeover: the INIT request that the first server of this connection got. NULL = first server. */
 	const uint8_t *takeover_init;
 	size_t takeover_init_len;

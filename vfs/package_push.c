@@ -19,8 +19,8 @@
 #include "vfs/package_state.h"
 
 enum {
-	PUSH_MAX = 256 * 1024, /* bytes at a time */
-	PAGE = 4096,           /* larger pages: the kernel only keeps what fills one, which is harmless */
+	PUSH_MAX = VFS_PACKAGE_STORE_ROOM, /* bytes at a time */
+	PAGE = 4096, /* larger pages: the kernel only keeps what fills one, which is harmless */
 	EXTENTS_CAP = 128,
 	LOOK_AGAIN_MS = 5, /* twice as late each time that nothing has come */
 	LOOK_AGAIN_MAX_MS = 100,
@@ -43,8 +43,7 @@ struct push_file {
 
 struct package_push {
 	struct stream_package *package;
-	int fuse_fd;               /* borrowed */
-	struct fuse_notify *store; /* the pusher's own; NULL = not needed yet */
+	struct fuse_notify *store; /* borrowed; used by the pusher alone */
 	struct pkg_touch *ranges;  /* by inode, then in profile order */
 	struct push_file *files;   /* by inode */
 	size_t file_count;
@@ -146,9 +145,6 @@ static int push_pages(struct package_push *push, const struct pkg_inode *inode, 
 	size_t got;
 	int sys;
 
-	/* It forks, which takes a while: not before the first reader is served. */
-	if (!push->store && fuse_notify_open(push->fuse_fd, -1, PUSH_MAX, &push->store, &why) < 0)
-		return EIO;
 	if (stream_package_read(push->package, inode, off, len, fuse_notify_room(push->store), &got,
 				is_stopping, push, &why) < 0 ||
 	    got != len)
@@ -264,26 +260,30 @@ static void *push_main(void *arg)
 	return NULL;
 }
 
-int package_push_open(struct stream_package *p, int fuse_fd, struct package_push **ret, struct err *e)
+int package_push_open(struct stream_package *p, int fuse_fd, struct fuse_notify *store,
+		      struct package_push **ret, struct err *e)
 {
 	auto_free struct pkg_touch *profile = NULL;
 	struct package_push *push;
 	size_t count = 0;
 	int sys;
 
+	*ret = NULL;
+	if (!store)
+		return 0;
 	if (pkg_index_profile(stream_package_index(p), &profile, &count, e) < 0)
 		return -1;
-	if (count == 0) {
-		*ret = NULL;
+	if (count == 0)
 		return 0;
-	}
+	if (fuse_notify_attach(store, fuse_fd, -1, e) < 0)
+		return -1;
 	push = mem_alloc(1, sizeof(*push), e);
 	if (!push)
 		return -1;
 	push->package = p;
 	sync_mutex_init(&push->lock);
 	sync_cond_init(&push->changed);
-	push->fuse_fd = fuse_fd;
+	push->store = store;
 	if (group(push, profile, count, e) < 0) {
 		package_push_close(push);
 		return -1;
@@ -311,7 +311,6 @@ void package_push_close(struct package_push *push)
 	}
 	sync_cond_fini(&push->changed);
 	sync_mutex_fini(&push->lock);
-	fuse_notify_close(push->store);
 	free(push->ranges);
 	free(push->files);
 	free(push->queue);

@@ -31,10 +31,11 @@ struct vfs_package_mount {
 /* package_ops.c: the request handlers; owner of the session = struct vfs_package_mount. */
 extern const struct fuse_lowlevel_ops package_ops;
 
-/* package_push.c. The pusher has a thread, and a process, of its own from _open on. NULL in *ret when the
- * package has no profile. _seen: the kernel is about to know this inode; never blocks; any thread. */
-int package_push_open(struct stream_package *p, int fuse_fd, struct package_push **ret,
-		      struct err *e) FLOE_MUST_USE;
+/* package_push.c. The pusher has a thread of its own from _open on. NULL in *ret when the package has no
+ * profile, or there is nothing to `store` with. _seen: the kernel is about to know this inode; never blocks;
+ * any thread. */
+int package_push_open(struct stream_package *p, int fuse_fd, struct fuse_notify *store,
+		      struct package_push **ret, struct err *e) FLOE_MUST_USE;
 void package_push_seen(struct package_push *push, uint64_t ino); /* NULL ok */
 uint64_t package_push_bytes(struct package_push *push);          /* NULL ok */
 /* Ends the thread. NULL ok. */

@@ -7,6 +7,7 @@
 #include "vfs/union.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ static int mount_entry(const struct vfs_union_spec *spec, const struct vfs_host_
 	case VFS_HOST_UNION:
 		break;
 	}
-	if (spec->private_tmp && !strcmp(h->name, "tmp"))
+	if (!vfs_union_overlay_has(spec, h))
 		return mount_tmp(spec, h, target, e);
 	return spec->is_served ? 0 : vfs_union_overlay_early(spec, h, e);
 }
@@ -103,53 +104,57 @@ static int prepare(const struct vfs_union_spec *spec, const struct vfs_host_root
 
 static int complete(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e)
 {
-	if (spec->is_served)
-		return 0;
-	for (size_t i = 0; i < host->count; i++) {
-		const struct vfs_host_entry *h = &host->entries[i];
-
-		if (h->kind == VFS_HOST_UNION && !(spec->private_tmp && !strcmp(h->name, "tmp")) &&
-		    vfs_union_overlay_late(spec, h, e) < 0)
-			return -1;
-	}
-	return vfs_union_overlay_packages(spec, host, e);
+	return spec->is_served ? 0 : vfs_union_overlay_late(spec, host, e);
 }
 
-static int assemble(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e)
-{
-	return prepare(spec, host, e) < 0 ? -1 : complete(spec, host, e);
-}
-
-typedef int union_part_fn(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e);
-
-static int mount_part(const struct vfs_union_spec *spec, union_part_fn *part, struct err *e)
-{
+struct vfs_union_begun {
+	const struct vfs_union_spec *spec;
 	struct vfs_host_root host;
-	struct err ignored;
-	int rc;
+};
 
-	if (vfs_host_root_read(spec->own_mounts, &host, e) < 0)
+static void begun_free(struct vfs_union_begun *u)
+{
+	vfs_host_root_fini(&u->host);
+	free(u);
+}
+
+int vfs_union_prepare(const struct vfs_union_spec *spec, struct vfs_union_begun **ret, struct err *e)
+{
+	struct vfs_union_begun *u = mem_alloc(1, sizeof(*u), e);
+	struct err ignored;
+
+	if (!u)
 		return -1;
-	rc = part(spec, &host, e);
-	if (rc < 0)
+	u->spec = spec;
+	if (vfs_host_root_read(spec->own_mounts, &u->host, e) < 0) {
+		free(u);
+		return -1;
+	}
+	if (prepare(spec, &u->host, e) < 0) {
 		(void)!vfs_union_unmount(spec->target, &ignored);
-	vfs_host_root_fini(&host);
+		begun_free(u);
+		return -1;
+	}
+	*ret = u;
+	return 0;
+}
+
+int vfs_union_complete(struct vfs_union_begun *u, struct err *e)
+{
+	struct err ignored;
+	int rc = complete(u->spec, &u->host, e);
+
+	if (rc < 0)
+		(void)!vfs_union_unmount(u->spec->target, &ignored);
+	begun_free(u);
 	return rc;
 }
 
 int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e)
 {
-	return mount_part(spec, assemble, e);
-}
+	struct vfs_union_begun *u;
 
-int vfs_union_prepare(const struct vfs_union_spec *spec, struct err *e)
-{
-	return mount_part(spec, prepare, e);
-}
-
-int vfs_union_complete(const struct vfs_union_spec *spec, struct err *e)
-{
-	return mount_part(spec, complete, e);
+	return vfs_union_prepare(spec, &u, e) < 0 ? -1 : vfs_union_complete(u, e);
 }
 
 int vfs_union_unmount(const char *target, struct err *e)

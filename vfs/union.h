@@ -50,10 +50,13 @@ struct vfs_union_spec {
 /* True when some top-level directory cannot be a lower directly, so that a host view is needed. */
 int vfs_union_needs_host_view(const struct vfs_union_spec *spec, bool *ret, struct err *e) FLOE_MUST_USE;
 int vfs_union_mount(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
-/* The same in two steps (overlay engine): what needs no package, whose names are not known yet, then the
- * rest. What _prepare has mounted is detached when _complete fails, too. */
-int vfs_union_prepare(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
-int vfs_union_complete(const struct vfs_union_spec *spec, struct err *e) FLOE_MUST_USE;
+/* The same in two steps (overlay engine): what needs no package, then the rest. Packages are looked at by the
+ * second. What _prepare has mounted is detached when _complete fails, too, which frees the object in any
+ * case; the spec must live until then. */
+struct vfs_union_begun; /* opaque */
+int vfs_union_prepare(const struct vfs_union_spec *spec, struct vfs_union_begun **ret,
+		      struct err *e) FLOE_MUST_USE;
+int vfs_union_complete(struct vfs_union_begun *begun, struct err *e) FLOE_MUST_USE;
 /* Detaches TARGET and all below it; processes that still use it keep it alive. */
 int vfs_union_unmount(const char *target, struct err *e) FLOE_MUST_USE;
 

@@ -17,6 +17,8 @@
 #include "vfs/mount_point.h"
 #include "vfs/overlay.h"
 
+enum { TOPS_MAX = 4096 };
+
 /* The host's directory as a lower layer: itself, or as the host view shows it. Caller frees. */
 static char *host_layer(const struct vfs_union_spec *spec, const struct vfs_host_entry *h, bool through_view,
 			struct err *e)
@@ -31,20 +33,90 @@ static char *host_layer(const struct vfs_union_spec *spec, const struct vfs_host
 	return path_join(spec->host_view, h->name, e);
 }
 
-/* Adds each package's `sub` directory; the strings go to `owned`. */
-static int package_layers(const struct vfs_union_spec *spec, const char *sub, struct vfs_overlay *l,
-			  char **owned, struct err *e)
-{
-	for (size_t i = 0; i < spec->package_count; i++) {
-		auto_free char *dir = path_join(spec->packages[i], sub, e);
+/* ---- what packages have at the top ------------------------------------------------------- */
 
-		if (!dir)
-			return -1;
-		if (!vfs_point_is_dir(dir))
+/* Read once: to ask for each name of the host's would be a request to the package's server each time. */
+struct top {
+	char *name;
+	size_t package;
+	bool is_dir; /* else a symbolic link: nothing else is shown */
+};
+struct tops {
+	struct top *list;
+	size_t count;
+};
+
+static void tops_fini(struct tops *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		free(t->list[i].name);
+	free(t->list);
+}
+
+static int add_top(struct tops *t, size_t package, int dir, const struct dirent *de, struct err *e)
+{
+	unsigned char type = de->d_type;
+	struct top *more;
+	struct stat st;
+
+	if (type == DT_UNKNOWN && fstatat(dir, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		type = IFTODT(st.st_mode);
+	if (path_is_dot(de->d_name) || (type != DT_DIR && type != DT_LNK))
+		return 0;
+	if (t->count == TOPS_MAX)
+		return err_set(e, ERR_LIMIT, "a package with more than %d directories at its top", TOPS_MAX);
+	more = mem_grow(t->list, t->count + 1, sizeof(*more), e);
+	if (!more)
+		return -1;
+	t->list = more;
+	more[t->count] = (struct top){ mem_strdup(de->d_name, e), package, type == DT_DIR };
+	if (!more[t->count].name)
+		return -1;
+	t->count++;
+	return 0;
+}
+
+static int read_tops(const struct vfs_union_spec *spec, struct tops *ret, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < spec->package_count && rc == 0; i++) {
+		DIR *d = opendir(spec->packages[i]);
+		struct dirent *de;
+
+		if (!d)
+			return err_sys(e, errno, "%s", spec->packages[i]);
+		while (rc == 0 && (de = readdir(d)))
+			rc = add_top(ret, i, dirfd(d), de, e);
+		(void)closedir(d);
+	}
+	return rc;
+}
+
+static bool has_dir(const struct tops *t, const char *name)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->list[i].is_dir && !strcmp(t->list[i].name, name))
+			return true;
+	return false;
+}
+
+/* ---- layers ------------------------------------------------------------------------------ */
+
+/* Adds each package's directory of that name; the strings go to `owned`. */
+static int package_layers(const struct vfs_union_spec *spec, const struct tops *tops, const char *name,
+			  struct vfs_overlay *l, char **owned, struct err *e)
+{
+	for (size_t i = 0; i < tops->count; i++) {
+		const struct top *top = &tops->list[i];
+
+		if (!top->is_dir || strcmp(top->name, name) != 0)
 			continue;
 		if (l->count == ARRAY_LEN(l->lower) - 1)
 			return err_set(e, ERR_LIMIT, "too many packages in one environment");
-		owned[l->count] = mem_steal(dir);
+		owned[l->count] = path_join(spec->packages[top->package], name, e);
+		if (!owned[l->count])
+			return -1;
 		l->lower[l->count] = owned[l->count];
 		l->count++;
 	}
@@ -90,8 +162,8 @@ static int mount_or_through_view(const struct vfs_union_spec *spec, const struct
 }
 
 /* `name`: a top-level directory; `h` is NULL when only packages have it. */
-static int mount_top(const struct vfs_union_spec *spec, const char *name, const struct vfs_host_entry *h,
-		     struct err *e)
+static int mount_top(const struct vfs_union_spec *spec, const struct tops *tops, const char *name,
+		     const struct vfs_host_entry *h, struct err *e)
 {
 	auto_free char *upper = path_join(spec->upper, name, e);
 	auto_free char *work = path_join(spec->work, name, e);
@@ -105,7 +177,7 @@ static int mount_top(const struct vfs_union_spec *spec, const char *name, const 
 
 	if (!upper || !work || !target)
 		return -1;
-	rc = package_layers(spec, name, &l, owned, e);
+	rc = package_layers(spec, tops, name, &l, owned, e);
 	if (rc == 0 && h) {
 		owned[l.count] = host_layer(spec, h, view, e);
 		l.lower[l.count] = owned[l.count];
@@ -125,9 +197,10 @@ static int mount_top(const struct vfs_union_spec *spec, const char *name, const 
 	return rc;
 }
 
+/* What nearly every package has is not mounted before it is known. */
 static bool is_late(const char *name)
 {
-	static const char *const names[] = { "bin", "etc", "lib", "lib64", "opt", "sbin", "usr", "var" };
+	static const char *const names[] = { "bin", "etc", "lib", "lib64", "sbin", "usr" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (!strcmp(name, names[i]))
@@ -135,44 +208,31 @@ static bool is_late(const char *name)
 	return false;
 }
 
+bool vfs_union_overlay_has(const struct vfs_union_spec *spec, const struct vfs_host_entry *h)
+{
+	return h->kind == VFS_HOST_UNION && !(spec->private_tmp && !strcmp(h->name, "tmp"));
+}
+
 int vfs_union_overlay_early(const struct vfs_union_spec *spec, const struct vfs_host_entry *h, struct err *e)
 {
-	struct vfs_union_spec alone = *spec;
+	const struct tops none = { 0 };
 
-	if (is_late(h->name))
-		return 0;
-	alone.package_count = 0;
-	return mount_top(&alone, h->name, h, e);
+	return is_late(h->name) ? 0 : mount_top(spec, &none, h->name, h, e);
 }
 
-static int has_package(const struct vfs_union_spec *spec, const char *name, bool *ret, struct err *e)
-{
-	*ret = false;
-	for (size_t i = 0; i < spec->package_count; i++) {
-		auto_free char *dir = path_join(spec->packages[i], name, e);
-
-		if (!dir)
-			return -1;
-		*ret |= vfs_point_is_dir(dir);
-	}
-	return 0;
-}
-
-int vfs_union_overlay_late(const struct vfs_union_spec *spec, const struct vfs_host_entry *h, struct err *e)
+static int mount_late(const struct vfs_union_spec *spec, const struct tops *tops,
+		      const struct vfs_host_entry *h, struct err *e)
 {
 	auto_free char *target = NULL;
-	bool is_wanted = is_late(h->name);
 
-	if (!is_wanted) {
-		if (has_package(spec, h->name, &is_wanted, e) < 0)
-			return -1;
-		if (!is_wanted)
+	if (!is_late(h->name)) {
+		if (!has_dir(tops, h->name))
 			return 0;
 		target = path_join(spec->target, h->name, e);
 		if (!target || vfs_union_unmount(target, e) < 0)
 			return -1;
 	}
-	return mount_top(spec, h->name, h, e);
+	return mount_top(spec, tops, h->name, h, e);
 }
 
 /* The directories above UPPER/path. */
@@ -186,7 +246,7 @@ static int make_parents(const char *upper, const char *path, struct err *e)
 }
 
 /* The package's @home over the host's home, inside the overlay of home's top-level directory. */
-static int mount_home(const struct vfs_union_spec *spec, struct err *e)
+static int mount_home(const struct vfs_union_spec *spec, const struct tops *tops, struct err *e)
 {
 	auto_free char *upper = path_join(spec->upper, spec->home, e);
 	auto_free char *work = path_join(spec->work, "@home", e);
@@ -199,7 +259,7 @@ static int mount_home(const struct vfs_union_spec *spec, struct err *e)
 
 	if (!upper || !work || !target)
 		return -1;
-	rc = package_layers(spec, "@home", &l, owned, e);
+	rc = package_layers(spec, tops, "@home", &l, owned, e);
 	if (rc == 0 && l.count && stat(spec->home, &st) == 0 && vfs_point_is_dir(target)) {
 		lower = spec->host_view ? path_join(spec->host_view, spec->home, e)
 					: mem_strdup(spec->home, e);
@@ -221,46 +281,32 @@ static int mount_home(const struct vfs_union_spec *spec, struct err *e)
 	return rc;
 }
 
-/* Top-level entries that only a package has. */
-static int mount_package_only(const struct vfs_union_spec *spec, const struct vfs_host_root *host,
-			      const char *package, struct err *e)
+static int copy_link(const char *from, const char *to, struct err *e)
 {
-	DIR *d = opendir(package);
-	struct dirent *de;
-	int rc = 0;
+	char link[PATH_MAX];
+	ssize_t n = readlink(from, link, sizeof(link) - 1);
 
-	if (!d)
-		return err_sys(e, errno, "%s", package);
-	while (rc == 0 && (de = readdir(d))) {
-		auto_free char *path = path_join(package, de->d_name, e);
-		auto_free char *below = path_join(spec->upper, de->d_name, e);
-		auto_free char *target = path_join(spec->target, de->d_name, e);
-		char link[PATH_MAX];
-		ssize_t n;
+	if (n < 0)
+		return err_sys(e, errno, "%s", from);
+	link[n] = 0;
+	return symlink(link, to) < 0 && errno != EEXIST ? err_sys(e, errno, "cannot make %s", to) : 0;
+}
 
-		if (!path || !below || !target) {
-			rc = -1;
-			break;
-		}
-		if (de->d_name[0] == '.' || de->d_name[0] == '@' || vfs_host_root_find(host, de->d_name))
-			continue;
-		n = readlink(path, link, sizeof(link) - 1);
-		if (n >= 0) {
-			link[n] = 0;
-			if (symlink(link, below) < 0 && errno != EEXIST)
-				rc = err_sys(e, errno, "cannot make %s", below);
-		} else if (vfs_point_is_dir(path)) {
-			struct stat top, here;
+/* A top-level entry that only packages have; those of `tops` before it are done. */
+static int mount_package_only(const struct vfs_union_spec *spec, const struct tops *tops, size_t at,
+			      struct err *e)
+{
+	const struct top *top = &tops->list[at];
+	auto_free char *path = path_join(spec->packages[top->package], top->name, e);
+	auto_free char *below = path_join(spec->upper, top->name, e);
+	const struct tops before = { tops->list, at };
 
-			/* An earlier package has it too: its mount shows all layers already. */
-			if (stat(spec->target, &top) == 0 && stat(target, &here) == 0 &&
-			    top.st_dev != here.st_dev)
-				continue;
-			rc = mount_top(spec, de->d_name, NULL, e);
-		}
-	}
-	(void)closedir(d);
-	return rc;
+	if (!path || !below)
+		return -1;
+	if (!top->is_dir)
+		return copy_link(path, below, e);
+	/* An earlier package has it too: its mount shows all layers already. */
+	return has_dir(&before, top->name) ? 0 : mount_top(spec, tops, top->name, NULL, e);
 }
 
 /* Makes in the upper what others own on the way to `path`, as far as the host has it. */
@@ -310,11 +356,30 @@ int vfs_union_overlay_begin(const struct vfs_union_spec *spec, struct err *e)
 	return 0;
 }
 
-int vfs_union_overlay_packages(const struct vfs_union_spec *spec, const struct vfs_host_root *host,
-			       struct err *e)
+static int mount_all_late(const struct vfs_union_spec *spec, const struct vfs_host_root *host,
+			  const struct tops *tops, struct err *e)
 {
-	for (size_t i = 0; i < spec->package_count; i++)
-		if (mount_package_only(spec, host, spec->packages[i], e) < 0)
+	for (size_t i = 0; i < host->count; i++)
+		if (vfs_union_overlay_has(spec, &host->entries[i]) &&
+		    mount_late(spec, tops, &host->entries[i], e) < 0)
 			return -1;
-	return spec->home && spec->package_count ? mount_home(spec, e) : 0;
+	for (size_t i = 0; i < tops->count; i++) {
+		const char *name = tops->list[i].name;
+
+		if (name[0] != '.' && name[0] != '@' && !vfs_host_root_find(host, name) &&
+		    mount_package_only(spec, tops, i, e) < 0)
+			return -1;
+	}
+	return spec->home && spec->package_count ? mount_home(spec, tops, e) : 0;
+}
+
+int vfs_union_overlay_late(const struct vfs_union_spec *spec, const struct vfs_host_root *host, struct err *e)
+{
+	struct tops tops = { 0 };
+	int rc = read_tops(spec, &tops, e);
+
+	if (rc == 0)
+		rc = mount_all_late(spec, host, &tops, e);
+	tops_fini(&tops);
+	return rc;
 }

@@ -13,11 +13,11 @@ int vfs_union_overlay_begin(const struct vfs_union_spec *spec, struct err *e) FL
  * have. */
 int vfs_union_overlay_early(const struct vfs_union_spec *spec, const struct vfs_host_entry *h,
 			    struct err *e) FLOE_MUST_USE;
-/* What _early has left, and anew, with packages, what it should have. */
-int vfs_union_overlay_late(const struct vfs_union_spec *spec, const struct vfs_host_entry *h,
+/* The rest: what _early has left, anew what packages have as well, what only they have at the top, and their
+ * @home. */
+int vfs_union_overlay_late(const struct vfs_union_spec *spec, const struct vfs_host_root *host,
 			   struct err *e) FLOE_MUST_USE;
-/* What only packages have at the top, and their @home. */
-int vfs_union_overlay_packages(const struct vfs_union_spec *spec, const struct vfs_host_root *host,
-			       struct err *e) FLOE_MUST_USE;
+/* A directory of the host that is shown as a union. */
+bool vfs_union_overlay_has(const struct vfs_union_spec *spec, const struct vfs_host_entry *h);
 
 #endif
