@@ -210,6 +210,10 @@ static int start_mount(struct server *s, const struct launch_server_serve *serve
 	if (vfs_package_mount_open(s->open.package, fuse_fd, &opt, &mount, e) < 0)
 		return -1;
 	(void)fd_steal(&fuse_fd);
+	if (!vfs_package_mount_stores(mount)) {
+		fuse_notify_close(s->store);
+		s->store = NULL;
+	}
 	sync_lock(&s->lock);
 	s->mount = mount;
 	sync_unlock(&s->lock);

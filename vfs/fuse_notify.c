@@ -20,7 +20,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
-enum { TURN_MS = 20 };
+enum { TURN_MS = 20, END_US = 10000 };
 
 struct fuse_notify {
 	uint8_t *room; /* shared with the child */
@@ -230,8 +230,8 @@ void fuse_notify_close(struct fuse_notify *n)
 	fd_close(n->sock);
 	(void)kill(n->child, SIGKILL);
 	/* A moment for the usual case; one that waits in the kernel is left to whoever adopts it. */
-	for (int i = 0; i < 20 && waitpid(n->child, NULL, WNOHANG) == 0; i++)
-		(void)usleep(1000);
+	for (useconds_t us = 50; us < END_US && waitpid(n->child, NULL, WNOHANG) == 0; us += us / 2)
+		(void)usleep(us);
 	if (n->room)
 		(void)munmap(n->room, n->room_cap);
 	free(n);

@@ -86,6 +86,11 @@ void vfs_package_mount_close(struct vfs_package_mount *m)
 	free(m);
 }
 
+bool vfs_package_mount_stores(const struct vfs_package_mount *m)
+{
+	return m->push != NULL;
+}
+
 void vfs_package_mount_stats(struct vfs_package_mount *m, struct vfs_package_stats *ret)
 {
 	struct vfs_fuse_session *s = m->session;

@@ -58,6 +58,8 @@ int vfs_package_mount_run(struct vfs_package_mount *m, struct err *e) FLOE_MUST_
 void vfs_package_mount_stop(struct vfs_package_mount *m);  /* any thread */
 void vfs_package_mount_close(struct vfs_package_mount *m); /* NULL ok; not while _run runs */
 
+/* Whether `store` is of any use to it. */
+bool vfs_package_mount_stores(const struct vfs_package_mount *m);
 void vfs_package_mount_stats(struct vfs_package_mount *m, struct vfs_package_stats *ret); /* any thread */
 /* With opt.record: a copy of the first touches so far, caller frees. Any thread. */
 int vfs_package_mount_touches(struct vfs_package_mount *m, struct pkg_touch **ret, size_t *ret_count,

@@ -6,13 +6,7 @@
 . "$(dirname "$0")/setup.sh"
 
 make_box
-union_servers() { # not the host view's, and not the processes that send notices for one
-	local pid
-
-	for pid in $(floe_pids 'floe-union-server --upper'); do
-		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = floe-notify ] || echo "$pid"
-	done
-}
+union_servers() { floe_pids 'floe-union-server --upper'; } # not the host view's
 foreign_mounts() { grep -cE 'floe|/opt/box' /proc/self/mountinfo; }
 mounts_before=$(foreign_mounts)
 

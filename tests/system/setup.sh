@@ -78,12 +78,14 @@ no_holder() {
 	[ -z "$(holder_pids)" ]
 }
 
-# Processes of this floe's, by the beginning of their name ("" = all of libexec/floe), that belong to this test.
+# Processes of this floe's, by the beginning of their name ("" = all of libexec/floe), that belong to this test; not
+# those that only write to the kernel for a server.
 floe_pids() { # NAME
 	local pid exe
 
 	for pid in $(pgrep -u "$(id -u)" -f "^([^ ]*/)?${1:-floe-(holder|package|union|host|environment|tools)}" 2>/dev/null); do
 		exe=$(readlink "/proc/$pid/exe" 2>/dev/null) || exe=$FLOE_BUILD/libexec/floe/unknown
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != floe-notify ] || continue
 		case $exe in "$FLOE_BUILD"/*) echo "$pid" ;; esac
 	done
 }
