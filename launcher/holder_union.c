@@ -4,7 +4,7 @@
  *   LOCKING     nobody else may have this upper mounted: two unions on one are undefined
  *   (choice)    of the engine, which looks into the upper
  *   PREPARING   overlay engine, while the package is being opened: all that is not the package's
- *   WAITING     until it is
+ *   WAITING     until it is; who has prepared waits, too, and then assembles the rest
  *   SERVING     fuse engine only: a server opens layers and upper and answers for the mount
  *   ASSEMBLING  what lies above and around is mounted (vfs/union.h)
  *
@@ -317,56 +317,45 @@ static struct vfs_union_spec describe(const struct holder *h, const struct holde
 	};
 }
 
-static int assemble_all(const struct holder_environment *env, const struct vfs_union_spec *spec,
-			struct err *e)
-{
-	if (vfs_union_mount(spec, e) < 0)
-		return err_wrap(e, "environment %s", env->name);
-	return bind_own(env, env->has_config, e);
-}
-
-static void assemble(const struct holder *h, const struct holder_environment *env, int sock)
-{
-	const char *packages[1] = { env->package->mount.point };
-	struct vfs_union_spec spec = describe(h, env);
-	struct err why;
-
-	spec.packages = packages;
-	spec.package_count = 1;
-	say(sock, assemble_all(env, &spec, &why), &why);
-}
-
-/* For the package: what the worker that has prepared waits for. */
+/* For the package: what a worker that has prepared waits for. */
 struct go_on {
 	bool has_config;
 };
 
-static int complete(const struct holder_environment *env, struct vfs_union_begun *begun, bool has_config,
-		    struct err *e)
+static void make_union(const struct holder *h, const struct holder_environment *env, int sock, bool waits)
 {
-	if (vfs_union_complete(begun, e) < 0)
-		return err_wrap(e, "environment %s", env->name);
-	return bind_own(env, has_config, e);
+	const char *packages[1] = { env->package->mount.point };
+	struct vfs_union_spec spec = describe(h, env);
+	struct go_on go = { env->has_config };
+	struct vfs_union_begun *begun;
+	struct err why;
+	int rc;
+
+	spec.packages = packages;
+	spec.package_count = 1;
+	rc = vfs_union_prepare(&spec, &begun, &why);
+	if (rc == 0 && waits) {
+		say(sock, 0, NULL);
+		if (read(sock, &go, sizeof(go)) != (ssize_t)sizeof(go))
+			return; /* the holder has gone: what is mounted goes with its namespace */
+	}
+	if (rc == 0)
+		rc = vfs_union_complete(begun, &why);
+	if (rc < 0)
+		(void)err_wrap(&why, "environment %s", env->name);
+	else
+		rc = bind_own(env, go.has_config, &why);
+	say(sock, rc, &why);
+}
+
+static void assemble(const struct holder *h, const struct holder_environment *env, int sock)
+{
+	make_union(h, env, sock, false);
 }
 
 static void prepare_and_complete(const struct holder *h, const struct holder_environment *env, int sock)
 {
-	const char *packages[1] = { env->package->mount.point };
-	struct vfs_union_spec spec = describe(h, env);
-	struct vfs_union_begun *begun;
-	struct go_on go;
-	struct err why;
-
-	spec.packages = packages;
-	spec.package_count = 1;
-	if (vfs_union_prepare(&spec, &begun, &why) < 0) {
-		(void)err_wrap(&why, "environment %s", env->name);
-		say(sock, -1, &why);
-		return;
-	}
-	say(sock, 0, NULL);
-	if (read(sock, &go, sizeof(go)) == (ssize_t)sizeof(go))
-		say(sock, complete(env, begun, go.has_config, &why), &why);
+	make_union(h, env, sock, true);
 }
 
 static int go_on(struct holder_environment *env, struct err *e)

@@ -34,8 +34,8 @@ struct beginning {
 	uint64_t end;          /* of what is wanted */
 	struct buf bytes;      /* GATHER: the file from its start on */
 	struct flight_piece *first, **last;
-	size_t waiting; /* bytes of these */
-	unsigned using; /* users at work */
+	size_t waiting;   /* bytes of these */
+	unsigned at_work; /* users */
 	bool is_turning, is_over, has_failed, is_used;
 	bool is_broken; /* what came before USE could not be used: the rest does not fit behind it */
 	struct err why;
@@ -99,7 +99,7 @@ static void complete(struct beginning *b)
 	bool is_wanted;
 
 	sync_lock(&b->lock);
-	while (b->order == GATHER || b->order == TURN || b->first || b->using)
+	while (b->order == GATHER || b->order == TURN || b->first || b->at_work)
 		sync_wait(&b->changed, &b->lock);
 	b->is_used = true;
 	is_wanted = b->order == USE;
@@ -144,7 +144,7 @@ static struct flight_piece *next_piece(struct beginning *b)
 		if (!b->first)
 			b->last = &b->first;
 		b->waiting -= piece->info.stored_len;
-		b->using ++;
+		b->at_work++;
 	}
 	sync_unlock(&b->lock);
 	return piece;
@@ -153,7 +153,7 @@ static struct flight_piece *next_piece(struct beginning *b)
 static void note_used(struct beginning *b)
 {
 	sync_lock(&b->lock);
-	b->using --;
+	b->at_work--;
 	sync_wake_all(&b->changed);
 	sync_unlock(&b->lock);
 }
@@ -226,7 +226,7 @@ static void free_it(struct beginning *b)
 	free(b);
 }
 
-/* As many as there are processors; one has to be. */
+/* One processor is left to the application; one of them has to be. */
 static int start_users(struct beginning *b, struct err *e)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
