@@ -181,7 +181,9 @@ static int run(const struct cmd_registry_opt *opt, char **args, int count)
 		if (strcmp(args[0], a->name) != 0)
 			continue;
 		if (count - 1 < a->least || (a->most >= 0 && count - 1 > a->most)) {
-			log_error("floe registry %s %s", a->name, a->usage);
+			log_error("floe registry %s %s%s", a->name, a->usage,
+				  strstr(a->usage, "KEY") ? " (a KEY is FILE:SECTION/NAME, one argument)"
+							  : "");
 			return 125;
 		}
 		return a->run(opt, args + 1, count - 1);
