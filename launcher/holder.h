@@ -129,7 +129,7 @@ struct holder {
 /* ---- holder_package.c */
 /* The mounted (or just being mounted) package for a launch request. Of a URL, when nothing of it runs: once
  * its source was asked whether it still has this one. */
-int holder_package_want(struct holder *h, const struct wire_in *request, struct holder_package **ret,
+int holder_package_want(struct holder *h, struct wire_in *request, struct holder_package **ret,
 			struct err *e) FLOE_MUST_USE;
 void holder_package_message(struct holder *h, struct holder_package *p);
 void holder_package_server_died(struct holder *h, struct holder_package *p);

@@ -137,12 +137,12 @@ static char *trust_stamp(struct err *e)
 			  (long long)st[1].st_mtim.tv_sec, st[1].st_mtim.tv_nsec);
 }
 
-/* Borrowed; -1 = none. */
-static int dialled_of(const struct wire_in *request)
+/* The caller's from now on; -1 = none. */
+static int steal_dialled(struct wire_in *request)
 {
-	size_t at = wire_u64_or(request, "has-policy", 0) != 0;
-
-	return wire_u64_or(request, "has-dialled", 0) && at < request->nfds ? request->fds[at] : -1;
+	return wire_u64_or(request, "has-dialled", 0)
+		       ? wire_steal_fd(request, wire_u64_or(request, "has-policy", 0) != 0)
+		       : -1;
 }
 
 /* What makes the same source another package: a file that was replaced, keys that were changed. */
@@ -272,10 +272,11 @@ static int take_variables(struct holder_package *p, const struct wire_in *reques
 	return 0;
 }
 
-int holder_package_want(struct holder *h, const struct wire_in *request, struct holder_package **ret,
-			struct err *e)
+int holder_package_want(struct holder *h, struct wire_in *request, struct holder_package **ret, struct err *e)
 {
 	static unsigned serial;
+	/* Whoever does not need it must not keep it open. */
+	auto_fd int dialled = steal_dialled(request);
 	auto_free char *source = wire_str(request, "source", e);
 	auto_free char *identity = source ? identity_of(source, e) : NULL;
 	bool trust_once = wire_u64_or(request, "trust-once", 0) != 0;
@@ -321,8 +322,7 @@ int holder_package_want(struct holder *h, const struct wire_in *request, struct 
 		(void)snprintf(p->start_length, sizeof(p->start_length), "%llu",
 			       (unsigned long long)start_len);
 	p->mount.point = mem_printf(e, "%s/package-%u", h->address.stage, ++serial);
-	if (!p->mount.point || take_variables(p, request, e) < 0 ||
-	    start_server(p, dialled_of(request), e) < 0) {
+	if (!p->mount.point || take_variables(p, request, e) < 0 || start_server(p, dialled, e) < 0) {
 		package_free(p);
 		return -1;
 	}

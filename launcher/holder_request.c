@@ -75,7 +75,7 @@ static int put_launched(const struct holder *h, const struct holder_environment 
 {
 	char where[256];
 
-	/* What was made for this launch shows what there is. */
+	/* For the first launch it is being made, or has just been. */
 	if (env->has_launched && holder_host_has_new(h, env, where) &&
 	    wire_put_str(m, "unseen", where, e) < 0)
 		return -1;

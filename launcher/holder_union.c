@@ -115,7 +115,7 @@ void holder_union_report(struct holder *h, struct holder_environment *env)
 	if (n != (ssize_t)sizeof(said))
 		(void)err_set(&said, ERR_IO, "the process that assembles environment %s died", env->name);
 	/* Who has prepared stays, for the rest. */
-	if (said.code != ERR_NONE || env->step != UNION_PREPARING)
+	if (said.code != ERR_NONE || env->step != UNION_PREPARING || env->state == HOLDER_FAILED)
 		release_worker(env);
 	if (env->state == HOLDER_FAILED)
 		return;

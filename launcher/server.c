@@ -71,7 +71,7 @@ static _Noreturn void become(const char *path, const char *const argv[], const s
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setpgid(0, 0);
-	if ((opt && opt->forget && forget_mount(opt->forget) < 0) ||
+	if ((opt && opt->dialled && dialled < 0) || (opt && opt->forget && forget_mount(opt->forget) < 0) ||
 	    (opt && opt->writes_all && take_power_along() < 0) ||
 	    (opt && add_variables(opt->variables) < 0) ||
 	    (opt && opt->cache_home && setenv("XDG_CACHE_HOME", opt->cache_home, 1) < 0) ||

@@ -12,7 +12,7 @@ enum order {
 };
 
 enum {
-	AHEAD_MAX = 8 << 20, /* bytes that may wait to be used */
+	AHEAD_MAX = 8 << 20, /* bytes that may wait to be used, before more are taken */
 	USERS_MAX = 4,
 };
 

@@ -3,9 +3,9 @@
  * the index, then the primary feature block are used as they arrive.
  *
  * One thread receives, and keeps what arrives until the opener, who reads header and index from it, has
- * checked these and says by beginning_go_on what is wanted of the rest; from then on another hands chunk
- * after chunk to the readers. When the wanted part is complete the transfer ends, unless so little is left of
- * it that its connection is worth more. */
+ * checked these and says by beginning_go_on what is wanted of the rest; from then on others check chunk
+ * after chunk and hand them to the readers. When the wanted part is complete the transfer ends, unless so
+ * little is left of it that its connection is worth more. */
 #ifndef FLOE_STREAM_BEGINNING_H
 #define FLOE_STREAM_BEGINNING_H
 

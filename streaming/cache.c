@@ -15,6 +15,7 @@
 enum {
 	TOUCH_AGE_S = 3600, /* how exact "last used" is kept */
 	PENDING_MAX = 64 * 1024 * 1024,
+	PENDING_SPARE = 8 * 1024 * 1024, /* for those who have waited for room side by side */
 };
 
 /* ---- lifecycle -------------------------------------------------------------------------- */
@@ -250,9 +251,9 @@ struct cache_pending *cache_pending_find_locked(struct stream_cache *c, const st
 	return p;
 }
 
-static bool has_room_locked(struct stream_cache *c) SYNC_REQUIRES(c->lock)
+static bool has_room_locked(struct stream_cache *c, size_t max) SYNC_REQUIRES(c->lock)
 {
-	return c->pending_bytes < PENDING_MAX && sync_now_ms() >= c->full_until_ms;
+	return c->pending_bytes < max && sync_now_ms() >= c->full_until_ms;
 }
 
 void cache_pending_free(struct stream_cache *c, struct cache_pending *p)
@@ -293,7 +294,8 @@ void stream_cache_put(struct stream_cache *c, const struct pkg_digest *digest,
 	if (!content->let_go)
 		p->content.data = memcpy(p->copy, content->data, len);
 	sync_lock(&c->lock);
-	is_taken = has_room_locked(c) && !c->is_closing && !cache_pending_find_locked(c, digest);
+	is_taken = has_room_locked(c, PENDING_MAX + PENDING_SPARE) && !c->is_closing &&
+		   !cache_pending_find_locked(c, digest);
 	if (is_taken) {
 		if (!c->first)
 			c->oldest_ms = sync_now_ms();
@@ -319,7 +321,7 @@ bool stream_cache_wait_room(struct stream_cache *c, unsigned ms)
 	sync_lock(&c->lock);
 	for (uint64_t now = sync_now_ms(); c->pending_bytes >= PENDING_MAX && now < end; now = sync_now_ms())
 		(void)sync_wait_ms(&c->changed, &c->lock, end - now);
-	has_room = has_room_locked(c);
+	has_room = has_room_locked(c, PENDING_MAX);
 	sync_unlock(&c->lock);
 	return has_room;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that makes content durable.
  *
- * A batch: reserve space (transaction), pwrite what comes as it comes and tell the other processes where it
- * is (transit.h), and after a while fdatasync, and publish the rows (transaction). Killed in between, it
- * leaves a reservation that expires and blocks that the next gc gives back; never a row without its bytes. A
- * full disk makes puts be dropped for a while. */
+ * A batch: reserve space (transaction), pwrite what comes a moment after it came and tell the other processes
+ * where it is (transit.h), and after a while fdatasync, and publish the rows (transaction). Killed in
+ * between, it leaves a reservation that expires and blocks that the next gc gives back; never a row without
+ * its bytes. A full disk makes puts be dropped for a while. */
 #include <string.h>
 
 #include "base/fd.h"
@@ -252,6 +252,26 @@ static void end_batch(struct stream_cache *c, struct batch *b, int rc, struct er
 	b->count = 0;
 }
 
+/* Readers do not notice. */
+static void keep_nothing(struct stream_cache *c)
+{
+	struct cache_pending *p, *next;
+
+	sync_lock(&c->lock);
+	c->full_until_ms = UINT64_MAX;
+	p = c->first;
+	c->first = NULL;
+	c->last = &c->first;
+	memset(c->buckets, 0, sizeof(c->buckets));
+	c->pending_bytes = 0;
+	sync_wake_all(&c->changed);
+	sync_unlock(&c->lock);
+	for (; p; p = next) {
+		next = p->next;
+		cache_pending_free(c, p);
+	}
+}
+
 void *cache_writer_main(void *cache)
 {
 	struct stream_cache *c = cache;
@@ -260,10 +280,7 @@ void *cache_writer_main(void *cache)
 	enum writer_step step;
 
 	if (!b) {
-		/* Nothing will be kept; readers do not notice. */
-		sync_lock(&c->lock);
-		c->full_until_ms = UINT64_MAX;
-		sync_unlock(&c->lock);
+		keep_nothing(c);
 		return NULL;
 	}
 	while ((step = await_step(c, b)) != WRITER_END) {

@@ -25,7 +25,7 @@ bool stream_dial_is_possible(const char *url, struct stream_source_host *ret);
 bool stream_dial(const struct stream_source_host *host, uint64_t until_ms, void (*meanwhile)(void),
 		 struct stream_dialled *ret);
 /* Starts a process that dials, for a second or two, and sends what comes of it over a socket: the descriptor
- * of its other end, or -1. The caller must have one thread. Does not wait. */
+ * of its other end, or -1. The caller must have one thread. Does not wait for any of that. */
 int stream_dial_elsewhere(const char *url);
 /* From that descriptor, which stays the caller's. Blocks, at most until `until_ms`. */
 bool stream_dial_receive(int sock, uint64_t until_ms, struct stream_dialled *ret);

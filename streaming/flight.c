@@ -286,6 +286,21 @@ static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chun
 	return 0;
 }
 
+/* At once, so that what still comes of this transfer comes from elsewhere. By who takes the bytes: the
+ * fetcher knows by the thread whose they were. */
+static void blame(struct flight_intake *c)
+{
+	uint32_t wrong;
+
+	sync_lock(&c->p->lock);
+	wrong = c->wrong;
+	sync_unlock(&c->p->lock);
+	if (wrong == c->blamed)
+		return;
+	c->blamed = wrong;
+	c->has_others = c->p->fetcher->ops->distrust(c->p->fetcher);
+}
+
 static void use_stored(struct flight_intake *c, uint32_t at, const struct pkg_chunk_info *info,
 		       const uint8_t *stored)
 {
@@ -295,14 +310,12 @@ static void use_stored(struct flight_intake *c, uint32_t at, const struct pkg_ch
 	if (deliver(c->p, idx, info, stored, c->is_prefetch, &why) == 0) {
 		c->f->mine[at] = FLIGHT_NOT_MINE;
 	} else if (why.code == ERR_INTEGRITY || why.code == ERR_FORMAT) {
-		/* At once, so that what still comes of this transfer comes from elsewhere. */
-		bool has_others = c->p->fetcher->ops->distrust(c->p->fetcher);
-
 		c->f->mine[at] = FLIGHT_WRONG;
 		sync_lock(&c->p->lock);
 		c->wrong++;
-		c->has_others = has_others;
 		sync_unlock(&c->p->lock);
+		if (!c->hand)
+			blame(c);
 	} else {
 		package_settle(c->p, idx, NULL, &why);
 		c->f->mine[at] = FLIGHT_NOT_MINE;
@@ -384,6 +397,7 @@ int flight_take(void *intake, const uint8_t *data, size_t len, struct err *e)
 	struct flight_intake *c = intake;
 
 	note_arrival(c);
+	blame(c);
 	while (len) {
 		size_t use = len;
 
@@ -514,6 +528,7 @@ int flight_intake_fini(struct flight_intake *c, struct err *e)
 	int rc;
 
 	note_arrival(c);
+	blame(c);
 	rc = read_rest(p, c, e);
 	if (c->partial)
 		stream_chunk_unref(p, &c->partial->seen);

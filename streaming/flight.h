@@ -43,7 +43,8 @@ struct flight_piece {
 /* Takes the piece over: it comes to flight_use, in any thread. */
 typedef void flight_hand_fn(void *arg, struct flight_piece *piece);
 
-/* The same for bytes that come by themselves: from `pos` in the file on, in order, all by one thread. */
+/* The same for bytes that come by themselves: from `pos` in the file on, in order, by one thread at a time.
+ */
 struct flight_intake {
 	struct stream_package *p;
 	struct flight *f;
@@ -57,9 +58,9 @@ struct flight_intake {
 	struct memory_chunk *partial; /* what has come of it, in parts; NULL = nothing */
 	size_t partial_len;
 	uint64_t noted_ms; /* when others were last told that something came */
-	/* guarded by the package's lock */
-	uint32_t wrong;
-	bool has_others; /* origins to ask for what was wrong */
+	uint32_t blamed;   /* so many of the wrong ones the origin was blamed for */
+	bool has_others;   /* origins to ask for what was wrong */
+	uint32_t wrong;    /* guarded by the package's lock */
 };
 void flight_intake_init(struct flight_intake *c, struct stream_package *p, struct flight *f, uint64_t pos,
 			bool is_prefetch);

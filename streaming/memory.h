@@ -2,7 +2,7 @@
 /* Decompressed chunks kept in memory: least recently used ones go first, referenced ones stay. The memory of
  * some that went is kept for the next: new pages cost the kernel as much as filling them.
  *
- * The package's mutex guards a store; every function here is called under it and never blocks. The bytes of a
+ * The package's mutex guards a store; what takes one is called under it. Nothing here blocks. The bytes of a
  * referenced chunk may be read without it. */
 #ifndef FLOE_STREAM_MEMORY_H
 #define FLOE_STREAM_MEMORY_H

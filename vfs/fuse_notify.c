@@ -168,12 +168,16 @@ int fuse_notify_attach(struct fuse_notify *n, int fuse_fd, int turn_fd, struct e
 
 int fuse_notify_open(int fuse_fd, int turn_fd, size_t room, struct fuse_notify **ret, struct err *e)
 {
-	if (fuse_notify_start(room, ret, e) < 0)
+	struct fuse_notify *n;
+
+	if (fuse_notify_start(room, &n, e) < 0)
 		return -1;
-	if (fuse_notify_attach(*ret, fuse_fd, turn_fd, e) == 0)
-		return 0;
-	fuse_notify_close(*ret);
-	return -1;
+	if (fuse_notify_attach(n, fuse_fd, turn_fd, e) < 0) {
+		fuse_notify_close(n);
+		return -1;
+	}
+	*ret = n;
+	return 0;
 }
 
 uint8_t *fuse_notify_room(struct fuse_notify *n)

@@ -13,6 +13,7 @@
 #include <linux/fuse.h>
 #include <stdatomic.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/sync.h"
 #include "vfs/fuse_notify.h"
@@ -275,8 +276,11 @@ int package_push_open(struct stream_package *p, int fuse_fd, struct fuse_notify 
 		return -1;
 	if (count == 0)
 		return 0;
-	if (fuse_notify_attach(store, fuse_fd, -1, e) < 0)
-		return -1;
+	/* What is pushed ahead is not necessary. */
+	if (fuse_notify_attach(store, fuse_fd, -1, e) < 0) {
+		log_detail("%s", e->msg);
+		return 0;
+	}
 	push = mem_alloc(1, sizeof(*push), e);
 	if (!push)
 		return -1;

@@ -64,7 +64,7 @@ static int add_top(struct tops *t, size_t package, int dir, const struct dirent 
 	if (path_is_dot(de->d_name) || (type != DT_DIR && type != DT_LNK))
 		return 0;
 	if (t->count == TOPS_MAX)
-		return err_set(e, ERR_LIMIT, "a package with more than %d directories at its top", TOPS_MAX);
+		return err_set(e, ERR_LIMIT, "packages with more than %d entries at their top", TOPS_MAX);
 	more = mem_grow(t->list, t->count + 1, sizeof(*more), e);
 	if (!more)
 		return -1;
