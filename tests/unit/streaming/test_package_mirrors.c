@@ -181,6 +181,33 @@ static void test_all_lie(void **state)
 	stream_package_close(p);
 }
 
+/* The second one brings the first transfer, whose content is wrong from the index on: it is the one that is
+ * left, also for what it has spoiled, and not the first. */
+static void test_liar_of_the_first_transfer(void **state)
+{
+	auto_buf struct buf spoiled = BUF_INIT(1 << 28);
+	struct fault_counts counts;
+	struct stream_package *p;
+	struct pkg_header header;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(pkg_header_decode(packages[0].data, &header, &e), 0);
+	assert_int_equal(buf_add(&spoiled, packages[0].data, packages[0].len, &e), 0);
+	for (size_t at = PKG_HEADER_LEN + header.index_stored_len + 100; at < spoiled.len; at += 10000)
+		spoiled.data[at] ^= 1;
+	fault_server_object(servers[1], spoiled.data, spoiled.len, "\"one\"");
+	fault_server_fault(servers[0], FAULT_NOT_FOUND, 0, 0);
+	if (open_them((struct stream_package_opt){ .memory_max = 64 << 20 }, &p, &e) < 0)
+		fail_msg("%s", e.msg);
+	fault_server_fault(servers[0], FAULT_NONE, 0, 0);
+	read_all(p);
+	fault_server_counts(servers[1], &counts);
+	assert_true(counts.requests <= 3); /* of dozens of damaged chunks */
+	stream_package_close(p);
+	fault_server_object(servers[1], packages[0].data, packages[0].len, "\"one\"");
+}
+
 /* Who knows the version that he wants does not get another one, whoever answers first. */
 static void test_wanted_version(void **state)
 {
@@ -209,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_all_at_once, begin),
 		cmocka_unit_test_setup(test_all_lie, begin),
+		cmocka_unit_test_setup(test_liar_of_the_first_transfer, begin),
 		cmocka_unit_test_setup(test_wanted_version, begin),
 	};
 
