@@ -177,6 +177,18 @@ static inline struct stream_package *open_cold(void)
 	return open_with((struct stream_package_opt){ .cache = cache });
 }
 
+/* Nothing comes behind the block, as may while the header is being checked: its length is known beforehand,
+ * as by a repository's list. */
+static inline struct stream_package *open_block(void)
+{
+	struct pkg_header header;
+	struct err e;
+
+	assert_int_equal(pkg_header_decode(package.data, &header, &e), 0);
+	return open_with(
+		(struct stream_package_opt){ .cache = cache, .start_len = header.feature_block_end });
+}
+
 static inline void expect_open(const char *source, struct stream_package_opt opt, enum err_code code)
 {
 	struct stream_package *p;

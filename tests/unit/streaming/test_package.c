@@ -90,7 +90,7 @@ static void test_warm_and_offline(void **state)
 /* Whoever knows the version that he wants asks the origin only for what the cache lacks. */
 static void test_known_version(void **state)
 {
-	struct stream_package *p = open_cold();
+	struct stream_package *p = open_block();
 	struct pkg_digest root = stream_package_header(p)->root;
 	struct stream_package_opt opt = { .cache = cache, .root = &root, .no_prefetch = true };
 	struct err e;
@@ -124,7 +124,7 @@ static void test_known_version(void **state)
 /* Opened from the cache, with holes: the rest comes when the network is back. */
 static void test_offline_then_back(void **state)
 {
-	struct stream_package *p = open_cold();
+	struct stream_package *p = open_block();
 	struct err e;
 
 	(void)state;

@@ -52,7 +52,7 @@ static void read_part(struct stream_package *p, uint64_t off, uint64_t end)
  */
 static void test_in_block(void **state)
 {
-	struct stream_package *p = open_cold();
+	struct stream_package *p = open_block();
 	struct stream_package_stats stats;
 
 	(void)state;
