@@ -213,7 +213,8 @@ static bool make(int draft, int file, int there, const char *content, int flags)
 	to = create(draft, file, st.st_mode, is_append ? (long long)st.st_size : -1);
 	is_done = to >= 0 && (from < 0 || shim_copy_content(from, to)) &&
 		  syscall(SYS_fchmod, to, st.st_mode & 07777) == 0;
-	is_done = is_done && sys_fstat(to, &own) == 0;
+	/* Another size than it had a moment ago: somebody writes it in place. So do we then. */
+	is_done = is_done && sys_fstat(to, &own) == 0 && (from < 0 || own.st_size == st.st_size);
 	if (is_done) {
 		drafts[draft].ino = own.st_ino;
 		drafts[draft].dev = own.st_dev;
