@@ -256,6 +256,26 @@ static void content_is_read_from_anywhere(void **state)
 	assert_int_equal(open_file(f, "file", &found.st, &h), ESTALE);
 }
 
+/* A server that dies in the middle of a copy has not changed what it copies from. */
+static void reading_changes_no_time(void **state)
+{
+	static const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
+	struct fixture *f = *state;
+	struct cow_handle h = COW_HANDLE_NONE;
+	struct cow_found found;
+	struct stat st;
+
+	write_at(f->fd, "file", "content");
+	assert_int_equal(utimensat(f->fd, "file", old, 0), 0);
+	assert_int_equal(look(f, "file", &found), 0);
+	assert_int_equal(open_file(f, "file", &found.st, &h), 0);
+	expect_content(f, &h, "content");
+	cow_handle_close(&h);
+	assert_int_equal(fstatat(f->fd, "file", &st, 0), 0);
+	assert_int_equal(st.st_atim.tv_sec, 1000);
+	assert_int_equal(st.st_mtim.tv_sec, 2000);
+}
+
 static void what_is_held_is_read_when_its_name_is_anothers(void **state)
 {
 	struct fixture *f = *state;
@@ -745,6 +765,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(objects_are_found_as_they_are, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(names_that_are_none_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(content_is_read_from_anywhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reading_changes_no_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_held_is_read_when_its_name_is_anothers, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(symbolic_links_are_read, set_up, tear_down),
