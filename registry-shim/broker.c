@@ -376,8 +376,8 @@ static int take(struct broker *b, struct broker_file *f, struct wire_in *m, stru
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
 	auto_fd int fd = wire_steal_fd(m, 0);
+	struct broker_text t = { .is_in_view = true };
 	struct stat given, there;
-	bool is_in_view = true;
 
 	if (fd < 0 && wire_is(m, "type", "replace"))
 		return err_set(e, ERR_FORMAT, "no file came with the request");
@@ -387,13 +387,17 @@ static int take(struct broker *b, struct broker_file *f, struct wire_in *m, stru
 	} else {
 		if (view_read_fd(fd, &text, e) < 0 || fstat(fd, &given) < 0)
 			return -1;
-		is_in_view = fstatat(b->dirs.view, f->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-			     given.st_dev == there.st_dev && given.st_ino == there.st_ino;
+		t.is_in_view = fstatat(b->dirs.view, f->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+			       given.st_dev == there.st_dev && given.st_ino == there.st_ino;
 	}
 	if (!buf_text(&text, e))
 		return -1;
-	return broker_file_take(f, b->hive, &b->dirs, (const char *)text.data, text.len, is_in_view, saved,
-				e);
+	t.data = (const char *)text.data;
+	t.len = text.len;
+	/* Who writes the file itself, as those do who lock it, has changed what was in it. */
+	t.has_base = t.is_in_view && f->shown;
+	t.base = t.has_base ? hash_bytes(HASH_SEED, f->shown, f->shown_len) : 0;
+	return broker_file_take(f, b->hive, &b->dirs, &t, saved, e);
 }
 
 static int refresh(struct broker *b, struct err *e)
@@ -447,7 +451,7 @@ static int answer(struct broker *b, long pid, struct wire_in *m, struct reg_save
 	f = name ? find_file(b, word < 0 ? name : broker_draft_file(name), e) : NULL;
 	if (!f)
 		return -1;
-	f->client = broker_client_of(pid);
+	f->client = broker_client_of(pid, wire_u64_or(m, "started-ns", 0));
 	if (word >= 0)
 		r = broker_drafts_hear(&b->drafts, f, b->hive, &b->dirs, name, (enum broker_draft_word)word,
 				       saved, e);

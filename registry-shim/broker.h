@@ -88,6 +88,7 @@ void broker_noticed(struct broker *b);
  *   type=closed | left | joined | synced  name=NAME of a draft (broker_draft.h)
  *   type=refresh                                  the hive was changed: render again
  *   type=harvest [since-ms=u64]                   a program that the shim may not have entered has ended
+ * The shim adds started-ns=u64 (CLOCK_BOOTTIME), of its program.
  * answer: type=done changes=u64 refused=u64 (locked keys) -- sent after the change is on disk --, or
  * type=failed and error fields. With since-ms (wall clock), `refused` is of all programs since then. `pid` is
  * the client's, for the history; 0 = not known. */

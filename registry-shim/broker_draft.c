@@ -43,7 +43,7 @@ void broker_drafts_fini(struct broker_drafts *d)
 
 const char *broker_draft_file(const char *name)
 {
-	size_t len = strspn(name, "0123456789.w");
+	size_t len = strspn(name, "0123456789abcdef.w");
 
 	return len > 0 && *name != '.' && name[len] == '-' ? name + len + 1 : NULL;
 }
@@ -143,19 +143,34 @@ static void throw_away(struct broker_drafts *d, const char *name)
 	forget(d, name);
 }
 
-/* Mode of the file when the draft was opened, and where in it that begins which is to be appended. */
-static bool read_name(const char *name, mode_t *ret_mode, size_t *ret_append_at)
+/* What its name says of a draft (shim_paths.h). */
+struct named {
+	mode_t mode;
+	bool is_append;
+	size_t append_at;
+	bool has_base;
+	uint64_t base;
+};
+
+static struct named read_name(const char *name)
 {
-	const char *mode = strchr(name, '.'), *append;
+	const char *mode = strchr(name, '.'), *append, *base;
+	struct named n = { .mode = 0600 };
 	char *end;
 
 	mode = mode ? strchr(mode + 1, '.') : NULL;
 	append = mode ? strchr(mode + 1, '.') : NULL;
 	if (!append)
-		return false;
-	*ret_mode = (mode_t)strtoul(mode + 1, NULL, 8) & 07777;
-	*ret_append_at = (size_t)strtoull(append + 1, &end, 10);
-	return append[1] != 'w' && *end == '-';
+		return n;
+	n.mode = (mode_t)strtoul(mode + 1, NULL, 8) & 07777;
+	n.append_at = (size_t)strtoull(append + 1, &end, 10);
+	n.is_append = append[1] != 'w' && (*end == '.' || *end == '-');
+	base = append + 1 + strcspn(append + 1, ".-");
+	if (*base == '.') {
+		n.base = strtoull(base + 1, &end, 16);
+		n.has_base = end != base + 1 && *end == '-';
+	}
+	return n;
 }
 
 /* What somebody did to the file's mode meanwhile counts, unless the program did so to the draft's. */
@@ -169,17 +184,44 @@ static void settle_mode(const struct saving *s, mode_t before)
 		(void)fchmod(s->fd, view.st_mode & 07777);
 }
 
+/* Nothing was written; mode and time may have been set all the same. */
+static void settle_unwritten(const struct saving *s, mode_t before)
+{
+	auto_fd int view =
+		openat(s->dirs->view, s->f->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	struct stat draft, st;
+
+	if (view < 0 || fstat(s->fd, &draft) < 0 || fstat(view, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	if ((draft.st_mode & 07777) != before)
+		(void)fchmod(view, draft.st_mode & 07777);
+	if (draft.st_mtim.tv_sec > st.st_mtim.tv_sec ||
+	    (draft.st_mtim.tv_sec == st.st_mtim.tv_sec && draft.st_mtim.tv_nsec > st.st_mtim.tv_nsec)) {
+		const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, draft.st_mtim };
+
+		(void)futimens(view, times);
+	}
+}
+
 /* The draft's own text is the new text: it moves, or (somebody writes it still) is copied. */
-static int save_whole(const struct saving *s, const struct buf *text, mode_t mode, bool is_held,
+static int save_whole(const struct saving *s, const struct named *n, const struct buf *text, bool is_held,
 		      struct reg_saved *ret, struct err *e)
 {
+	const struct broker_draft *known = find(s->drafts, s->name);
+	bool is_saved = known && known->is_saved;
+	const struct broker_text t = { .data = (const char *)text->data,
+				       .len = text->len,
+				       .is_in_view = !is_held,
+				       .has_base = is_saved || n->has_base,
+				       .base = is_saved ? known->saved : n->base };
+
 	if (!is_held) {
-		settle_mode(s, mode);
+		settle_mode(s, n->mode);
 		if (renameat(s->drafts->dir, s->name, s->dirs->view, s->f->name) < 0)
 			return err_sys(e, errno, "%s", s->f->path);
 		throw_away(s->drafts, s->name);
 	}
-	return broker_file_take(s->f, s->h, s->dirs, (const char *)text->data, text->len, !is_held, ret, e);
+	return broker_file_take(s->f, s->h, s->dirs, &t, ret, e);
 }
 
 /* The file has changed since the program opened it: what it appended goes behind that. */
@@ -187,26 +229,35 @@ static int save_appended(const struct saving *s, const struct buf *text, size_t 
 			 struct reg_saved *ret, struct err *e)
 {
 	auto_buf struct buf sum = BUF_INIT(REG_TEXT_MAX);
+	struct broker_text t = { 0 };
 
-	if (buf_add(&sum, s->f->shown, s->f->shown_len, e) < 0 ||
-	    buf_add(&sum, text->data + append_at, text->len - append_at, e) < 0 || !buf_text(&sum, e) ||
-	    broker_file_take(s->f, s->h, s->dirs, (const char *)sum.data, sum.len, false, ret, e) < 0)
+	if ((s->f->shown && buf_add(&sum, s->f->shown, s->f->shown_len, e) < 0) ||
+	    buf_add(&sum, text->data + append_at, text->len - append_at, e) < 0 || !buf_text(&sum, e))
+		return -1;
+	t.data = (const char *)sum.data;
+	t.len = sum.len;
+	t.has_base = s->f->shown;
+	t.base = t.has_base ? hash_bytes(HASH_SEED, s->f->shown, s->f->shown_len) : 0;
+	if (broker_file_take(s->f, s->h, s->dirs, &t, ret, e) < 0)
 		return -1;
 	if (!is_held)
 		throw_away(s->drafts, s->name);
 	return 0;
 }
 
-/* Does the draft hold something else than what was saved of it before? */
-static bool is_new(const struct saving *s, uint64_t digest)
+/* Does the draft hold something else than what it began as, or what was saved of it before? A file that the
+ * program has made is saved empty, too. */
+static bool is_new(const struct saving *s, const struct named *n, uint64_t digest)
 {
 	const struct broker_draft *known = find(s->drafts, s->name);
 
-	return !known || !known->is_saved || known->saved != digest;
+	if (known && known->is_saved)
+		return known->saved != digest;
+	return !n->has_base || n->base != digest || !s->f->shown;
 }
 
 /* Somebody may go on writing it. */
-static void note_saved(const struct saving *s, uint64_t digest)
+static void note_saved(const struct saving *s, uint64_t digest, size_t len)
 {
 	struct broker_draft *known = find(s->drafts, s->name);
 
@@ -214,38 +265,54 @@ static void note_saved(const struct saving *s, uint64_t digest)
 		return;
 	known->is_saved = true;
 	known->saved = digest;
+	known->saved_len = len;
 }
 
-/* `whole_lines`: of what is to be appended, only those. */
-static int save_text(const struct saving *s, struct buf *text, bool is_held, bool whole_lines,
+/* Was it only appended to, and where begins what is not saved yet? (One may open a file to append, and then
+ * write it anew.) */
+static bool is_appended(const struct saving *s, const struct named *n, const struct buf *text,
+			size_t *ret_from)
+{
+	const struct broker_draft *known = find(s->drafts, s->name);
+	bool is_saved = known && known->is_saved;
+	uint64_t head = is_saved ? known->saved : n->base;
+
+	*ret_from = is_saved ? known->saved_len : n->append_at;
+	return n->is_append && *ret_from <= text->len &&
+	       ((!is_saved && !n->has_base) || hash_bytes(HASH_SEED, text->data, *ret_from) == head);
+}
+
+static int save_text(const struct saving *s, const struct named *n, struct buf *text, bool is_held,
 		     struct reg_saved *ret, struct err *e)
 {
-	size_t append_at = 0, full = text->len;
-	mode_t mode = 0600;
-	bool is_append = read_name(s->name, &mode, &append_at) && append_at <= text->len;
+	size_t from;
 
-	while (whole_lines && text->len > append_at && text->data[text->len - 1] != '\n')
-		text->len--;
-	if (is_append && s->f->shown &&
-	    (full != text->len || s->f->shown_len != append_at ||
-	     memcmp(s->f->shown, text->data, append_at) != 0))
-		return save_appended(s, text, append_at, is_held, ret, e);
-	return save_whole(s, text, mode, is_held, ret, e);
+	if (is_appended(s, n, text, &from) && s->f->shown &&
+	    (s->f->shown_len != from || memcmp(s->f->shown, text->data, from) != 0))
+		return save_appended(s, text, from, is_held, ret, e);
+	return save_whole(s, n, text, is_held, ret, e);
 }
 
-static int save(const struct saving *s, bool is_held, bool whole_lines, struct reg_saved *ret, struct err *e)
+static int read_draft(const struct saving *s, struct buf *ret, struct err *e)
+{
+	return view_read_fd(s->fd, ret, e) < 0 || !buf_text(ret, e) ? -1 : 0;
+}
+
+static int save(const struct saving *s, bool is_held, struct reg_saved *ret, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
+	const struct named n = read_name(s->name);
 	uint64_t digest;
 
-	if (view_read_fd(s->fd, &text, e) < 0 || !buf_text(&text, e))
+	if (read_draft(s, &text, e) < 0)
 		return -1;
 	digest = hash_bytes(HASH_SEED, text.data, text.len);
-	if (is_new(s, digest)) {
-		if (save_text(s, &text, is_held, whole_lines, ret, e) < 0)
+	if (is_new(s, &n, digest)) {
+		if (save_text(s, &n, &text, is_held, ret, e) < 0)
 			return -1;
-		note_saved(s, digest);
+		note_saved(s, digest, text.len);
 	} else if (!is_held) {
+		settle_unwritten(s, n.mode);
 		throw_away(s->drafts, s->name);
 	}
 	return 0;
@@ -260,15 +327,32 @@ static uint64_t size_of(int fd)
 	return fstat(fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
-static int end_of_killed(const struct saving *s, struct reg_saved *ret, struct err *e)
+/* What a killed program has appended, in whole lines, goes into `text`; false when it did anything else. */
+static bool find_lines(const struct saving *s, struct buf *text, size_t *ret_from)
 {
-	size_t append_at;
-	mode_t mode;
+	const struct named n = read_name(s->name);
+	struct err ignored;
 
 	/* Less than it was to begin with: the copy had not been made yet. */
-	if (read_name(s->name, &mode, &append_at) && size_of(s->fd) > append_at)
-		return save(s, false, true, ret, e);
-	log_note("%s: a program was killed while it wrote this; it is what it was before", s->f->path);
+	if (!n.is_append || size_of(s->fd) <= n.append_at || read_draft(s, text, &ignored) < 0 ||
+	    !is_appended(s, &n, text, ret_from))
+		return false;
+	while (text->len > *ret_from && text->data[text->len - 1] != '\n')
+		text->len--;
+	return true;
+}
+
+static int end_of_killed(const struct saving *s, struct reg_saved *ret, struct err *e)
+{
+	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
+	size_t from;
+	bool is_lines = find_lines(s, &text, &from);
+
+	if (is_lines && text.len > from)
+		return save_appended(s, &text, from, false, ret, e);
+	if (!is_lines)
+		log_note("%s: a program was killed while it wrote this; it is what it was before",
+			 s->f->path);
 	throw_away(s->drafts, s->name);
 	return 0;
 }
@@ -280,9 +364,9 @@ static int end_of_closed(const struct saving *s, struct reg_saved *ret, struct e
 
 	if (held) {
 		(void)closed_note(s->drafts, s->name, NOTE_MAKE);
-		return size_of(s->fd) ? save(s, true, false, ret, e) : 0;
+		return size_of(s->fd) ? save(s, true, ret, e) : 0;
 	}
-	return has_writers(s->drafts, s->name) ? end_of_killed(s, ret, e) : save(s, false, false, ret, e);
+	return has_writers(s->drafts, s->name) ? end_of_killed(s, ret, e) : save(s, false, ret, e);
 }
 
 int broker_drafts_hear(struct broker_drafts *d, struct broker_file *f, struct reg_hive *h,
@@ -300,7 +384,7 @@ int broker_drafts_hear(struct broker_drafts *d, struct broker_file *f, struct re
 	if (remember(d, name, word, f->client.pid, e) < 0)
 		return -1;
 	if (word == BROKER_DRAFT_SYNCED)
-		return save(&s, true, false, ret, e);
+		return save(&s, true, ret, e);
 	/* The one who opened it may just be about to say that he has closed it. */
 	if (word == BROKER_DRAFT_JOINED || (word == BROKER_DRAFT_LEFT && !closed_note(d, name, NOTE_LOOK)))
 		return 0;
@@ -311,14 +395,11 @@ int broker_drafts_hear(struct broker_drafts *d, struct broker_file *f, struct re
 
 static int harvest_one(const struct saving *s, bool is_idle, struct reg_saved *ret, struct err *e)
 {
-	size_t append_at;
-	mode_t mode;
-
 	if (is_held(s->fd))
 		return 0;
 	if (closed_note(s->drafts, s->name, NOTE_LOOK))
 		return end_of_closed(s, ret, e);
-	return is_idle || read_name(s->name, &mode, &append_at) ? end_of_killed(s, ret, e) : 0;
+	return is_idle || read_name(s->name).is_append ? end_of_killed(s, ret, e) : 0;
 }
 
 int broker_drafts_harvest(struct broker_drafts *d, struct broker_file *f, struct reg_hive *h,

@@ -7,12 +7,15 @@
  * may have handed the descriptor on: those who find it when they start say that they have joined, and at
  * their end that they have left. So
  *
- *   closed, and nobody has it open any more     it takes the file's place; but when one who joined never
- * left, he was killed, and it is thrown away closed, but somebody has it open            a copy is saved if
- * anything is in it, and again when that somebody has left it changed: a descriptor that some child keeps
- * without knowing must not keep a save back synced                                      what is in it so far
- * is saved nobody has it open, and not closed          its program was killed: thrown away when no program
- * runs any more. Of what was to be appended whole lines count
+ *   - closed, and nobody has it open any more: it takes the file's place; but when one who joined never left,
+ * he was killed, and it is thrown away;
+ *   - closed, but somebody has it open: a copy is saved if anything is in it, and again when that somebody
+ * has left it changed: a descriptor that some child keeps without knowing must not keep a save back;
+ *   - synced: what is in it so far is saved;
+ *   - nobody has it open, and not closed: its program was killed. Thrown away when no program runs any more;
+ * of what was to be appended whole lines count.
+ *
+ * One that still holds the copy that it began as has nothing to save: what others saved meanwhile stays.
  *
  * Whether somebody has it open for writing the kernel says, which grants a read lease (fcntl(2)) only on a
  * file that nobody has: so the process that asks for drafts must ignore SIGIO.
@@ -33,7 +36,8 @@ enum broker_draft_word { BROKER_DRAFT_CLOSED, BROKER_DRAFT_LEFT, BROKER_DRAFT_JO
 struct broker_draft {
 	char *name;                            /* owned */
 	long joined[BROKER_DRAFT_WRITERS_MAX]; /* processes; 0 = free */
-	uint64_t saved;                        /* digest of what was saved of it already */
+	uint64_t saved;                        /* digest of what was saved of it already, */
+	size_t saved_len;                      /* and its length */
 	bool is_saved;
 };
 struct broker_drafts {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "registry-shim/broker_view.h"
 #include "registry-shim/hive_declared.h"
 #include "registry-shim/hive_history.h"
@@ -334,40 +335,60 @@ static int refuse_text(struct broker_file *f, struct reg_hive *h, const struct b
 	return put_back(f, h, dirs, e);
 }
 
-/* A program that saves may have read an earlier text than what is shown now, because another saved meanwhile:
- * of the texts that it can have read, the one from which it would have changed the fewest keys. Exactly an
- * earlier text is taken for what it looks like: everything since is taken back. */
-static int find_earlier(const struct broker_file *f, const struct document *now, const char *text, size_t len,
+/* What `now` changed of an earlier text, if that is understood: *best, when it is less than that or `always`.
+ */
+static int compare_with(const struct broker_file *f, const struct broker_past_text *earlier,
+			const struct document *now, bool always, struct settings *best, struct err *e)
+{
+	auto_document before = { 0 };
+	auto_settings changes = { 0 };
+
+	if (document_read(&before, f->lens, earlier->text, earlier->len, e) < 0)
+		return -1;
+	if (!before.doc)
+		return 0;
+	if (compare(&before, now, &changes, e) < 0)
+		return -1;
+	if (!always && changes.count >= best->count)
+		return 0;
+	settings_fini(best);
+	*best = changes;
+	changes = (struct settings){ 0 };
+	return 0;
+}
+
+static bool has_digest(const char *text, size_t len, uint64_t digest)
+{
+	return text && hash_bytes(HASH_SEED, text, len) == digest;
+}
+
+/* A program that saves may have read an earlier text than what is shown now, because another saved meanwhile.
+ * When it is not known which: of the texts that it can have read, the one from which it would have changed
+ * the fewest keys; but exactly an earlier text is taken for what it looks like: everything since is taken
+ * back. */
+static int find_earlier(const struct broker_file *f, const struct document *now, const struct broker_text *t,
 			struct settings *best, struct err *e)
 {
 	const struct broker_past_text *past = f->past.list;
 	size_t since = broker_past_since(&f->past, &f->client);
 
+	if (t->has_base && has_digest(f->shown, f->shown_len, t->base))
+		return 0;
+	for (size_t i = f->past.count; t->has_base && i-- > 0;)
+		if (has_digest(past[i].text, past[i].len, t->base))
+			return compare_with(f, &past[i], now, true, best, e);
 	for (size_t i = since; i < f->past.count; i++)
-		if (past[i].len == len && !memcmp(past[i].text, text, len))
+		if (past[i].len == t->len && !memcmp(past[i].text, t->data, t->len))
 			return 0;
-	for (size_t i = f->past.count; i-- > since && best->count > 1;) {
-		auto_document before = { 0 };
-		auto_settings changes = { 0 };
-
-		if (document_read(&before, f->lens, past[i].text, past[i].len, e) < 0)
+	for (size_t i = f->past.count; i-- > since && best->count > 1;)
+		if (compare_with(f, &past[i], now, false, best, e) < 0)
 			return -1;
-		if (!before.doc)
-			continue;
-		if (compare(&before, now, &changes, e) < 0)
-			return -1;
-		if (changes.count >= best->count)
-			continue;
-		settings_fini(best);
-		*best = changes;
-		changes = (struct settings){ 0 };
-	}
 	return 0;
 }
 
 /* What the application changed: `now` against the text that it was shown, or without one against the hive. */
 static int find_changes(const struct broker_file *f, struct reg_hive *h, const struct document *now,
-			const char *text, size_t len, struct settings *ret, struct err *e)
+			const struct broker_text *t, struct settings *ret, struct err *e)
 {
 	auto_settings held = { 0 };
 	auto_document before = { 0 };
@@ -381,29 +402,29 @@ static int find_changes(const struct broker_file *f, struct reg_hive *h, const s
 		    document_settle(&before, &held, NULL, NULL, e) < 0)
 			return -1;
 	}
-	return compare(&before, now, ret, e) < 0 ? -1 : find_earlier(f, now, text, len, ret, e);
+	return compare(&before, now, ret, e) < 0 ? -1 : find_earlier(f, now, t, ret, e);
 }
 
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-		     const char *text, size_t len, bool is_in_view, struct reg_saved *ret, struct err *e)
+		     const struct broker_text *t, struct reg_saved *ret, struct err *e)
 {
 	auto_settings changes = { 0 };
 	auto_document now = { 0 };
 	auto_free char *rendered = NULL;
-	struct reg_save save = { .text = text, .len = len, .kind = REG_TEXT_OPAQUE };
+	struct reg_save save = { .text = t->data, .len = t->len, .kind = REG_TEXT_OPAQUE };
 	size_t rendered_len = 0;
 	bool is_locked = false, is_as_saved;
 
 	*ret = (struct reg_saved){ 0 };
-	if (is_shown(f, text, len))
-		return is_in_view ? 0 : view_write(dirs->view, f->name, text, len, VIEW_MODE, e);
-	if (document_read(&now, f->lens, text, len, e) < 0 ||
+	if (is_shown(f, t->data, t->len))
+		return t->is_in_view ? 0 : view_write(dirs->view, f->name, t->data, t->len, VIEW_MODE, e);
+	if (document_read(&now, f->lens, t->data, t->len, e) < 0 ||
 	    (!now.doc && f->lens && reg_hive_has_locks(h, f->file, &is_locked, e) < 0))
 		return -1;
 	if (is_locked)
 		return refuse_text(f, h, dirs, ret, e);
 	if (now.doc) {
-		if (find_changes(f, h, &now, text, len, &changes, e) < 0)
+		if (find_changes(f, h, &now, t, &changes, e) < 0)
 			return -1;
 		save.changes = changes.list;
 		save.count = changes.count;
@@ -412,9 +433,9 @@ int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct bro
 	if (reg_hive_save(h, f->file, &save, ret, e) < 0 ||
 	    broker_file_render(f, h, &rendered, &rendered_len, e) < 0)
 		return -1;
-	is_as_saved = rendered && rendered_len == len && !memcmp(rendered, text, len);
+	is_as_saved = rendered && rendered_len == t->len && !memcmp(rendered, t->data, t->len);
 	f->rendered.is_overruled |= !is_as_saved;
-	if (is_in_view && is_as_saved)
+	if (t->is_in_view && is_as_saved)
 		return remember(f, dirs, mem_steal(rendered), rendered_len, e);
 	return put_in_view(f, dirs, mem_steal(rendered), rendered_len, e);
 }
@@ -465,5 +486,8 @@ int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct 
 		return put_back(f, h, dirs, e);
 	if (!changed)
 		return broker_file_show(f, h, dirs, e);
-	return broker_file_take(f, h, dirs, (const char *)text.data, text.len, true, ret, e);
+	return broker_file_take(
+		f, h, dirs,
+		&(struct broker_text){ .data = (const char *)text.data, .len = text.len, .is_in_view = true },
+		ret, e);
 }

@@ -50,13 +50,19 @@ int broker_file_check(struct reg_hive *h, const char *file, const char *key, str
 /* Puts what the hive makes into view/; a change there that nobody reported yet is left for its reporter. */
 int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     struct err *e) FLOE_MUST_USE;
-/* Takes a text over that an application wrote; what it changed is counted from the text that it most likely
- * read (f->client), so that of programs that save at the same time each one's keys stay. `is_in_view`
- * when it is already the file in view/. Locked keys are put back, and so is a whole file that has some and is
- * no file of its kind any more. */
+struct broker_text {
+	const char *data; /* borrowed; ends with a 0 that does not count */
+	size_t len;
+	bool is_in_view; /* it is already the file in view/ */
+	bool has_base;
+	uint64_t base; /* digest (base/hash.h) of the text that the program has changed, when that is known */
+};
+/* Takes a text over that an application wrote. What it changed is counted from the text that it had before
+ * it, by `base`, or else most likely read (f->client), so that of programs that save at the same time each
+ * one's keys stay. Locked keys are put back, and so is a whole file that has some and is no file of its kind
+ * any more. */
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
-		     const char *text, size_t len, bool is_in_view, struct reg_saved *ret,
-		     struct err *e) FLOE_MUST_USE;
+		     const struct broker_text *t, struct reg_saved *ret, struct err *e) FLOE_MUST_USE;
 /* The application removed it; broker_file_show makes it anew when keys of it are locked. */
 int broker_file_remove(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		       struct reg_saved *ret, struct err *e) FLOE_MUST_USE;

@@ -10,16 +10,19 @@
 
 #include "base/fd.h"
 
-static uint64_t now_ms(void)
+#define NS_PER_S UINT64_C(1000000000)
+
+static uint64_t now_ns(void)
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-struct broker_client broker_client_of(long pid)
+struct broker_client broker_client_of(long pid, uint64_t said_ns)
 {
+	struct broker_client c = { .pid = pid };
 	auto_buf struct buf stat = BUF_INIT(4096);
 	unsigned long long ticks;
 	char path[64];
@@ -35,7 +38,10 @@ struct broker_client broker_client_of(long pid)
 		at = strchr(at + 1, ' ');
 	if (!at || sscanf(at, "%llu", &ticks) != 1)
 		return (struct broker_client){ 0 };
-	return (struct broker_client){ pid, ticks * 1000 / (unsigned long long)sysconf(_SC_CLK_TCK) };
+	c.started_ns = ticks * (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+	if (said_ns > c.started_ns)
+		c.started_ns = said_ns;
+	return c;
 }
 
 void broker_past_fini(struct broker_past *p)
@@ -65,7 +71,7 @@ void broker_past_add(struct broker_past *p, char *text, size_t len, long by)
 		return;
 	while (p->count == BROKER_PAST_TEXTS || p->bytes + len > BROKER_PAST_BYTES)
 		forget_oldest(p);
-	p->list[p->count++] = (struct broker_past_text){ mem_steal(owned), len, now_ms(), by };
+	p->list[p->count++] = (struct broker_past_text){ mem_steal(owned), len, now_ns(), by };
 	p->bytes += len;
 }
 
@@ -75,7 +81,7 @@ size_t broker_past_since(const struct broker_past *p, const struct broker_client
 
 	if (!client->pid)
 		return first;
-	while (first > 0 && p->list[first - 1].until_ms >= client->started_ms &&
+	while (first > 0 && p->list[first - 1].until_ns >= client->started_ns &&
 	       p->list[first - 1].by != client->pid)
 		first--;
 	return first;

@@ -17,7 +17,7 @@ enum { BROKER_PAST_TEXTS = 256, BROKER_PAST_BYTES = 1024 * 1024 };
 struct broker_past_text {
 	char *text; /* owned */
 	size_t len;
-	uint64_t until_ms; /* since boot: when another took its place */
+	uint64_t until_ns; /* since boot: when another took its place */
 	long by;           /* the process whose save that was; 0 = not known */
 };
 
@@ -29,11 +29,12 @@ struct broker_past {
 /* A process that saves. */
 struct broker_client {
 	long pid; /* 0 = not known */
-	uint64_t started_ms;
+	uint64_t started_ns;
 };
 
-/* Looked up in /proc; one that has gone is not known. */
-struct broker_client broker_client_of(long pid);
+/* Looked up in /proc, to the clock tick; one that has gone is not known. `said_ns`: when its program started
+ * by its own word, which is exact; 0 = it said nothing. */
+struct broker_client broker_client_of(long pid, uint64_t said_ns);
 
 void broker_past_fini(struct broker_past *p);
 /* Takes `text` over. One that does not fit, or for which there is no memory, is forgotten. */

@@ -249,7 +249,9 @@ static int take(struct broker_file *f, struct reg_hive *h, const struct broker_d
 		f->shown_len = f->rendered.len;
 	}
 	know(&f->rendered, copy, text->len, false);
-	return broker_file_take(f, h, dirs, (const char *)text->data, text->len, false, ret, e);
+	return broker_file_take(f, h, dirs,
+				&(struct broker_text){ .data = (const char *)text->data, .len = text->len },
+				ret, e);
 }
 
 int broker_rendered_harvest(const struct broker_rendered *r, struct broker_file *f, struct reg_hive *h,

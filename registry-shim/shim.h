@@ -203,6 +203,8 @@ void shim_keep(int file, int fd);
 
 /* ---- broker --------------------------------------------------------------------------------- */
 
+/* The program starts now: it has not read anything before. */
+void shim_note_start(void);
 /* Asks and waits, for 5 s at most. True when the broker has done it; errno is kept. fd -1 = none. */
 bool shim_ask(const char *type, const char *name, int fd);
 

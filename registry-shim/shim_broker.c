@@ -4,19 +4,31 @@
  * A fresh connection each: nothing to keep across fork, exec, or a program that closes every descriptor.
  * Messages are those of base/wire.h, spelled out here since nothing but libc is linked. */
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
 
 enum { TIMEOUT_S = 5, NAME_MAX = 256 }; /* what put() and send_request() have room for */
 
-static size_t put(unsigned char *m, size_t at, const char *name, const char *value)
+static uint64_t started_ns;
+
+void shim_note_start(void)
 {
-	size_t name_len = strlen(name), value_len = strlen(value);
+	struct timespec now;
+
+	if (clock_gettime(CLOCK_BOOTTIME, &now) == 0)
+		started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static size_t put(unsigned char *m, size_t at, const char *name, const void *value, size_t value_len)
+{
+	size_t name_len = strlen(name);
 
 	m[at] = (unsigned char)name_len;
 	m[at + 1] = 0;
@@ -27,9 +39,23 @@ static size_t put(unsigned char *m, size_t at, const char *name, const char *val
 	return at + 6 + name_len + value_len;
 }
 
+static size_t put_text(unsigned char *m, size_t at, const char *name, const char *value)
+{
+	return put(m, at, name, value, strlen(value));
+}
+
+static size_t put_number(unsigned char *m, size_t at, const char *name, uint64_t value)
+{
+	unsigned char bytes[8];
+
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (unsigned char)(value >> 8 * i);
+	return put(m, at, name, bytes, sizeof(bytes));
+}
+
 static bool send_request(int sock, const char *type, const char *name, int fd)
 {
-	unsigned char bytes[32 + 16 + NAME_MAX];
+	unsigned char bytes[64 + 16 + NAME_MAX];
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -38,7 +64,8 @@ static bool send_request(int sock, const char *type, const char *name, int fd)
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	iov.iov_len = put(bytes, put(bytes, 0, "type", type), "name", name);
+	iov.iov_len = put_text(bytes, put_text(bytes, 0, "type", type), "name", name);
+	iov.iov_len = put_number(bytes, iov.iov_len, "started-ns", started_ns);
 	if (fd >= 0) {
 		struct cmsghdr *c;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/hash.h"
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_paths.h"
 #include "registry-shim/shim_sys.h"
@@ -19,7 +20,7 @@ enum { FREE = 0, TAKEN = -1 }; /* else file + 1 */
 static struct {
 	atomic_int file;
 	atomic_long thread;      /* that opened it; 0 = of another process */
-	atomic_bool is_copy;     /* made as one, and not only to append to */
+	atomic_bool is_copy;     /* made as one */
 	atomic_bool is_gone;     /* its name is no longer the file's: removed, or another took its place */
 	struct timespec changed; /* size and time of the copy */
 	off_t size;
@@ -157,7 +158,7 @@ static char *put_number(char *at, unsigned long long v, unsigned base)
 	size_t n = 0;
 
 	do
-		digits[n++] = (char)('0' + v % base);
+		digits[n++] = "0123456789abcdef"[v % base];
 	while ((v /= base) > 0);
 	while (n > 0)
 		*at++ = digits[--n];
@@ -165,8 +166,17 @@ static char *put_number(char *at, unsigned long long v, unsigned base)
 	return at;
 }
 
-/* A new file in drafts/: descriptor. `append_at`: where what is appended begins; -1 = it is no appending. */
-static int create(int draft, int file, mode_t mode, long long append_at)
+/* What a draft's name says of it (shim_paths.h). */
+struct kind {
+	mode_t mode;
+	bool is_anew; /* it begins empty */
+	bool is_append;
+	off_t size;    /* of the copy that it begins as */
+	uint64_t base; /* digest of that */
+};
+
+/* A new file in drafts/: descriptor. */
+static int create(int draft, int file, const struct kind *k)
 {
 	char *at = drafts[draft].path;
 	struct timespec now;
@@ -180,51 +190,75 @@ static int create(int draft, int file, mode_t mode, long long append_at)
 		unsigned long long ns =
 			(unsigned long long)now.tv_sec * 1000000000ull + (unsigned long long)now.tv_nsec;
 
-		at = put_text(put_number(start, ns, 10), ".");
-		at = put_text(put_number(at, mode & 07777, 8), ".");
-		at = append_at < 0 ? put_text(at, "w") : put_number(at, (unsigned long long)append_at, 10);
+		at = put_text(put_number(start, ns, 16), ".");
+		at = put_text(put_number(at, k->mode & 07777, 8), ".");
+		at = k->is_append ? put_number(at, (unsigned long long)k->size, 10) : put_text(at, "w");
+		if (!k->is_anew)
+			at = put_number(put_text(at, "."), k->base, 16);
 		(void)put_text(put_text(at, "-"), shim_view_name(file));
-		fd = sys_openat(AT_FDCWD, drafts[draft].path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+		fd = sys_openat(AT_FDCWD, drafts[draft].path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 		if (fd >= 0 || errno != EEXIST)
 			return fd;
 	}
 	return -1;
 }
 
+/* Of the whole file; its offset is 0 then. */
+static bool digest_of(int fd, uint64_t *ret)
+{
+	unsigned char block[4096];
+	ssize_t n = syscall(SYS_lseek, fd, (off_t)0, SEEK_SET);
+
+	*ret = HASH_SEED;
+	while (n >= 0 && (n = sys_read(fd, block, sizeof(block))) > 0)
+		*ret = hash_bytes(*ret, block, (size_t)n);
+	return n == 0 && syscall(SYS_lseek, fd, (off_t)0, SEEK_SET) == 0;
+}
+
+/* False as well when the copy is not what was there a moment ago: somebody writes that in place. */
+static bool copy(int from, int to, const struct kind *k)
+{
+	uint64_t digest;
+
+	return shim_copy_content(from, to) && digest_of(to, &digest) && digest == k->base;
+}
+
 /* `there`: the file as it is, open in any way. False: no draft can be had. */
 static bool make(int draft, int file, int there, const char *content, int flags)
 {
-	bool is_append = (flags & O_APPEND) && !(flags & O_TRUNC), is_done;
+	struct kind k = { .is_anew = flags & O_TRUNC, .is_append = (flags & O_APPEND) && !(flags & O_TRUNC) };
 	int from = -1, to;
 	struct stat st, own;
+	bool is_done;
 	ino_t shown;
 
 	if (sys_fstat(there, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
 	shown = st.st_ino;
-	if (!(flags & O_TRUNC)) {
+	if (!k.is_anew) {
 		from = sys_openat(AT_FDCWD, content, O_RDONLY | O_NOFOLLOW, 0);
-		if (from < 0 || sys_fstat(from, &st) < 0) {
+		if (from < 0 || sys_fstat(from, &st) < 0 || !digest_of(from, &k.base)) {
 			sys_close(from);
 			return false;
 		}
 	}
+	k.mode = st.st_mode;
+	k.size = st.st_size;
 	drafts[draft].shown = shown;
-	to = create(draft, file, st.st_mode, is_append ? (long long)st.st_size : -1);
-	is_done = to >= 0 && (from < 0 || shim_copy_content(from, to)) &&
+	to = create(draft, file, &k);
+	is_done = to >= 0 && (k.is_anew || copy(from, to, &k)) &&
 		  syscall(SYS_fchmod, to, st.st_mode & 07777) == 0;
-	/* Another size than it had a moment ago: somebody writes it in place. So do we then. */
-	is_done = is_done && sys_fstat(to, &own) == 0 && (from < 0 || own.st_size == st.st_size);
+	is_done = is_done && sys_fstat(to, &own) == 0 && (k.is_anew || own.st_size == k.size);
 	if (is_done) {
 		drafts[draft].ino = own.st_ino;
 		drafts[draft].dev = own.st_dev;
 	}
-	if (is_done && from >= 0) {
+	if (is_done && !k.is_anew) {
 		struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, st.st_mtim };
 
 		(void)syscall(SYS_utimensat, to, NULL, times, 0);
 		drafts[draft].changed = st.st_mtim;
-		drafts[draft].size = st.st_size;
+		drafts[draft].size = k.size;
 	}
 	if (to >= 0 && !is_done)
 		(void)sys_unlinkat(AT_FDCWD, drafts[draft].path);
@@ -256,7 +290,7 @@ bool shim_aim(struct shim_aim *ret, int file, int flags, unsigned mode)
 	if (ret->draft >= 0 && make(ret->draft, file, there, ret->path, flags)) {
 		ret->path = drafts[ret->draft].path;
 		ret->flags &= ~(O_CREAT | O_EXCL | O_TRUNC);
-		publish(ret->draft, file, syscall(SYS_gettid), !(flags & (O_TRUNC | O_APPEND)));
+		publish(ret->draft, file, syscall(SYS_gettid), !(flags & O_TRUNC));
 	} else { /* no room: in place, as everywhere */
 		if (ret->draft >= 0)
 			shim_draft_forget(ret->draft);

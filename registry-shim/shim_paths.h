@@ -15,9 +15,10 @@
 #define REG_SHIM_VIEW    REG_SHIM_RUN "/view"
 #define REG_SHIM_SOCKET  REG_SHIM_RUN "/registry.sock"
 
-/* RUN/drafts/PID.NUMBER.MODE.APPEND-NAME: what a program is writing (broker_draft.h). PID as the program sees
- * itself, NUMBER to tell its drafts apart, MODE the file's in octal when it was opened, APPEND "w", or where
- * in the draft that begins which is to be appended, NAME in view/. */
+/* RUN/drafts/PID.NUMBER.MODE.APPEND[.BASE]-NAME: what a program is writing (broker_draft.h). PID as the
+ * program sees itself, NUMBER to tell its drafts apart, MODE the file's in octal when it was opened, APPEND
+ * "w", or where in the draft that begins which is to be appended, BASE the digest (base/hash.h, in hex) of
+ * the text that it began as a copy of, NAME in view/. */
 
 /* RUN/view/.removed-NAME: the shim's note of a removal that no broker was there to take. */
 #define REG_SHIM_REMOVED_PREFIX ".removed-"

@@ -185,7 +185,7 @@ void shim_track_lock_slow(int fd)
 	draft = draft_of(slot);
 	file = shim_draft_file(draft);
 	flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
-	view = sys_openat(AT_FDCWD, shim_view_path(file), O_RDWR | (flags & O_NONBLOCK), 0);
+	view = sys_openat(AT_FDCWD, shim_view_path(file), O_RDWR | (flags & (O_NONBLOCK | O_APPEND)), 0);
 	off = (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR);
 	if (view >= 0 && is_last(fd, slot)) {
 		(void)syscall(SYS_lseek, view, off, SEEK_SET);
@@ -383,6 +383,7 @@ __attribute__((constructor)) static void start(void)
 
 	if (!shim_has_files())
 		return;
+	shim_note_start();
 	(void)shim_is_ours(); /* now, while we cannot be a vfork child */
 	(void)__cxa_at_quick_exit(end_quickly, NULL);
 	for (int fd = 0; fd < ADOPTED; fd++)
