@@ -109,36 +109,37 @@ static int open_draft(const struct broker_drafts *d, const char *name)
 	return openat(d->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
 
-/* Has anybody it open for writing? */
-static bool is_held(int fd)
-{
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-		return errno == EAGAIN;
-	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
-	return false;
-}
-
-enum note { NOTE_LOOK, NOTE_MAKE, NOTE_REMOVE };
-
-/* The note that a draft is closed: is it there (then)? */
-static bool closed_note(const struct broker_drafts *d, const char *name, enum note what)
+/* The note that a draft is closed: ".closed-NAME", and in it what was saved of it then. Caller frees. */
+static char *note_of(const char *name)
 {
 	struct err ignored;
-	auto_free char *note = mem_printf(&ignored, ".closed-%s", name);
-	auto_fd int fd = -1;
 
-	if (!note)
-		return what == NOTE_MAKE;
-	if (what == NOTE_REMOVE)
-		(void)unlinkat(d->dir, note, 0);
-	if (what == NOTE_MAKE)
-		fd = openat(d->dir, note, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return what == NOTE_MAKE || faccessat(d->dir, note, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return mem_printf(&ignored, ".closed-%s", name);
+}
+
+static bool is_closed(const struct broker_drafts *d, const char *name)
+{
+	auto_free char *note = note_of(name);
+
+	return note && faccessat(d->dir, note, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void note_closed(const struct broker_drafts *d, const char *name)
+{
+	auto_free char *note = note_of(name);
+	auto_fd int fd =
+		note ? openat(d->dir, note, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600)
+		     : -1;
+
+	(void)fd;
 }
 
 static void throw_away(struct broker_drafts *d, const char *name)
 {
-	(void)closed_note(d, name, NOTE_REMOVE);
+	auto_free char *note = note_of(name);
+
+	if (note)
+		(void)unlinkat(d->dir, note, 0);
 	(void)unlinkat(d->dir, name, 0);
 	forget(d, name);
 }
@@ -203,17 +204,31 @@ static void settle_unwritten(const struct saving *s, mode_t before)
 	}
 }
 
+static struct draft_saved saved_of(const struct saving *s)
+{
+	const struct broker_draft *known = find(s->drafts, s->name);
+	auto_free char *note = known && known->saved.is_any ? NULL : note_of(s->name);
+	auto_fd int fd =
+		note ? openat(s->drafts->dir, note, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+	uint64_t noted[2]; /* digest, length */
+
+	if (known && known->saved.is_any)
+		return known->saved;
+	if (fd < 0 || pread(fd, noted, sizeof(noted), 0) != sizeof(noted))
+		return (struct draft_saved){ 0 };
+	return (struct draft_saved){ true, noted[0], (size_t)noted[1] };
+}
+
 /* The draft's own text is the new text: it moves, or (somebody writes it still) is copied. */
 static int save_whole(const struct saving *s, const struct named *n, const struct buf *text, bool is_held,
 		      struct reg_saved *ret, struct err *e)
 {
-	const struct broker_draft *known = find(s->drafts, s->name);
-	bool is_saved = known && known->is_saved;
+	const struct draft_saved saved = saved_of(s);
 	const struct broker_text t = { .data = (const char *)text->data,
 				       .len = text->len,
 				       .is_in_view = !is_held,
-				       .has_base = is_saved || n->has_base,
-				       .base = is_saved ? known->saved : n->base };
+				       .has_base = saved.is_any || n->has_base,
+				       .base = saved.is_any ? saved.digest : n->base };
 
 	if (!is_held) {
 		settle_mode(s, n->mode);
@@ -249,10 +264,10 @@ static int save_appended(const struct saving *s, const struct buf *text, size_t 
  * program has made is saved empty, too. */
 static bool is_new(const struct saving *s, const struct named *n, uint64_t digest)
 {
-	const struct broker_draft *known = find(s->drafts, s->name);
+	const struct draft_saved saved = saved_of(s);
 
-	if (known && known->is_saved)
-		return known->saved != digest;
+	if (saved.is_any)
+		return saved.digest != digest;
 	return !n->has_base || n->base != digest || !s->f->shown;
 }
 
@@ -260,12 +275,16 @@ static bool is_new(const struct saving *s, const struct named *n, uint64_t diges
 static void note_saved(const struct saving *s, uint64_t digest, size_t len)
 {
 	struct broker_draft *known = find(s->drafts, s->name);
+	const uint64_t noted[2] = { digest, len };
+	auto_free char *note = note_of(s->name);
+	auto_fd int fd = -1;
 
-	if (!known)
-		return;
-	known->is_saved = true;
-	known->saved = digest;
-	known->saved_len = len;
+	if (known)
+		known->saved = (struct draft_saved){ true, digest, len };
+	if (note && is_closed(s->drafts, s->name))
+		fd = openat(s->drafts->dir, note, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!pwrite(fd, noted, sizeof(noted), 0);
 }
 
 /* Was it only appended to, and where begins what is not saved yet? (One may open a file to append, and then
@@ -273,13 +292,13 @@ static void note_saved(const struct saving *s, uint64_t digest, size_t len)
 static bool is_appended(const struct saving *s, const struct named *n, const struct buf *text,
 			size_t *ret_from)
 {
-	const struct broker_draft *known = find(s->drafts, s->name);
-	bool is_saved = known && known->is_saved;
-	uint64_t head = is_saved ? known->saved : n->base;
+	const struct draft_saved saved = saved_of(s);
 
-	*ret_from = is_saved ? known->saved_len : n->append_at;
-	return n->is_append && *ret_from <= text->len &&
-	       ((!is_saved && !n->has_base) || hash_bytes(HASH_SEED, text->data, *ret_from) == head);
+	*ret_from = saved.is_any ? saved.len : n->append_at;
+	if (!n->is_append || *ret_from > text->len)
+		return false;
+	return (!saved.is_any && !n->has_base) ||
+	       hash_bytes(HASH_SEED, text->data, *ret_from) == (saved.is_any ? saved.digest : n->base);
 }
 
 static int save_text(const struct saving *s, const struct named *n, struct buf *text, bool is_held,
@@ -360,10 +379,10 @@ static int end_of_killed(const struct saving *s, struct reg_saved *ret, struct e
 /* What becomes of one that is closed. */
 static int end_of_closed(const struct saving *s, struct reg_saved *ret, struct err *e)
 {
-	bool held = is_held(s->fd);
+	bool held = view_is_held(s->fd);
 
 	if (held) {
-		(void)closed_note(s->drafts, s->name, NOTE_MAKE);
+		note_closed(s->drafts, s->name);
 		return size_of(s->fd) ? save(s, true, ret, e) : 0;
 	}
 	return has_writers(s->drafts, s->name) ? end_of_killed(s, ret, e) : save(s, false, ret, e);
@@ -386,7 +405,7 @@ int broker_drafts_hear(struct broker_drafts *d, struct broker_file *f, struct re
 	if (word == BROKER_DRAFT_SYNCED)
 		return save(&s, true, ret, e);
 	/* The one who opened it may just be about to say that he has closed it. */
-	if (word == BROKER_DRAFT_JOINED || (word == BROKER_DRAFT_LEFT && !closed_note(d, name, NOTE_LOOK)))
+	if (word == BROKER_DRAFT_JOINED || (word == BROKER_DRAFT_LEFT && !is_closed(d, name)))
 		return 0;
 	return end_of_closed(&s, ret, e);
 }
@@ -395,9 +414,9 @@ int broker_drafts_hear(struct broker_drafts *d, struct broker_file *f, struct re
 
 static int harvest_one(const struct saving *s, bool is_idle, struct reg_saved *ret, struct err *e)
 {
-	if (is_held(s->fd))
+	if (view_is_held(s->fd))
 		return 0;
-	if (closed_note(s->drafts, s->name, NOTE_LOOK))
+	if (is_closed(s->drafts, s->name))
 		return end_of_closed(s, ret, e);
 	return is_idle || read_name(s->name).is_append ? end_of_killed(s, ret, e) : 0;
 }

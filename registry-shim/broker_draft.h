@@ -31,14 +31,20 @@ enum { BROKER_DRAFTS_MAX = 256, BROKER_DRAFT_WRITERS_MAX = 16 };
 
 enum broker_draft_word { BROKER_DRAFT_CLOSED, BROKER_DRAFT_LEFT, BROKER_DRAFT_JOINED, BROKER_DRAFT_SYNCED };
 
+/* What was saved of a draft already. */
+struct draft_saved {
+	bool is_any;
+	uint64_t digest;
+	size_t len;
+};
+
 /* What is known of drafts that go on. Beyond the limits it is forgotten: then what somebody was killed in the
- * middle of may count as complete. That one is closed is noted beside it, for the broker after a crash. */
+ * middle of may count as complete. That one is closed is noted beside it, for the
+ * broker after a crash, with what was saved of it. */
 struct broker_draft {
 	char *name;                            /* owned */
 	long joined[BROKER_DRAFT_WRITERS_MAX]; /* processes; 0 = free */
-	uint64_t saved;                        /* digest of what was saved of it already, */
-	size_t saved_len;                      /* and its length */
-	bool is_saved;
+	struct draft_saved saved;
 };
 struct broker_drafts {
 	int dir;                                     /* owned; -1 = not open */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/hash.h"
 #include "registry-shim/broker_view.h"
 #include "registry-shim/hive_declared.h"
@@ -462,6 +463,15 @@ int broker_file_remove(struct broker_file *f, struct reg_hive *h, const struct b
 	return put_in_view(f, dirs, NULL, 0, e);
 }
 
+/* Its writer will say so when he has closed it, or is dead at the next harvest. */
+static bool is_being_written(const struct broker_file *f, const struct broker_dirs *dirs)
+{
+	auto_fd int fd =
+		openat(dirs->view, f->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+
+	return fd >= 0 && view_is_held(fd);
+}
+
 int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 			struct reg_saved *ret, struct err *e)
 {
@@ -482,6 +492,8 @@ int broker_file_harvest(struct broker_file *f, struct reg_hive *h, const struct 
 	changed = is_changed(f, dirs, &text, e);
 	if (changed < 0)
 		return err_wrap(e, "%s", f->path);
+	if (changed && is_being_written(f, dirs))
+		return 0;
 	if (changed && text.len == 0)
 		return put_back(f, h, dirs, e);
 	if (!changed)

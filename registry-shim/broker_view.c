@@ -57,6 +57,14 @@ int view_read_fd(int fd, struct buf *ret, struct err *e)
 	return read_regular(own, ret, e);
 }
 
+bool view_is_held(int fd)
+{
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
 int view_open_in(int root, const char *path, int flags)
 {
 	struct open_how how = { .flags = (uint64_t)(flags | O_CLOEXEC),

@@ -4,6 +4,7 @@
 #ifndef FLOE_REG_BROKER_VIEW_H
 #define FLOE_REG_BROKER_VIEW_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/mem.h"
@@ -12,6 +13,8 @@
 int view_read(int dirfd, const char *name, struct buf *ret, struct err *e) FLOE_MUST_USE;
 /* The same from a descriptor of any access mode; its offset is left alone. */
 int view_read_fd(int fd, struct buf *ret, struct err *e) FLOE_MUST_USE;
+/* Has anybody a file of ours open for writing? The process must ignore SIGIO. */
+bool view_is_held(int fd);
 /* What an absolute path is when `root` is "/": its links lead nowhere else. A descriptor, close-on-exec, or
  * -1 with errno. */
 int view_open_in(int root, const char *path, int flags);

@@ -33,6 +33,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* ---- wrapping ------------------------------------------------------------------------------- */
@@ -76,6 +77,8 @@ const char *shim_socket_path(void);
  * -1.
  */
 int shim_find_fd(int fd);
+/* The same of a file in view/ whose place another has taken since. */
+int shim_find_lost_fd(int fd);
 int shim_find_name(const char *name);
 /* The path that a descriptor is open on: its length, 0 = unknown. */
 size_t shim_fd_path(int fd, char *ret, size_t cap);
@@ -113,13 +116,8 @@ void shim_draft_left(int draft);
 void shim_draft_closed(int draft);
 void shim_draft_synced(int draft);
 
-/* The file got another content under its name, or lost that: what is still being written will not count. */
-void shim_draft_supersede_slow(int file);
-static inline void shim_draft_supersede(int file)
-{
-	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
-		shim_draft_supersede_slow(file);
-}
+/* Its name is no longer the file's. */
+void shim_draft_supersede(int file);
 
 /* Editors compare what they have opened with what they looked at before: a draft shows itself as the file
  * that it stands for. */
@@ -168,6 +166,19 @@ void shim_track_stays(int fd, unsigned token);
 void shim_track_sync_slow(int fd);
 /* Before it is locked: a lock is about the file that all share. */
 void shim_track_lock_slow(int fd);
+/* After that: the broker may have put another file in the place of the one that was waited for. True when the
+ * descriptor is that one now, to be locked again. */
+bool shim_track_lost(int fd);
+/* The file got another content under its name, or lost that: what is still being written will not count. */
+void shim_track_supersede_slow(int file);
+static inline void shim_track_supersede(int file)
+{
+	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
+		shim_track_supersede_slow(file);
+}
+/* A file has taken the place of a declared one: what is written to it from now on, by the descriptors that
+ * are open on it, is written there. */
+void shim_track_replaced(const struct stat *by, int file);
 void shim_track_closing_range_slow(unsigned first, unsigned last);
 /* `enters`: will the shim be in the program to come? */
 void shim_track_exec_slow(bool enters);
@@ -205,7 +216,8 @@ void shim_keep(int file, int fd);
 
 /* The program starts now: it has not read anything before. */
 void shim_note_start(void);
-/* Asks and waits, for 5 s at most. True when the broker has done it; errno is kept. fd -1 = none. */
+/* Asks and waits, for 30 s at most: the broker may have many to answer, and a slow disk. True when the broker
+ * has done it; errno is kept. fd -1 = none. */
 bool shim_ask(const char *type, const char *name, int fd);
 
 #endif

@@ -14,7 +14,7 @@
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
 
-enum { TIMEOUT_S = 5, NAME_MAX = 256 }; /* what put() and send_request() have room for */
+enum { TIMEOUT_S = 30, NAME_MAX = 256 }; /* what put() and send_request() have room for */
 
 static uint64_t started_ns;
 

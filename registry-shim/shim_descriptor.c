@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Wrapped: functions that close, copy, flush or abandon descriptors; see shim.h. */
 #include <stdarg.h>
+#include <sys/file.h>
 
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_sys.h"
@@ -74,16 +75,20 @@ WRAP_DUP_TO(dup2, (int from, int to), from, to)
 WRAP_DUP_TO(__dup2, (int from, int to), from, to)
 WRAP_DUP_TO(dup3, (int from, int to, int flags), from, to, flags)
 
-#define WRAP_LOCK(name, params, ...)                                                                         \
+#define WRAP_LOCK(name, params, takes, ...)                                                                  \
 	SHIM_WRAP(int, name, params)                                                                         \
 	{                                                                                                    \
+		int r;                                                                                       \
 		if (is_tracking())                                                                           \
 			shim_track_lock_slow(fd);                                                            \
-		return SHIM_NEXT(name)(__VA_ARGS__);                                                         \
+		do                                                                                           \
+			r = SHIM_NEXT(name)(__VA_ARGS__);                                                    \
+		while (r == 0 && (takes) && shim_track_lost(fd));                                            \
+		return r;                                                                                    \
 	}
-WRAP_LOCK(flock, (int fd, int how), fd, how)
-WRAP_LOCK(lockf, (int fd, int how, off_t len), fd, how, len)
-WRAP_LOCK(lockf64, (int fd, int how, off_t len), fd, how, len)
+WRAP_LOCK(flock, (int fd, int how), !(how & LOCK_UN), fd, how)
+WRAP_LOCK(lockf, (int fd, int how, off_t len), how == F_LOCK || how == F_TLOCK, fd, how, len)
+WRAP_LOCK(lockf64, (int fd, int how, off_t len), how == F_LOCK || how == F_TLOCK, fd, how, len)
 
 static bool is_lock(int what)
 {
@@ -102,7 +107,10 @@ static bool is_lock(int what)
 		va_end(ap);                                                                                  \
 		if (is_tracking() && is_lock(what))                                                          \
 			shim_track_lock_slow(fd);                                                            \
-		r = SHIM_NEXT(name)(fd, what, arg);                                                          \
+		do                                                                                           \
+			r = SHIM_NEXT(name)(fd, what, arg);                                                  \
+		while (r == 0 && is_lock(what) && ((struct flock *)arg)->l_type != F_UNLCK &&                \
+		       shim_track_lost(fd));                                                                 \
 		if (r >= 0 && is_tracking() && (what == F_DUPFD || what == F_DUPFD_CLOEXEC))                 \
 			shim_track_dup(fd, r);                                                               \
 		return r;                                                                                    \

@@ -78,7 +78,7 @@ const char *shim_own_path(int file)
 	return shim_view_path(file);
 }
 
-void shim_draft_supersede_slow(int file)
+void shim_draft_supersede(int file)
 {
 	int saved = errno;
 

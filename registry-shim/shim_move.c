@@ -108,7 +108,7 @@ static int remove_declared(int file)
 		errno = ENOENT;
 		return -1;
 	}
-	shim_draft_supersede(file);
+	shim_track_supersede(file);
 	if (shim_ask("remove", shim_view_name(file), -1))
 		return 0;
 	/* No broker: a note for the next one, which finds the file gone. */
@@ -190,13 +190,15 @@ static int copy_over(const struct move *m)
 		return -1;
 	}
 	if (m->to_file >= 0)
-		shim_draft_supersede(m->to_file);
+		shim_track_supersede(m->to_file);
 	if (m->to_file < 0)
 		r = shim_copy_to(fd, m->to_dir, m->to);
 	else if (shim_ask("replace", shim_view_name(m->to_file), fd))
 		r = 0;
 	else
 		r = shim_copy_to(fd, AT_FDCWD, shim_view_path(m->to_file));
+	if (r == 0 && m->to_file >= 0 && m->from_file < 0)
+		shim_track_replaced(&st, m->to_file);
 	sys_close(fd);
 	return r;
 }

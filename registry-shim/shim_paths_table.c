@@ -308,16 +308,29 @@ int shim_find_name(const char *name)
 	return -1;
 }
 
-int shim_find_fd(int fd)
+/* `suffix`: what the kernel says behind the path. */
+static int find_open(int fd, const char *suffix)
 {
 	char path[SHIM_PATH_MAX];
-	size_t len = shim_fd_path(fd, path, sizeof(path)), dir_len;
+	size_t len = shim_fd_path(fd, path, sizeof(path)), dir_len = strlen(table.view),
+	       suffix_len = strlen(suffix);
 
-	dir_len = strlen(table.view);
-	if (len <= dir_len || memcmp(path, table.view, dir_len) != 0 || path[dir_len] != '/')
+	if (len <= dir_len + suffix_len || memcmp(path, table.view, dir_len) != 0 || path[dir_len] != '/' ||
+	    strcmp(path + len - suffix_len, suffix) != 0)
 		return -1;
+	path[len - suffix_len] = 0;
 	for (int i = 0; i < table.count; i++)
 		if (!strcmp(table.files[i].view, path))
 			return i;
 	return -1;
+}
+
+int shim_find_fd(int fd)
+{
+	return find_open(fd, "");
+}
+
+int shim_find_lost_fd(int fd)
+{
+	return find_open(fd, " (deleted)");
 }

@@ -200,6 +200,87 @@ void shim_track_lock_slow(int fd)
 	errno = saved;
 }
 
+bool shim_track_lost(int fd)
+{
+	int saved = errno, file = -1, view = -1, flags;
+	struct stat st;
+	bool is_again = false;
+
+	if (shim_has_files() && sys_fstat(fd, &st) == 0 && st.st_nlink == 0 && shim_is_ours())
+		file = shim_find_lost_fd(fd);
+	if (file >= 0) {
+		flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
+		view = sys_openat(AT_FDCWD, shim_view_path(file), flags & (O_ACCMODE | O_NONBLOCK | O_APPEND),
+				  0);
+	}
+	if (view >= 0) {
+		(void)syscall(SYS_lseek, view, (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR), SEEK_SET);
+		flags = (int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
+		is_again = syscall(SYS_dup3, view, fd, flags) >= 0;
+		sys_close(view);
+	}
+	errno = saved;
+	return is_again;
+}
+
+void shim_track_supersede_slow(int file)
+{
+	shim_draft_supersede(file);
+	if (!shim_is_ours())
+		return;
+	for (int fd = 0; fd < SLOTS; fd++) {
+		uint32_t slot = atomic_load(&slots[fd]);
+
+		if (slot && what_of(slot) == file + 1)
+			set_slot(fd, 0);
+	}
+}
+
+static bool writes(int fd, const struct stat *file)
+{
+	struct stat st;
+	int flags;
+
+	if (sys_fstat(fd, &st) < 0 || st.st_ino != file->st_ino || st.st_dev != file->st_dev)
+		return false;
+	flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
+	return flags >= 0 && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+static int number_of(const char *digits)
+{
+	int n = 0;
+
+	for (; *digits >= '0' && *digits <= '9' && n < SLOTS; digits++)
+		n = 10 * n + *digits - '0';
+	return *digits ? -1 : n;
+}
+
+void shim_track_replaced(const struct stat *by, int file)
+{
+	struct entry { /* getdents64(2) */
+		uint64_t ino;
+		int64_t off;
+		uint16_t len;
+		uint8_t type;
+		char name[];
+	};
+	_Alignas(struct entry) char block[2048];
+	uint32_t slot = atomic_fetch_add(&next_serial, 1) << WHAT_BITS | (uint32_t)(file + 1);
+	int dir = shim_is_ours() ? sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY, 0) : -1;
+	long n;
+
+	while (dir >= 0 && (n = syscall(SYS_getdents64, dir, block, sizeof(block))) > 0)
+		for (long at = 0; at < n; at += ((struct entry *)(void *)(block + at))->len) {
+			int fd = number_of(((struct entry *)(void *)(block + at))->name);
+
+			if (fd >= 0 && fd < SLOTS && !atomic_load(&slots[fd]) && writes(fd, by))
+				set_slot(fd, slot);
+		}
+	if (dir >= 0)
+		sys_close(dir);
+}
+
 static void close_now(int fd)
 {
 	unsigned token = shim_track_closing_slow(fd);

@@ -259,27 +259,6 @@ static bool kill_after(pid_t child, unsigned steps)
 	return kill_at_step(child, steps);
 }
 
-static void read_view(struct buf *ret)
-{
-	struct err e;
-	char path[500];
-	const char *name = sh("head -1 \"$FLOE_SHIM_TEST_RUN/paths\" | cut -f2 | tr -d '\\n'");
-
-	snprintf(path, sizeof(path), "%s/view/%s", run_dir, name);
-	if (fd_read_file(AT_FDCWD, path, ret, &e) < 0)
-		fail_msg("%s", e.msg);
-}
-
-/* Nothing is left over; a child of the killed one may take a moment to end. */
-static void harvest_all(void)
-{
-	const char *list = "ls -A \"$FLOE_SHIM_TEST_RUN/drafts\"";
-
-	do
-		(void)harvest_when(true);
-	while (*sh(list));
-}
-
 /* The file and its keys have one value, which is returned. */
 static unsigned look(void)
 {

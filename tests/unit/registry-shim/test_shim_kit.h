@@ -281,6 +281,28 @@ static void assert_ini(const char *key, const char *value)
 	assert_key("config/app/ini", key, value);
 }
 
+/* What the file shows. */
+static inline void read_view(struct buf *ret)
+{
+	struct err e;
+	char path[500];
+	const char *name = sh("head -1 \"$FLOE_SHIM_TEST_RUN/paths\" | cut -f2 | tr -d '\\n'");
+
+	snprintf(path, sizeof(path), "%s/view/%s", run_dir, name);
+	if (fd_read_file(AT_FDCWD, path, ret, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+/* Nothing is left over; a child of the killed one may take a moment to end. */
+static inline void harvest_all(void)
+{
+	const char *list = "ls -A \"$FLOE_SHIM_TEST_RUN/drafts\"";
+
+	do
+		(void)harvest_when(true);
+	while (*sh(list));
+}
+
 /* Where this program, the shim and the server are; false when something is missing. */
 static bool find_programs(void)
 {
