@@ -21,9 +21,11 @@
  *
  * In place, as files are written everywhere, and half written when its program is killed in the middle: a
  * file that no lens reads and that is opened without O_TRUNC (programs may share it, lock it, map it); one
- * that a program locks, which shares it on purpose; one opened in a vfork child or by posix_spawn's actions;
- * one handed to a program that the shim cannot enter (or that is looked for in PATH); one that is open across
- * chroot() or a change of the user; more than SHIM_DRAFTS_MAX at once.
+ * that a program locks, which shares it on purpose (what locks a descriptor that its parent had opened for
+ * writing locks the parent's draft, and nobody else does); one that changes while it is copied; one opened in
+ * a vfork child or by posix_spawn's actions; one handed to a program that the shim cannot enter (or that is
+ * looked for in PATH); one that is open across chroot() or a change of the user; more than SHIM_DRAFTS_MAX at
+ * once.
  *
  * tests/unit/registry-shim/test_shim_exports.c holds this against everything that libc exports. */
 #ifndef FLOE_REG_SHIM_H
