@@ -107,7 +107,7 @@ expect 125 'no engine' -- "$floe" env set overlay --engine unionfs
 expect 125 'say what' -- "$floe" env set overlay
 expect 0 -- with fuse other sh -c 'echo a >/opt/box/share/a'
 in_box other sleep 60 &
-until_true 10 sh -c "'$floe' ps | grep -q other" || fail "a launch is not seen"
+until_launched other
 expect 125 'in use with the engine fuse: floe stop other' -- with overlay other true
 expect 125 'in use' -- "$floe" env set other --engine overlay
 expect 0 -- with fuse other cat /opt/box/share/a # the same engine: shared
@@ -170,7 +170,7 @@ note "$kills kills"
 
 note "a killed holder leaves nothing"
 in_box killed sleep 60 &
-until_true 10 sh -c "'$floe' ps | grep -q killed" || fail "a launch is not seen"
+until_launched killed
 for pid in $(holder_pids); do kill -KILL "$pid"; done
 wait %1 2>/dev/null
 until_true 15 no_servers || { ps -u "$(id -u)" -o pid,ppid,args; fail "servers outlive the holder"; }

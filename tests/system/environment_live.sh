@@ -31,7 +31,7 @@ M /opt/box/share/note"
 note "while it runs"
 in_box live sleep 300 &
 run=$!
-until_true 20 sh -c "'$floe' ps | grep -q 'live  *box'" || fail "floe ps does not show it: $("$floe" ps 2>&1)"
+until_launched live
 "$floe" env list | grep -q '^live .* 1$' || fail "floe env list does not show it running"
 "$floe" env reset live --yes >"$scratch/said" 2>&1
 [ $? -eq 125 ] || fail "a reset while it runs: $(cat "$scratch/said")"

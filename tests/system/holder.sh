@@ -14,7 +14,7 @@ said=$(timeout 20 "$floe" run --env pipe --command box "$box" -- echo said 2>&1 
 
 note "two launches at once share one environment"
 in_box shared sh -c 'echo one >/tmp/floe-holder-shared; sleep 3' &
-until_true 5 in_box shared test -f /tmp/floe-holder-shared || fail "a second launch does not see the first one's file"
+until_true 20 in_box shared test -f /tmp/floe-holder-shared || fail "a second launch does not see the first one's file"
 expect 1 -- in_box other test -f /tmp/floe-holder-shared
 wait %1
 
@@ -22,9 +22,12 @@ note "another session of the same user takes an idle environment over, and is re
 mkdir -m 700 "$scratch/session"
 in_session() { XDG_RUNTIME_DIR=$scratch/session in_box "$@"; }
 expect 0 -- in_session shared cat /tmp/floe-holder-shared
-in_session shared sleep 4 &
-sleep 1
+mkfifo "$scratch/go"
+in_session shared sh -c 'echo up; read -r go; true' <"$scratch/go" >"$scratch/said" &
+exec 8>"$scratch/go"
+until_true 20 grep -q up "$scratch/said" || fail "the session's launch does not start"
 expect 125 "held by another session" -- in_box shared true
+exec 8>&-
 wait %1 || fail "the session's own launch was disturbed"
 
 note "launches that all start a holder get one, and all run"
@@ -88,10 +91,12 @@ note "idle environments go, then the holder"
 holder_leave
 export FLOE_IDLE_SECONDS=2
 expect 0 -- in_box idle true
-in_box stays sleep 6 &
-sleep 4
-"$floe" ps --json >"$out" 2>"$err" || fail "floe ps"
-grep -q '"idle"' "$out" && { cat "$out"; fail "an idle environment is kept"; }
+in_box stays sh -c 'read -r go; true' <"$scratch/go" &
+exec 8>"$scratch/go"
+until_launched stays
+idle_has_gone() { "$floe" ps --json >"$out" 2>"$err" && ! grep -q '"idle"' "$out"; }
+until_true 20 idle_has_gone || { cat "$out"; fail "an idle environment is kept"; }
 grep -q '"stays"' "$out" || { cat "$out"; fail "a busy environment has gone"; }
+exec 8>&-
 wait %1
 until_true 10 no_holder || fail "the idle holder stays"

@@ -91,13 +91,13 @@ print("window size")
 send(fd, run + "stty size\n")
 expect(fd, "33 99\r\n")
 expect(fd, "% ")
-send(fd, run + "bash -c 'trap \"stty size\" WINCH; echo rea\"\"dy; while :; do read -t 0.2 x; done'\n")
+send(fd, run + "bash -c 'trap \"stty size; echo tra\\\"\\\"pped\" WINCH; echo rea\"\"dy; while :; do read -t 0.2 x; done'\n")
 expect(fd, "ready")
 fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 44, 111, 0, 0))
 expect(fd, "44 111")
+expect(fd, "trapped")  # bash does not die of a Ctrl-C that comes while its trap's child runs
 
 print("Ctrl-C")
-time.sleep(0.4)  # bash does not die of a Ctrl-C that comes while its trap's child runs
 send(fd, "\x03")
 expect(fd, "% ")
 send(fd, "echo status=$?=\n")

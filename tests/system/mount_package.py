@@ -162,8 +162,12 @@ class StallingServer(http.server.BaseHTTPRequestHandler):
         self.send_header("ETag", '"one"')
         self.end_headers()
         if self.command == "GET":
-            try:
-                self.wfile.write(body)
+            try:  # slow enough that not all is here before the network stalls
+                for at in range(0, len(body), 65536):
+                    if not self.is_open.wait(60):
+                        return
+                    self.wfile.write(body[at:at + 65536])
+                    time.sleep(0.005)
             except OSError:
                 pass
 

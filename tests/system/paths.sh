@@ -128,6 +128,9 @@ expect 0 -- "$floe" run --env q --command box "$box" -- sh -c 'echo filed >"$1/D
 is "$home/Documents/file" filed
 rm "$own"
 
+# The test of isolation of another user, beside this one, compares /etc.
+exec 9<"$floe"
+flock 9 || fail "flock"
 [ "$(id -u)" -eq 0 ] && [ ! -e /etc/floe/paths.conf ] && mkdir -p /etc/floe || exit 0
 at_end+=('umount -l "$home/site" "$work/mounted" "$work/later" "$work/direct" 2>/dev/null; umount -l /etc/floe; rmdir /etc/floe 2>/dev/null')
 

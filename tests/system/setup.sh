@@ -268,6 +268,11 @@ prints() {
 	[ "$got" = "$want" ] || fail "$*: $got"$'\n'"instead of: $want"
 }
 
+# until_launched ENV: a launch of it is running: one that is being made ready has no process yet.
+until_launched() {
+	until_true 20 sh -c "'$floe' ps 2>/dev/null | grep -qE '^ *[1-9][0-9]* +$1 '" || fail "no launch of $1: $("$floe" ps 2>&1)"
+}
+
 # until_true SECONDS COMMAND...: polls for an event of another process.
 until_true() {
 	local end=$(($(date +%s) + $1))

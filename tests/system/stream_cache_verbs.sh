@@ -15,7 +15,9 @@ make_other() { # another package, of which nothing is shared
 }
 want=$(sha256sum <"$scratch/tree/share/data" | cut -d' ' -f1)
 make_other
-serve_dir "$scratch/www" "limit_rate 12m;"
+serve_dir "$scratch/www"
+link_to "$port" --rate 20M # slow enough to be interrupted
+url=http://127.0.0.1:$link_port
 export XDG_CACHE_HOME=$home/.cache XDG_CONFIG_HOME=$home/.config
 rm -rf "$home/.cache/floe"
 
@@ -46,6 +48,7 @@ filling=$!
 got_some() { [ "$(status_of box present_bytes)" -gt 1000000 ] 2>/dev/null; }
 until_true 20 got_some || { cat "$err"; fail "fill keeps nothing"; }
 kill -INT $filling
+link_ask rate 0
 wait $filling && { cat "$out"; fail "fill was not interrupted"; }
 grep -q 'is kept' "$err" || { cat "$err"; fail "nothing is said of what is kept"; }
 some=$(status_of box present_bytes)

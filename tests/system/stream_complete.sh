@@ -8,6 +8,8 @@ make_box 8
 mkdir "$scratch/www" "$home/.config" 2>/dev/null
 cp "$box" "$scratch/www/box.floe"
 serve_dir "$scratch/www"
+link_to "$port" --rate 20M # or all is here before anybody could have asked for it
+url=http://127.0.0.1:$link_port
 export XDG_CACHE_HOME=$home/.cache
 rm -rf "$home/.cache/floe"
 mkdir -p "$home/.config/floe"

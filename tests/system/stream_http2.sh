@@ -18,13 +18,17 @@ trust() { # PORT
 trust "$tls_port"
 tls="listen 127.0.0.1:$tls_port ssl http2; ssl_certificate $scratch/cert.pem; ssl_certificate_key $scratch/key.pem"
 
+have_gone() { # PID...
+	! kill -0 "$@" 2>/dev/null
+}
 serve_tls() { # NGINX SERVER LINES
 	stop_serving
 	rm -f "$scratch/nginx/nginx.pid" "$scratch/nginx/access.log"
 	serve_dir "$scratch/www" "$tls; $1"
+	workers=$(pgrep -P "$nginx_pid")
 	sed -i "s/log_format ranges '/&\$connection /" "$scratch/nginx/nginx.conf"
 	kill -HUP "$nginx_pid"
-	sleep 0.5
+	until_true 10 have_gone $workers || fail "the old nginx goes on"
 	tls_log=$access_log
 }
 # fetch PORT OPTION...: all readers get the right bytes.

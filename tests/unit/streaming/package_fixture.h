@@ -172,6 +172,20 @@ static inline struct stream_package *open_with(struct stream_package_opt opt)
 	return p;
 }
 
+static inline uint64_t feature_block_end_of(const struct buf *object)
+{
+	struct pkg_header header;
+	struct err e;
+
+	assert_int_equal(pkg_header_decode(object->data, &header, &e), 0);
+	return header.feature_block_end;
+}
+
+static inline uint64_t feature_block_end(void)
+{
+	return feature_block_end_of(&package);
+}
+
 static inline struct stream_package *open_cold(void)
 {
 	return open_with((struct stream_package_opt){ .cache = cache });
@@ -181,12 +195,7 @@ static inline struct stream_package *open_cold(void)
  * as by a repository's list. */
 static inline struct stream_package *open_block(void)
 {
-	struct pkg_header header;
-	struct err e;
-
-	assert_int_equal(pkg_header_decode(package.data, &header, &e), 0);
-	return open_with(
-		(struct stream_package_opt){ .cache = cache, .start_len = header.feature_block_end });
+	return open_with((struct stream_package_opt){ .cache = cache, .start_len = feature_block_end() });
 }
 
 static inline void expect_open(const char *source, struct stream_package_opt opt, enum err_code code)
@@ -244,15 +253,6 @@ static inline void read_launch(struct stream_package *p)
 {
 	for (unsigned i = 0; i < LAUNCH_FILES; i++)
 		read_right(p, i * 2);
-}
-
-static inline uint64_t feature_block_end(void)
-{
-	struct pkg_header header;
-	struct err e;
-
-	assert_int_equal(pkg_header_decode(package.data, &header, &e), 0);
-	return header.feature_block_end;
 }
 
 #endif

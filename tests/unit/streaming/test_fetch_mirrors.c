@@ -333,7 +333,8 @@ static void test_other_version(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct stream_fetcher *f = open_them(3);
+		struct stream_fetcher *f =
+			open_with(3, (struct stream_mirrors_opt){ .race_after_ms = 60000 });
 
 		fault_server_object(servers[1], i ? object : other, i ? OBJECT - 1 : OBJECT, "\"a\"");
 		read_right(f, 0, 100000);
@@ -353,7 +354,7 @@ static void test_other_version(void **state)
 /* The same file uploaded again: no reason to leave the origin. */
 static void test_uploaded_again(void **state)
 {
-	struct stream_fetcher *f = open_them(2);
+	struct stream_fetcher *f = open_with(2, (struct stream_mirrors_opt){ .race_after_ms = 60000 });
 
 	(void)state;
 	read_right(f, 0, 100000);
@@ -447,7 +448,7 @@ static int stop_sink(void *arg, const uint8_t *data, size_t len, struct err *e)
 /* Nobody is blamed for what the sink does. */
 static void test_sink_stops(void **state)
 {
-	struct stream_fetcher *f = open_them(2);
+	struct stream_fetcher *f = open_with(2, (struct stream_mirrors_opt){ .race_after_ms = 60000 });
 	struct err e;
 
 	(void)state;

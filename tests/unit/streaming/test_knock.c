@@ -153,7 +153,7 @@ static void forget_it(struct fault_server *s)
 
 	stream_knock(fault_server_url(s), -1);
 	await_connection(s);
-	(void)usleep(1200 * 1000);
+	(void)usleep(3000 * 1000);
 	CHECK(!stream_knock_take(fault_server_url(s), &k));
 	fetch(fault_server_url(s));
 	CHECK(connections(s) == 2);

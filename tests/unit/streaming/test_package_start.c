@@ -105,7 +105,8 @@ static unsigned launch_scattered(const struct buf *object, const char *profile_d
 	assert_int_equal(begin(NULL), 0);
 	fault_server_object(server, object->data, object->len, "\"learn\"");
 	fault_server_delay(server, 100);
-	p = open_with((struct stream_package_opt){ .cache = cache, .profile_dir = profile_dir });
+	p = open_with((struct stream_package_opt){
+		.cache = cache, .profile_dir = profile_dir, .start_len = feature_block_end_of(object) });
 	stream_package_launch(p, NULL);
 	for (unsigned tries = 0; !is_there && tries < 1000; tries++) {
 		is_there = true;
