@@ -166,6 +166,8 @@ unsigned shim_track_closing_slow(int fd);
 void shim_track_closed_slow(unsigned token);
 void shim_track_stays(int fd, unsigned token);
 void shim_track_sync_slow(int fd);
+/* Does this process write the file in place already? */
+bool shim_track_in_place(int file);
 /* Before it is locked: a lock is about the file that all share. */
 void shim_track_lock_slow(int fd);
 /* After that: the broker may have put another file in the place of the one that was waited for. True when the

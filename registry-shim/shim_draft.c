@@ -271,6 +271,8 @@ static bool wants_draft(int file, int flags)
 {
 	if ((flags & O_ACCMODE) == O_RDONLY || (flags & (O_PATH | O_DIRECTORY)))
 		return false;
+	if (shim_track_in_place(file))
+		return false; /* one file, and one lock, for all of the program */
 	return (flags & O_TRUNC) || !shim_is_whole(file);
 }
 

@@ -200,6 +200,15 @@ void shim_track_lock_slow(int fd)
 	errno = saved;
 }
 
+bool shim_track_in_place(int file)
+{
+	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
+		for (int fd = 0; fd < SLOTS; fd++)
+			if (what_of(atomic_load(&slots[fd])) == file + 1)
+				return true;
+	return false;
+}
+
 bool shim_track_lost(int fd)
 {
 	int saved = errno, file = -1, view = -1, flags;

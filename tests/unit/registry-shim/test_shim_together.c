@@ -98,6 +98,24 @@ static void lock_to_append(const char *f)
 	write_text(fd, "l=1\n");
 }
 
+/* Opens it once more to write it anew; its lock holds until that is done. */
+static void lock_and_open_again(const char *f)
+{
+	struct flock all = { .l_type = F_WRLCK };
+	int fd = open_file(f, O_RDWR), again, status;
+	pid_t child;
+
+	CHECK(fcntl(fd, F_SETLK, &all) == 0);
+	again = open_file(f, O_WRONLY | O_TRUNC);
+	child = fork();
+	if (child == 0) {
+		fd = open_file(f, O_RDWR);
+		_exit(fcntl(fd, F_SETLK, &all) < 0 ? 0 : 1);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	write_text(again, "[s]\nlocked=1\n");
+}
+
 /* Writes a text that was there before, but not by undoing anything. */
 static void toggle(const char *f)
 {
@@ -130,6 +148,7 @@ static const struct {
 	{ "lock and remove", lock_and_remove },
 	{ "replace early", replace_early },
 	{ "lock to append", lock_to_append },
+	{ "lock and open again", lock_and_open_again },
 	{ "toggle", toggle },
 	{ "empty and wait", empty_and_wait },
 };
@@ -280,6 +299,9 @@ static void test_locks(void **state)
 	assert_ini("s/n", "12");
 	assert_int_equal(helper("lock to append", file), 0);
 	assert_ini("s/l", "1");
+	assert_int_equal(helper("lock and open again", file), 0);
+	assert_ini("s/locked", "1");
+	assert_ini("s/l", NULL);
 }
 
 /* A harvest takes nothing out of a writer's hands. */
