@@ -380,6 +380,8 @@ static bool is_stale(const struct broker_file *f, const struct stat *given, cons
 
 	if (given->st_nlink > 0 || is_written)
 		return false;
+	if (f->shown && f->shown_len == text->len && !memcmp(f->shown, text->data, text->len))
+		return true;
 	for (size_t i = 0; i < f->past.count; i++)
 		if (f->past.list[i].len == text->len && !memcmp(f->past.list[i].text, text->data, text->len))
 			return true;

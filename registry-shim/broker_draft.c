@@ -185,19 +185,25 @@ static void settle_mode(const struct saving *s, mode_t before)
 		(void)fchmod(s->fd, view.st_mode & 07777);
 }
 
-/* Nothing was written; mode and time may have been set all the same. */
-static void settle_unwritten(const struct saving *s, mode_t before)
+static bool is_later(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+/* Nothing was written; mode and time may have been set all the same. A time in the past counts when the file
+ * is still the one that the program opened. */
+static void settle_unwritten(const struct saving *s, const struct named *n)
 {
 	auto_fd int view =
 		openat(s->dirs->view, s->f->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	struct stat draft, st;
+	bool is_same = s->f->shown && hash_bytes(HASH_SEED, s->f->shown, s->f->shown_len) == n->base;
 
 	if (view < 0 || fstat(s->fd, &draft) < 0 || fstat(view, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
-	if ((draft.st_mode & 07777) != before)
+	if ((draft.st_mode & 07777) != n->mode)
 		(void)fchmod(view, draft.st_mode & 07777);
-	if (draft.st_mtim.tv_sec > st.st_mtim.tv_sec ||
-	    (draft.st_mtim.tv_sec == st.st_mtim.tv_sec && draft.st_mtim.tv_nsec > st.st_mtim.tv_nsec)) {
+	if (is_same || is_later(&draft.st_mtim, &st.st_mtim)) {
 		const struct timespec times[] = { { .tv_nsec = UTIME_OMIT }, draft.st_mtim };
 
 		(void)futimens(view, times);
@@ -261,14 +267,14 @@ static int save_appended(const struct saving *s, const struct buf *text, size_t 
 }
 
 /* Does the draft hold something else than what it began as, or what was saved of it before? A file that the
- * program has made is saved empty, too. */
+ * program has made, and not written, is saved, too. */
 static bool is_new(const struct saving *s, const struct named *n, uint64_t digest)
 {
 	const struct draft_saved saved = saved_of(s);
 
 	if (saved.is_any)
 		return saved.digest != digest;
-	return !n->has_base || n->base != digest || !s->f->shown;
+	return !n->has_base || n->base != digest || (!s->f->shown && n->base == HASH_SEED);
 }
 
 /* Somebody may go on writing it. */
@@ -293,12 +299,19 @@ static bool is_appended(const struct saving *s, const struct named *n, const str
 			size_t *ret_from)
 {
 	const struct draft_saved saved = saved_of(s);
+	const struct broker_file *f = s->f;
 
 	*ret_from = saved.is_any ? saved.len : n->append_at;
 	if (!n->is_append || *ret_from > text->len)
 		return false;
-	return (!saved.is_any && !n->has_base) ||
-	       hash_bytes(HASH_SEED, text->data, *ret_from) == (saved.is_any ? saved.digest : n->base);
+	if ((saved.is_any || n->has_base) &&
+	    hash_bytes(HASH_SEED, text->data, *ret_from) != (saved.is_any ? saved.digest : n->base))
+		return false;
+	/* Saved, and the broker that did it has died. */
+	if (f->shown && f->shown_len > *ret_from && f->shown_len <= text->len &&
+	    !memcmp(f->shown, text->data, f->shown_len))
+		*ret_from = f->shown_len;
+	return true;
 }
 
 static int save_text(const struct saving *s, const struct named *n, struct buf *text, bool is_held,
@@ -306,8 +319,8 @@ static int save_text(const struct saving *s, const struct named *n, struct buf *
 {
 	size_t from;
 
-	if (is_appended(s, n, text, &from) && s->f->shown &&
-	    (s->f->shown_len != from || memcmp(s->f->shown, text->data, from) != 0))
+	if (is_appended(s, n, text, &from) &&
+	    (s->f->shown ? s->f->shown_len != from || memcmp(s->f->shown, text->data, from) != 0 : from > 0))
 		return save_appended(s, text, from, is_held, ret, e);
 	return save_whole(s, n, text, is_held, ret, e);
 }
@@ -331,7 +344,7 @@ static int save(const struct saving *s, bool is_held, struct reg_saved *ret, str
 			return -1;
 		note_saved(s, digest, text.len);
 	} else if (!is_held) {
-		settle_unwritten(s, n.mode);
+		settle_unwritten(s, &n);
 		throw_away(s->drafts, s->name);
 	}
 	return 0;
@@ -346,27 +359,31 @@ static uint64_t size_of(int fd)
 	return fstat(fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
 }
 
-/* What a killed program has appended, in whole lines, goes into `text`; false when it did anything else. */
-static bool find_lines(const struct saving *s, struct buf *text, size_t *ret_from)
+/* What a killed program has appended, in whole lines, goes into `text`: 1; 0 when it did anything else. */
+static int find_lines(const struct saving *s, struct buf *text, size_t *ret_from, struct err *e)
 {
 	const struct named n = read_name(s->name);
-	struct err ignored;
 
 	/* Less than it was to begin with: the copy had not been made yet. */
-	if (!n.is_append || size_of(s->fd) <= n.append_at || read_draft(s, text, &ignored) < 0 ||
-	    !is_appended(s, &n, text, ret_from))
-		return false;
+	if (!n.is_append || size_of(s->fd) <= n.append_at)
+		return 0;
+	if (read_draft(s, text, e) < 0)
+		return -1;
+	if (!is_appended(s, &n, text, ret_from))
+		return 0;
 	while (text->len > *ret_from && text->data[text->len - 1] != '\n')
 		text->len--;
-	return true;
+	return 1;
 }
 
 static int end_of_killed(const struct saving *s, struct reg_saved *ret, struct err *e)
 {
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
 	size_t from;
-	bool is_lines = find_lines(s, &text, &from);
+	int is_lines = find_lines(s, &text, &from, e);
 
+	if (is_lines < 0)
+		return -1;
 	if (is_lines && text.len > from)
 		return save_appended(s, &text, from, false, ret, e);
 	if (!is_lines)

@@ -406,6 +406,18 @@ static int find_changes(const struct broker_file *f, struct reg_hive *h, const s
 	return compare(&before, now, ret, e) < 0 ? -1 : find_earlier(f, now, t, ret, e);
 }
 
+/* A text that was never shown as it is: the program that saved it may go on from it. */
+static int remember_own(struct broker_file *f, const struct broker_text *t, struct err *e)
+{
+	char *text = mem_alloc(t->len + 1, 1, e);
+
+	if (!text)
+		return -1;
+	memcpy(text, t->data, t->len);
+	broker_past_add(&f->past, text, t->len, 0);
+	return 0;
+}
+
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     const struct broker_text *t, struct reg_saved *ret, struct err *e)
 {
@@ -438,7 +450,9 @@ int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct bro
 	f->rendered.is_overruled |= !is_as_saved;
 	if (t->is_in_view && is_as_saved)
 		return remember(f, dirs, mem_steal(rendered), rendered_len, e);
-	return put_in_view(f, dirs, mem_steal(rendered), rendered_len, e);
+	if (put_in_view(f, dirs, mem_steal(rendered), rendered_len, e) < 0)
+		return -1;
+	return is_as_saved ? 0 : remember_own(f, t, e);
 }
 
 static int add_deletion(void *arg, const struct reg_setting *s, struct err *e)

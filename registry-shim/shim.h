@@ -9,6 +9,7 @@
  *   shim_paths_table.c  RUN/paths, and path -> file in view/
  *   shim_draft.c        the private copy that a program writes, from open to close
  *   shim_track.c        descriptors opened for writing on declared files, until they are closed
+ *   shim_content.c      what is in files
  *   shim_broker.c       requests to the broker
  *   shim_open.c  shim_path.c  shim_move.c  shim_descriptor.c  shim_exec.c   the wrapped functions
  *
@@ -21,11 +22,11 @@
  *
  * In place, as files are written everywhere, and half written when its program is killed in the middle: a
  * file that no lens reads and that is opened without O_TRUNC (programs may share it, lock it, map it); one
- * that a program locks, which shares it on purpose (what locks a descriptor that its parent had opened for
- * writing locks the parent's draft, and nobody else does); one that changes while it is copied; one opened in
- * a vfork child or by posix_spawn's actions; one handed to a program that the shim cannot enter (or that is
- * looked for in PATH); one that is open across chroot() or a change of the user; more than SHIM_DRAFTS_MAX at
- * once.
+ * that a program locks, which shares it on purpose (who locks a descriptor of his parent's locks the parent's
+ * draft, or a file that has been replaced, and keeps nobody out); one that changes while it is copied; one
+ * opened in a vfork child or by posix_spawn's actions; one handed to a program that the shim cannot enter (or
+ * that is looked for in PATH); one that is open across chroot() or a change of the user; more than
+ * SHIM_DRAFTS_MAX at once.
  *
  * tests/unit/registry-shim/test_shim_exports.c holds this against everything that libc exports. */
 #ifndef FLOE_REG_SHIM_H
@@ -34,6 +35,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -148,6 +150,12 @@ static inline const char *shim_path(int dirfd, const char *path)
 
 /* Whole content from descriptor to descriptor. */
 bool shim_copy_content(int from, int to);
+/* Digest (base/hash.h) of the whole file, by a descriptor that may read; its offset stays. */
+bool shim_digest(int fd, uint64_t *ret);
+/* Anew, for reading, what `fd` may only write. (Closing it drops the process's fcntl locks of that file.) */
+int shim_open_to_read(int fd);
+/* Is that the file in view/? */
+bool shim_is_in_view(int fd, int file);
 /* A complete copy of `from` under a name, replacing what has it. */
 int shim_copy_to(int from, int dirfd, const char *path);
 
@@ -172,7 +180,7 @@ bool shim_track_in_place(int file);
 void shim_track_lock_slow(int fd);
 /* After that: the broker may have put another file in the place of the one that was waited for. True when the
  * descriptor is that one now, to be locked again. */
-bool shim_track_lost(int fd);
+bool shim_track_locked(int fd);
 /* The file got another content under its name, or lost that: what is still being written will not count. */
 void shim_track_supersede_slow(int file);
 static inline void shim_track_supersede(int file)

@@ -83,12 +83,14 @@ WRAP_DUP_TO(dup3, (int from, int to, int flags), from, to, flags)
 			shim_track_lock_slow(fd);                                                            \
 		do                                                                                           \
 			r = SHIM_NEXT(name)(__VA_ARGS__);                                                    \
-		while (r == 0 && (takes) && shim_track_lost(fd));                                            \
+		while (r == 0 && (takes) && shim_track_locked(fd));                                          \
 		return r;                                                                                    \
 	}
 WRAP_LOCK(flock, (int fd, int how), !(how & LOCK_UN), fd, how)
-WRAP_LOCK(lockf, (int fd, int how, off_t len), how == F_LOCK || how == F_TLOCK, fd, how, len)
-WRAP_LOCK(lockf64, (int fd, int how, off_t len), how == F_LOCK || how == F_TLOCK, fd, how, len)
+WRAP_LOCK(lockf, (int fd, int how, off_t len), is_tracking() && (how == F_LOCK || how == F_TLOCK), fd, how,
+	  len)
+WRAP_LOCK(lockf64, (int fd, int how, off_t len), is_tracking() && (how == F_LOCK || how == F_TLOCK), fd, how,
+	  len)
 
 static bool is_lock(int what)
 {
@@ -109,8 +111,8 @@ static bool is_lock(int what)
 			shim_track_lock_slow(fd);                                                            \
 		do                                                                                           \
 			r = SHIM_NEXT(name)(fd, what, arg);                                                  \
-		while (r == 0 && is_lock(what) && ((struct flock *)arg)->l_type != F_UNLCK &&                \
-		       shim_track_lost(fd));                                                                 \
+		while (r == 0 && is_tracking() && is_lock(what) &&                                           \
+		       ((struct flock *)arg)->l_type != F_UNLCK && shim_track_locked(fd));                   \
 		if (r >= 0 && is_tracking() && (what == F_DUPFD || what == F_DUPFD_CLOEXEC))                 \
 			shim_track_dup(fd, r);                                                               \
 		return r;                                                                                    \

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/hash.h"
 #include "registry-shim/shim.h"
 #include "registry-shim/shim_paths.h"
 #include "registry-shim/shim_sys.h"
@@ -203,24 +202,12 @@ static int create(int draft, int file, const struct kind *k)
 	return -1;
 }
 
-/* Of the whole file; its offset is 0 then. */
-static bool digest_of(int fd, uint64_t *ret)
-{
-	unsigned char block[4096];
-	ssize_t n = syscall(SYS_lseek, fd, (off_t)0, SEEK_SET);
-
-	*ret = HASH_SEED;
-	while (n >= 0 && (n = sys_read(fd, block, sizeof(block))) > 0)
-		*ret = hash_bytes(*ret, block, (size_t)n);
-	return n == 0 && syscall(SYS_lseek, fd, (off_t)0, SEEK_SET) == 0;
-}
-
 /* False as well when the copy is not what was there a moment ago: somebody writes that in place. */
 static bool copy(int from, int to, const struct kind *k)
 {
 	uint64_t digest;
 
-	return shim_copy_content(from, to) && digest_of(to, &digest) && digest == k->base;
+	return shim_copy_content(from, to) && shim_digest(to, &digest) && digest == k->base;
 }
 
 /* `there`: the file as it is, open in any way. False: no draft can be had. */
@@ -237,7 +224,7 @@ static bool make(int draft, int file, int there, const char *content, int flags)
 	shown = st.st_ino;
 	if (!k.is_anew) {
 		from = sys_openat(AT_FDCWD, content, O_RDONLY | O_NOFOLLOW, 0);
-		if (from < 0 || sys_fstat(from, &st) < 0 || !digest_of(from, &k.base)) {
+		if (from < 0 || sys_fstat(from, &st) < 0 || !shim_digest(from, &k.base)) {
 			sys_close(from);
 			return false;
 		}
@@ -271,8 +258,6 @@ static bool wants_draft(int file, int flags)
 {
 	if ((flags & O_ACCMODE) == O_RDONLY || (flags & (O_PATH | O_DIRECTORY)))
 		return false;
-	if (shim_track_in_place(file))
-		return false; /* one file, and one lock, for all of the program */
 	return (flags & O_TRUNC) || !shim_is_whole(file);
 }
 
@@ -283,6 +268,10 @@ bool shim_aim(struct shim_aim *ret, int file, int flags, unsigned mode)
 	*ret = (struct shim_aim){ .path = shim_file_path(file), .flags = flags, .file = file, .draft = -1 };
 	if (!wants_draft(file, flags) || !shim_is_ours())
 		return true;
+	if (shim_track_in_place(file)) { /* one file, and one lock, for all of the program */
+		ret->path = shim_view_path(file);
+		return true;
+	}
 	/* What may go wrong with the open goes wrong here; a new file is there for everybody, empty. */
 	there = sys_openat(AT_FDCWD, shim_view_path(file),
 			   flags & (O_ACCMODE | O_CREAT | O_EXCL | O_NOFOLLOW), mode);

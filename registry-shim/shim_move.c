@@ -15,20 +15,6 @@ enum { NO_REPLACE = 1 }; /* of renameat2 */
 
 /* ---- copying -------------------------------------------------------------------------------- */
 
-bool shim_copy_content(int from, int to)
-{
-	char block[4096];
-	ssize_t n;
-
-	while ((n = sys_read(from, block, sizeof(block))) > 0)
-		for (ssize_t done = 0, w; done < n; done += w) {
-			w = sys_write(to, block + done, (size_t)(n - done));
-			if (w <= 0)
-				return false;
-		}
-	return n == 0;
-}
-
 /* `name` + `suffix`, cut never: false when too long. */
 static bool spell(char *ret, size_t cap, const char *a, const char *b, const char *c)
 {
@@ -69,27 +55,13 @@ int shim_copy_to(int from, int dirfd, const char *path)
 	return -1;
 }
 
-/* `fd` may be for writing only. */
-static int open_to_read(int fd)
-{
-	char path[32] = "/proc/self/fd/", digits[12];
-	size_t n = 0, len = strlen(path);
-
-	do
-		digits[n++] = (char)('0' + fd % 10);
-	while ((fd /= 10) > 0);
-	while (n > 0)
-		path[len++] = digits[--n];
-	return sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
-}
-
 void shim_keep(int file, int fd)
 {
 	struct stat st;
 	int saved = errno, from;
 
 	if (sys_fstat(fd, &st) == 0 && st.st_nlink == 0) {
-		from = open_to_read(fd);
+		from = shim_open_to_read(fd);
 		if (from >= 0) {
 			(void)shim_copy_to(from, AT_FDCWD, shim_view_path(file));
 			sys_close(from);
@@ -172,7 +144,7 @@ static int open_from(const struct move *m)
 	if (m->from_file >= 0)
 		return sys_openat(AT_FDCWD, shim_file_path(m->from_file), O_RDONLY | O_NOFOLLOW, 0);
 	if ((m->flags & AT_EMPTY_PATH) && m->from && !*m->from && m->from_dir >= 0)
-		return open_to_read(m->from_dir);
+		return shim_open_to_read(m->from_dir);
 	return sys_openat(m->from_dir, m->from, O_RDONLY | O_NONBLOCK | no_follow, 0);
 }
 
@@ -228,11 +200,16 @@ static int rename_declared(const struct move *m, unsigned flags)
 
 static int link_declared(const struct move *m)
 {
+	int saved = errno;
+
 	if (target_exists(m)) {
 		errno = EEXIST;
 		return -1;
 	}
-	return copy_over(m);
+	if (copy_over(m) < 0)
+		return -1;
+	errno = saved;
+	return 0;
 }
 
 SHIM_WRAP(int, rename, (const char *from, const char *to))

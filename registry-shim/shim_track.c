@@ -22,7 +22,12 @@ enum { SLOTS = 4096, STREAMS = 32, WHAT_BITS = 9, ADOPTED = 10 };
 
 atomic_int shim_tracked_count;
 static _Atomic uint32_t slots[SLOTS]; /* 0 = free, else serial << WHAT_BITS | what */
+/* Of a file that is written in place: the digest of what was in it when the descriptor came to it, or got its
+ * lock; 0 = not known. When others have put another file in its place since, who has not written it has
+ * nothing to say. */
+static _Atomic uint64_t noted[SLOTS];
 static atomic_uint next_serial = 1;
+static atomic_bool may_hold_back; /* streams that are not remembered may be about a file in place */
 static FILE *_Atomic streams[STREAMS];
 static _Atomic(atomic_int *) owner; /* pid of the process that the table describes */
 
@@ -81,7 +86,42 @@ static void set_slot(int fd, uint32_t value)
 {
 	uint32_t old = atomic_exchange(&slots[fd], value);
 
+	atomic_store(&noted[fd], 0);
 	atomic_fetch_add(&shim_tracked_count, (value != 0) - (old != 0));
+}
+
+/* `may_open`: nobody here has locks of it that are fcntl's. */
+static bool digest_of(int fd, bool may_open, uint64_t *ret)
+{
+	enum { DIGEST_MAX = 4 * 1024 * 1024 };
+	int flags = (int)syscall(SYS_fcntl, fd, F_GETFL), own = -1;
+	struct stat st;
+	bool is_done;
+
+	if (sys_fstat(fd, &st) < 0 || st.st_size > DIGEST_MAX)
+		return false;
+	if ((flags & O_ACCMODE) == O_WRONLY)
+		own = may_open ? shim_open_to_read(fd) : -1;
+	is_done = own >= 0 || (flags & O_ACCMODE) != O_WRONLY ? shim_digest(own < 0 ? fd : own, ret) : false;
+	if (own >= 0)
+		sys_close(own);
+	return is_done;
+}
+
+static void note_content(int fd, bool may_open)
+{
+	int saved = errno;
+	uint64_t digest;
+
+	atomic_store(&noted[fd], digest_of(fd, may_open, &digest) ? digest : 0);
+	errno = saved;
+}
+
+static bool is_left_behind(int fd, int file)
+{
+	uint64_t then = atomic_load(&noted[fd]), now;
+
+	return then && !shim_is_in_view(fd, file) && digest_of(fd, true, &now) && now == then;
 }
 
 int shim_track_open(int fd, const struct shim_aim *aim)
@@ -93,9 +133,12 @@ int shim_track_open(int fd, const struct shim_aim *aim)
 		shim_draft_drop(aim->draft);
 	else if (fd >= SLOTS && aim->draft >= 0)
 		shim_draft_to_view(aim->draft);
-	else if (fd >= 0 && fd < SLOTS && is_writer && shim_is_ours())
+	else if (fd >= 0 && fd < SLOTS && is_writer && shim_is_ours()) {
 		set_slot(fd, atomic_fetch_add(&next_serial, 1) << WHAT_BITS |
 				     (uint32_t)(aim->draft < 0 ? aim->file + 1 : FIRST_DRAFT + aim->draft));
+		if (aim->draft < 0 && !(aim->flags & O_TRUNC))
+			note_content(fd, false);
+	}
 	return fd;
 }
 
@@ -116,11 +159,17 @@ void shim_track_stream(FILE *stream, const struct shim_aim *aim)
 	}
 }
 
+static void copy_slot(int from, int to)
+{
+	set_slot(to, atomic_load(&slots[from]));
+	atomic_store(&noted[to], atomic_load(&noted[from]));
+}
+
 void shim_track_dup(int from, int to)
 {
 	if (from >= 0 && from < SLOTS && to >= 0 && to < SLOTS && from != to && atomic_load(&slots[from]) &&
 	    shim_is_ours())
-		set_slot(to, atomic_load(&slots[from]));
+		copy_slot(from, to);
 }
 
 static bool is_last(int fd, uint32_t slot)
@@ -134,7 +183,7 @@ static bool is_last(int fd, uint32_t slot)
 
 static void commit(int file, int fd)
 {
-	if (!shim_ask("commit", shim_view_name(file), fd))
+	if (!is_left_behind(fd, file) && !shim_ask("commit", shim_view_name(file), fd))
 		shim_keep(file, fd);
 }
 
@@ -192,6 +241,7 @@ void shim_track_lock_slow(int fd)
 		flags = (int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
 		if (syscall(SYS_dup3, view, fd, flags) >= 0) {
 			set_slot(fd, in_place(slot, file));
+			note_content(fd, false);
 			shim_draft_drop(draft);
 		}
 	}
@@ -204,30 +254,51 @@ bool shim_track_in_place(int file)
 {
 	if (atomic_load_explicit(&shim_tracked_count, memory_order_relaxed))
 		for (int fd = 0; fd < SLOTS; fd++)
-			if (what_of(atomic_load(&slots[fd])) == file + 1)
+			if (what_of(atomic_load(&slots[fd])) == file + 1 && shim_is_in_view(fd, file))
 				return true;
 	return false;
 }
 
-bool shim_track_lost(int fd)
+/* `fd`, and what it is a duplicate of, become descriptors of the file that is in view/ now. */
+static bool move_to_view(int fd, int file)
 {
-	int saved = errno, file = -1, view = -1, flags;
+	uint32_t slot = fd < SLOTS ? atomic_load(&slots[fd]) : 0;
+	int flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
+	int view = sys_openat(AT_FDCWD, shim_view_path(file), flags & (O_ACCMODE | O_NONBLOCK | O_APPEND), 0);
+	bool is_done = false;
+
+	if (view < 0)
+		return false;
+	(void)syscall(SYS_lseek, view, (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR), SEEK_SET);
+	for (int to = 0; to < SLOTS; to++)
+		if (to == fd || (slot && atomic_load(&slots[to]) == slot)) {
+			int is_cloexec = (int)syscall(SYS_fcntl, to, F_GETFD) & FD_CLOEXEC;
+
+			is_done |= syscall(SYS_dup3, view, to, is_cloexec ? O_CLOEXEC : 0) >= 0 && to == fd;
+		}
+	sys_close(view);
+	if (is_done && !slot)
+		(void)shim_track_open(fd, &(struct shim_aim){ .flags = flags, .file = file, .draft = -1 });
+	return is_done;
+}
+
+bool shim_track_locked(int fd)
+{
+	uint32_t slot = fd >= 0 && fd < SLOTS ? atomic_load(&slots[fd]) : 0;
+	int saved = errno, file = -1;
 	struct stat st;
 	bool is_again = false;
 
-	if (shim_has_files() && sys_fstat(fd, &st) == 0 && st.st_nlink == 0 && shim_is_ours())
+	if (!shim_has_files() || fd >= SLOTS || sys_fstat(fd, &st) < 0 || !shim_is_ours()) {
+		errno = saved;
+		return false;
+	}
+	if (st.st_nlink == 0)
 		file = shim_find_lost_fd(fd);
-	if (file >= 0) {
-		flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
-		view = sys_openat(AT_FDCWD, shim_view_path(file), flags & (O_ACCMODE | O_NONBLOCK | O_APPEND),
-				  0);
-	}
-	if (view >= 0) {
-		(void)syscall(SYS_lseek, view, (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR), SEEK_SET);
-		flags = (int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
-		is_again = syscall(SYS_dup3, view, fd, flags) >= 0;
-		sys_close(view);
-	}
+	if (file >= 0)
+		is_again = move_to_view(fd, file);
+	else if (slot && !is_draft(slot))
+		note_content(fd, false);
 	errno = saved;
 	return is_again;
 }
@@ -276,6 +347,7 @@ void shim_track_replaced(const struct stat *by, int file)
 	};
 	_Alignas(struct entry) char block[2048];
 	uint32_t slot = atomic_fetch_add(&next_serial, 1) << WHAT_BITS | (uint32_t)(file + 1);
+	int saved = errno;
 	int dir = shim_is_ours() ? sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY, 0) : -1;
 	long n;
 
@@ -283,11 +355,15 @@ void shim_track_replaced(const struct stat *by, int file)
 		for (long at = 0; at < n; at += ((struct entry *)(void *)(block + at))->len) {
 			int fd = number_of(((struct entry *)(void *)(block + at))->name);
 
-			if (fd >= 0 && fd < SLOTS && !atomic_load(&slots[fd]) && writes(fd, by))
+			if (fd >= 0 && fd < SLOTS && !atomic_load(&slots[fd]) && writes(fd, by)) {
 				set_slot(fd, slot);
+				note_content(fd, true);
+				atomic_store(&may_hold_back, true);
+			}
 		}
 	if (dir >= 0)
 		sys_close(dir);
+	errno = saved;
 }
 
 static void close_now(int fd)
@@ -465,6 +541,7 @@ static void adopt(int fd)
 		aim.file = shim_find_fd(fd);
 	if (aim.draft >= 0 || aim.file >= 0)
 		(void)shim_track_open(fd, &aim);
+	atomic_store(&noted[fd], 0); /* the program before may have written it */
 }
 
 __attribute__((constructor)) static void start(void)
@@ -509,6 +586,8 @@ __attribute__((destructor)) static void end(void)
 {
 	if (!atomic_load(&shim_tracked_count))
 		return;
+	if (atomic_load(&may_hold_back))
+		(void)fflush(NULL);
 	shim_track_flush_slow();
 	shim_track_exit_slow(false);
 }

@@ -138,10 +138,102 @@ static void empty_and_wait(const char *f)
 	write_text(fd, "[s]\nk=2\n");
 }
 
+/* What others save while it has the file, or had it. */
+static void meanwhile(const char *script)
+{
+	char command[200];
+
+	sprintf(command, "sed -i %s .config/app/settings.ini", script);
+	CHECK(system(command) == 0);
+}
+
+static void link_early(const char *f)
+{
+	char path[64];
+	int fd = open(".", O_TMPFILE | O_WRONLY, 0600);
+
+	CHECK(fd >= 0);
+	write_text(fd, "[s]\na=2\nb=1\n");
+	sprintf(path, "/proc/self/fd/%d", fd);
+	CHECK(linkat(AT_FDCWD, path, AT_FDCWD, f, AT_SYMLINK_FOLLOW) == 0);
+	meanwhile("s/b=1/b=2/");
+	CHECK(close(fd) == 0);
+}
+
+static void keep_it_open(const char *f)
+{
+	int fd = open_file(f, O_RDWR), again;
+
+	CHECK(flock(fd, LOCK_EX) == 0 && flock(fd, LOCK_UN) == 0);
+	meanwhile("s/b=1/b=2/");
+	again = open_file(f, O_WRONLY | O_TRUNC);
+	write_text(again, "[s]\na=2\nb=1\n");
+	CHECK(close(again) == 0);
+}
+
+static void save_twice(const char *f)
+{
+	int fd = open_file(f, O_RDWR);
+
+	meanwhile("s/b=1/b=2/");
+	CHECK(ftruncate(fd, 0) == 0);
+	write_text(fd, "[s]\na=2\nb=1\n");
+	CHECK(fsync(fd) == 0);
+	write_text(fd, "c=1\n");
+	CHECK(close(fd) == 0);
+}
+
+static void lock_again(const char *f)
+{
+	int fd = open_file(f, O_RDWR), twin;
+
+	CHECK(flock(fd, LOCK_EX) == 0 && flock(fd, LOCK_UN) == 0);
+	twin = dup(fd);
+	meanwhile("s/b=1/b=2/");
+	CHECK(flock(fd, LOCK_EX) == 0 && ftruncate(fd, 0) == 0);
+	write_text(fd, "[s]\na=2\nb=2\n");
+	CHECK(close(fd) == 0 && close(twin) == 0);
+}
+
+/* The second one is locked: so is what the third opens. */
+static void open_three(const char *f)
+{
+	int first = open_file(f, O_RDWR), second = open_file(f, O_RDWR), third;
+	struct stat a, b;
+
+	CHECK(flock(second, LOCK_EX) == 0);
+	third = open_file(f, O_WRONLY | O_TRUNC);
+	CHECK(fstat(second, &a) == 0 && fstat(third, &b) == 0 && a.st_ino == b.st_ino);
+	write_text(third, "[s]\na=2\nb=2\n");
+	CHECK(close(third) == 0 && close(second) == 0 && close(first) == 0);
+}
+
+static void set_mode(const char *f)
+{
+	int fd = open_file(f, O_RDWR);
+
+	CHECK(fchmod(fd, 0640) == 0 && close(fd) == 0);
+}
+
+/* Leaves the rest to the end of the program. */
+static void exit_early(const char *f)
+{
+	FILE *o = fopen("new", "w");
+
+	CHECK(o != NULL && fputs("[s]\na=2\nb=2\n", o) >= 0 && rename("new", f) == 0);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const char *f);
 } programs[] = {
+	{ "link early", link_early },
+	{ "keep it open", keep_it_open },
+	{ "save twice", save_twice },
+	{ "lock again", lock_again },
+	{ "open three", open_three },
+	{ "set mode", set_mode },
+	{ "exit early", exit_early },
 	{ "append anew", append_anew },
 	{ "append synced", append_synced },
 	{ "lock and replace", lock_and_replace },
@@ -223,11 +315,16 @@ static void test_nothing_written(void **state)
 	assert_text("[s]\nk=3\nl=1\n");
 	assert_ini("s/k", "3");
 	/* Except time and mode. */
-	sh("touch -d @1000000000 .config/app/settings.ini; touch .config/app/settings.ini; "
-	   "test .config/app/settings.ini -nt /proc/self/exe; test $(stat -c %Y .config/app/settings.ini) "
-	   "-gt 1500000000");
+	sh("touch -d @1000000000 .config/app/settings.ini; test $(stat -c %Y .config/app/settings.ini) = "
+	   "1000000000");
+	sh("touch .config/app/settings.ini; test $(stat -c %Y .config/app/settings.ini) -gt 1500000000");
+	assert_int_equal(helper("set mode", file), 0);
+	sh("test $(stat -c %a .config/app/settings.ini) = 640");
+	/* What another has removed does not come back. */
+	sh("exec 9<>.config/app/settings.ini; /bin/rm .config/app/settings.ini; exec 9>&-; "
+	   "test ! -e .config/app/settings.ini");
 	/* A new file is one. */
-	sh("rm .config/app/settings.ini; exec 9<>.config/app/settings.ini; exec 9>&-");
+	sh("exec 9<>.config/app/settings.ini; exec 9>&-");
 	harvest_all();
 	sh("test -e .config/app/settings.ini && test ! -s .config/app/settings.ini");
 }
@@ -272,6 +369,24 @@ static void test_replaced(void **state)
 	assert_int_equal(helper("lock and remove", file), 0);
 	assert_ini("s/k", NULL);
 	sh("test ! -e .config/app/settings.ini");
+}
+
+static void test_saved_meanwhile(void **state)
+{
+	static const char *const whats[] = { "link early", "keep it open", "save twice",
+					     "lock again", "open three",   "exit early" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(whats); i++) {
+		put("[s]\\na=1\\nb=1\\n");
+		if (!strcmp(whats[i], "link early"))
+			sh("rm .config/app/settings.ini");
+		assert_int_equal(helper(whats[i], file), 0);
+		assert_text(strcmp(whats[i], "save twice") ? "[s]\na=2\nb=2\n" : "[s]\na=2\nb=2\nc=1\n");
+		assert_ini("s/a", "2");
+		assert_ini("s/b", "2");
+		put("[s]\\n");
+	}
 }
 
 static void test_toggled(void **state)
@@ -349,6 +464,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_one_after_the_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_appended, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_saved_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_toggled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_locks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_harvest_in_between, setup, teardown),
