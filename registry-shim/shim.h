@@ -8,7 +8,10 @@
  *
  *   shim_paths_table.c  RUN/paths, and path -> file in view/
  *   shim_draft.c        the private copy that a program writes, from open to close
- *   shim_track.c        descriptors opened for writing on declared files, until they are closed
+ *   shim_slots.c        the table of descriptors opened for writing on declared files
+ *   shim_track.c        these, until they are closed
+ *   shim_in_place.c     files that are written in place: locks, and what others put in their place
+ *   shim_program.c      the beginning and the end of a program
  *   shim_content.c      what is in files
  *   shim_broker.c       requests to the broker
  *   shim_open.c  shim_path.c  shim_move.c  shim_descriptor.c  shim_exec.c   the wrapped functions
