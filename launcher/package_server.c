@@ -304,6 +304,7 @@ int main(int argc, char **argv)
 		return 125;
 	}
 	start_store(&s);
+	s.opt.source.memory_first = VFS_PACKAGE_LAUNCH_MEMORY;
 	if (launch_server_control_start(&control, &s, &c, &why) < 0 ||
 	    launch_server_package_open(&s.opt.source, &s.open, &why) < 0 || say_opened(&s, &why) < 0 ||
 	    serve(&s, c, &why) < 0) {

@@ -214,6 +214,7 @@ int launch_server_package_open(const struct launch_server_source *s, struct laun
 		.start_len = s->start_len,
 		.fail_after_s = s->fail_after_s,
 		.memory_max = MEMORY_MAX,
+		.memory_first = s->memory_first,
 		.on_stall = on_stall,
 	};
 	auto_free char *mirrors = mem_strdup(s->mirrors ? s->mirrors : "", e);

@@ -22,6 +22,7 @@ struct launch_server_source {       /* options of the command line */
 	/* Another server has opened it, with this root digest, and reads ahead; NULL = we are the first. */
 	const struct pkg_digest *root;
 	unsigned fail_after_s;
+	size_t memory_first; /* of stream_package_opt; not of the command line */
 };
 
 /* --source, --addresses-in-environment, --trust-once, --offline, --wanted-root, --start-length and

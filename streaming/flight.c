@@ -263,11 +263,18 @@ static void keep(struct stream_package *p, uint32_t idx, const struct pkg_chunk_
 	stream_cache_put(p->opt.cache, &info->digest, &content, transit_claim_of(&p->header.root, idx));
 }
 
-/* Checks a whole chunk, keeps it, hands it out. */
-static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chunk_info *info,
-		   const uint8_t *stored, bool is_prefetch, struct err *e)
+/* Room for what arrives. */
+static struct memory_chunk *take_room(const struct flight_intake *c, uint32_t idx, size_t len, struct err *e)
 {
-	struct memory_chunk *m = package_take_room(p, idx, info->content_len, e);
+	return c->hand ? package_pass_room(c->p, idx, len, e) : package_take_room(c->p, idx, len, e);
+}
+
+/* Checks a whole chunk, keeps it, hands it out. */
+static int deliver(const struct flight_intake *c, uint32_t idx, const struct pkg_chunk_info *info,
+		   const uint8_t *stored, struct err *e)
+{
+	struct memory_chunk *m = take_room(c, idx, info->content_len, e);
+	struct stream_package *p = c->p;
 
 	if (!m)
 		return -1;
@@ -276,7 +283,7 @@ static int deliver(struct stream_package *p, uint32_t idx, const struct pkg_chun
 		return -1;
 	}
 	if (p->opt.cache)
-		keep(p, idx, info, m, is_prefetch);
+		keep(p, idx, info, m, c->is_prefetch);
 	sync_lock(&p->lock);
 	p->stats.chunks_fetched++;
 	sync_unlock(&p->lock);
@@ -307,7 +314,7 @@ static void use_stored(struct flight_intake *c, uint32_t at, const struct pkg_ch
 	uint32_t idx = c->f->first + at;
 	struct err why;
 
-	if (deliver(c->p, idx, info, stored, c->is_prefetch, &why) == 0) {
+	if (deliver(c, idx, info, stored, &why) == 0) {
 		c->f->mine[at] = FLIGHT_NOT_MINE;
 	} else if (why.code == ERR_INTEGRITY || why.code == ERR_FORMAT) {
 		c->f->mine[at] = FLIGHT_WRONG;
@@ -333,7 +340,7 @@ void flight_use(struct flight_intake *c, struct flight_piece *piece)
 static int gather_part(struct flight_intake *c, const uint8_t *data, size_t len, struct err *e)
 {
 	if (!c->partial) {
-		c->partial = package_take_room(c->p, c->f->first + c->at, c->info.stored_len, e);
+		c->partial = take_room(c, c->f->first + c->at, c->info.stored_len, e);
 		c->partial_len = 0;
 	}
 	if (!c->partial)
@@ -478,6 +485,7 @@ static bool is_damage(const struct err *e)
  * when `has_others`. */
 static int fetch_again(struct stream_package *p, uint32_t idx, bool has_others, struct err *e)
 {
+	const struct flight_intake alone = { .p = p };
 	auto_buf struct buf stored = BUF_INIT(PKG_CHUNK_STORED_MAX);
 	struct pkg_chunk_info info;
 
@@ -487,7 +495,7 @@ static int fetch_again(struct stream_package *p, uint32_t idx, bool has_others, 
 		buf_reset(&stored);
 		if (flight_fetch(p, info.off, info.stored_len, gather, &stored, e) < 0)
 			return -1;
-		if (stored.len == info.stored_len && deliver(p, idx, &info, stored.data, false, e) == 0)
+		if (stored.len == info.stored_len && deliver(&alone, idx, &info, stored.data, e) == 0)
 			return 0;
 		if (stored.len == info.stored_len && !is_damage(e))
 			return -1;

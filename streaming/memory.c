@@ -21,6 +21,7 @@ static void fill_in(struct memory_chunk *m, uint32_t idx, size_t len)
 	m->seen = (struct stream_chunk){ m->bytes, len };
 	m->idx = idx;
 	m->refs = 1;
+	m->is_passing = false;
 }
 
 static void chunk_free(struct memory_chunk *m)
@@ -159,6 +160,20 @@ struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, si
 	return m;
 }
 
+struct memory_chunk *memory_chunk_spare(struct memory_store *s, uint32_t idx, size_t len)
+{
+	struct memory_chunk *m = take_spare(s, room_for(len));
+
+	if (m)
+		fill_in(m, idx, len);
+	return m;
+}
+
+bool memory_is_full_for(const struct memory_store *s, size_t len)
+{
+	return s->len + room_for(len) > s->max;
+}
+
 struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx)
 {
 	struct memory_chunk *m = look(s, idx);
@@ -190,7 +205,7 @@ static void shrink(struct memory_store *s)
 
 void memory_add(struct memory_store *s, struct memory_chunk *m)
 {
-	if (m->is_listed || look(s, m->idx))
+	if (m->is_listed || m->is_passing || look(s, m->idx))
 		return;
 	m->same_hash = s->buckets[m->idx % MEMORY_BUCKETS];
 	s->buckets[m->idx % MEMORY_BUCKETS] = m;

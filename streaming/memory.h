@@ -26,6 +26,7 @@ struct memory_chunk {
 	uint32_t idx, refs;
 	size_t cap;                         /* bytes there is room for */
 	bool is_listed;                     /* the store finds it */
+	bool is_passing;                    /* nor will it */
 	atomic_int lent;                    /* enum memory_lent */
 	struct memory_chunk *same_hash;     /* in its bucket */
 	struct memory_chunk *newer, *older; /* by use */
@@ -45,10 +46,13 @@ void memory_limit(struct memory_store *s, size_t max);
 struct memory_chunk *memory_chunk_new(uint32_t idx, size_t len, struct err *e) FLOE_MUST_USE;
 /* The same from what is spare, or was used longest ago in a full store; NULL when nothing fits. */
 struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len);
+/* The same, but nothing goes for it. */
+struct memory_chunk *memory_chunk_spare(struct memory_store *s, uint32_t idx, size_t len);
+bool memory_is_full_for(const struct memory_store *s, size_t len);
 /* A reference, or NULL. */
 struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx);
 bool memory_has(const struct memory_store *s, uint32_t idx);
-/* Lists a filled chunk; the caller's reference stays its own. */
+/* Lists a filled chunk, unless it is_passing; the caller's reference stays its own. */
 void memory_add(struct memory_store *s, struct memory_chunk *m);
 void memory_unref(struct memory_store *s, struct memory_chunk *m); /* NULL ok */
 /* Without the mutex, any thread, of a chunk that is filled and referenced, once: until _return its bytes

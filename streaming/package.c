@@ -75,6 +75,22 @@ struct memory_chunk *package_take_room(struct stream_package *p, uint32_t idx, s
 	return m ? m : memory_chunk_new(idx, len, e);
 }
 
+struct memory_chunk *package_pass_room(struct stream_package *p, uint32_t idx, size_t len, struct err *e)
+{
+	struct memory_chunk *m;
+	bool is_full;
+
+	sync_lock(&p->lock);
+	is_full = memory_is_full_for(&p->memory, len);
+	m = memory_chunk_spare(&p->memory, idx, len);
+	sync_unlock(&p->lock);
+	if (!m)
+		m = memory_chunk_new(idx, len, e);
+	if (m)
+		m->is_passing = is_full && p->opt.cache;
+	return m;
+}
+
 struct stored_sink {
 	struct memory_chunk *room;
 	size_t len;

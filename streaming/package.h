@@ -66,7 +66,8 @@ struct stream_package_opt {
 	 * always. */
 	bool (*may_complete)(void *arg);
 	void *may_complete_arg;
-	size_t memory_max; /* decompressed chunks kept in memory; 0 = 16 MiB */
+	size_t memory_max;   /* decompressed chunks kept in memory; 0 = 16 MiB */
+	size_t memory_first; /* instead, until the first stream_package_keep; 0 = memory_max */
 	struct stream_fetch_opt fetch;
 	/* Loss of the network and its return, for a notice; from any thread; may be NULL. */
 	void (*on_stall)(void *arg, bool is_stalled, const char *why);

@@ -281,7 +281,7 @@ static int prepare(struct stream_package *p, const char *source, const struct st
 		p->opt.memory_max = MEMORY_DEFAULT;
 	else if (opt->memory_max < MEMORY_MIN)
 		p->opt.memory_max = MEMORY_MIN;
-	memory_limit(&p->memory, p->opt.memory_max);
+	memory_limit(&p->memory, opt->memory_first ? opt->memory_first : p->opt.memory_max);
 	p->is_file = !stream_source_is_url(source);
 	p->source = mem_strdup(source, e);
 	p->shown = stream_source_for_people(source, e);

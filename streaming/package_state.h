@@ -91,6 +91,10 @@ int package_load(struct stream_package *p, uint32_t idx, struct memory_chunk **r
 /* An unlisted chunk with one reference, to be filled by the caller. */
 struct memory_chunk *package_take_room(struct stream_package *p, uint32_t idx, size_t len,
 				       struct err *e) FLOE_MUST_USE;
+/* The same for what comes before it is asked for, in the order in which it will be: nothing that came earlier
+ * goes for it, and when there is no room it is for the cache, and who waits for it, alone. */
+struct memory_chunk *package_pass_room(struct stream_package *p, uint32_t idx, size_t len,
+				       struct err *e) FLOE_MUST_USE;
 /* Asks the network for a busy chunk, or leaves that to the process that does, if not `anyway`; what comes of
  * it reaches the waiters. Never blocks on the network. */
 void package_ask(struct stream_package *p, uint32_t idx, bool anyway);

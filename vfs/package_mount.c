@@ -57,6 +57,8 @@ int vfs_package_mount_open(struct stream_package *p, int fuse_fd, const struct v
 		vfs_package_mount_close(m);
 		return -1;
 	}
+	if (!m->push)
+		stream_package_keep(p, 0);
 	*ret = m;
 	return 0;
 }

@@ -28,8 +28,12 @@ struct vfs_package_stats {
 
 struct fuse_notify; /* vfs/fuse_notify.h */
 
-/* What `store` is started with. */
-enum { VFS_PACKAGE_STORE_ROOM = 256 * 1024 };
+enum {
+	VFS_PACKAGE_STORE_ROOM = 256 * 1024, /* what `store` is started with */
+	/* A launch's package is opened with that (stream_package_opt.memory_first): its first transfer may be
+	 * faster than its mount. The mount sees to it from then on. */
+	VFS_PACKAGE_LAUNCH_MEMORY = 64 << 20,
+};
 
 struct vfs_package_mount_opt {
 	uid_t uid; /* shown as the owner of files that the package gives to root */

@@ -27,7 +27,6 @@ enum {
 	LOOK_AGAIN_MAX_MS = 100,
 	GIVE_UP_MS = 30 * 1000,
 	LAUNCH_OVER_MS = 2000, /* nothing new is wanted for so long */
-	LAUNCH_MEMORY = 64 << 20,
 };
 static const uint64_t pushed_max = UINT64_C(256) << 20;
 
@@ -209,7 +208,7 @@ static bool take_wanted(struct package_push *push, size_t *work, size_t *work_le
 			is_launching = false;
 		}
 	if (!is_launching)
-		stream_package_keep(push->package, LAUNCH_MEMORY);
+		stream_package_keep(push->package, VFS_PACKAGE_LAUNCH_MEMORY);
 	for (size_t i = 0; i < push->queue_len; i++)
 		work[(*work_len)++] = push->queue[i];
 	push->queue_len = 0;
@@ -236,7 +235,7 @@ static void *push_main(void *arg)
 	(void)pthread_setname_np(pthread_self(), "floe-push");
 	if (!work)
 		return NULL;
-	stream_package_keep(push->package, LAUNCH_MEMORY);
+	stream_package_keep(push->package, VFS_PACKAGE_LAUNCH_MEMORY);
 	while (take_wanted(push, work, &work_len)) {
 		uint64_t before = atomic_load(&push->bytes);
 		size_t left = 0;

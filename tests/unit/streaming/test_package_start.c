@@ -134,6 +134,57 @@ static unsigned launch_scattered(const struct buf *object, const char *profile_d
 	return count;
 }
 
+static void await_launch_cached(struct stream_package *p)
+{
+	bool is_there = false;
+
+	for (unsigned tries = 0; !is_there && tries < 1000; tries++) {
+		is_there = true;
+		for (unsigned i = 0; i < LAUNCH_FILES; i++) {
+			struct pkg_inode inode;
+			struct pkg_extent x[8];
+			char name[16];
+			struct err e;
+			size_t n;
+
+			(void)snprintf(name, sizeof(name), "f%03u", i * 2);
+			assert_int_equal(pkg_index_resolve(stream_package_index(p), name, &inode, &e), 0);
+			assert_int_equal(pkg_index_extents(stream_package_index(p), inode.ino, 0, FILE_SIZE,
+							   x, 8, &n, &e),
+					 0);
+			for (size_t k = 0; k < n; k++)
+				is_there &= stream_package_has(p, x[k].chunk_idx);
+		}
+		usleep(10000);
+	}
+	assert_true(is_there);
+}
+
+/* A first transfer that is faster than its readers is decompressed once, if there is memory for it; else what
+ * is wanted first stays, and the rest is read again. */
+static void test_memory_at_first(void **state)
+{
+	(void)state;
+	for (int has_room = 0; has_room < 2; has_room++) {
+		struct stream_package_opt opt = { .memory_max = 1,
+						  .memory_first = has_room ? 64 << 20 : 1 << 20,
+						  .start_len = feature_block_end() };
+		struct stream_package_stats stats;
+		struct stream_package *p;
+
+		assert_int_equal(end(state), 0);
+		assert_int_equal(begin(state), 0);
+		opt.cache = cache;
+		p = open_with(opt);
+		await_launch_cached(p);
+		read_launch(p);
+		stream_package_stats(p, &stats);
+		assert_int_equal(stats.chunks_from_cache > 0, !has_room);
+		assert_true(stats.chunks_from_cache < stats.chunks_fetched);
+		stream_package_close(p);
+	}
+}
+
 /* The profile as a version would leave it in which all content is elsewhere. */
 static void misplace(const char *dir)
 {
@@ -345,6 +396,7 @@ static void test_without_ranges(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_memory_at_first, begin, end),
 		cmocka_unit_test_setup_teardown(test_one_request, begin, end),
 		cmocka_unit_test_setup_teardown(test_open_before_the_end, begin, end),
 		cmocka_unit_test_setup_teardown(test_broken_beginning, begin, end),
