@@ -380,12 +380,8 @@ static bool is_stale(const struct broker_file *f, const struct stat *given, cons
 
 	if (given->st_nlink > 0 || is_written)
 		return false;
-	if (f->shown && f->shown_len == text->len && !memcmp(f->shown, text->data, text->len))
-		return true;
-	for (size_t i = 0; i < f->past.count; i++)
-		if (f->past.list[i].len == text->len && !memcmp(f->past.list[i].text, text->data, text->len))
-			return true;
-	return false;
+	return broker_file_shows(f, (const char *)text->data, text->len) ||
+	       broker_past_has(&f->past, 0, (const char *)text->data, text->len);
 }
 
 /* commit and replace: descriptor 0 where it came along, else what is in view/. */
@@ -395,7 +391,7 @@ static int take(struct broker *b, struct broker_file *f, struct wire_in *m, stru
 	auto_buf struct buf text = BUF_INIT(REG_TEXT_MAX);
 	auto_fd int fd = wire_steal_fd(m, 0);
 	struct broker_text t = { .is_in_view = true };
-	struct stat given, there;
+	struct stat given = { 0 }, there;
 
 	if (fd < 0 && wire_is(m, "type", "replace"))
 		return err_set(e, ERR_FORMAT, "no file came with the request");
@@ -407,16 +403,16 @@ static int take(struct broker *b, struct broker_file *f, struct wire_in *m, stru
 			return -1;
 		t.is_in_view = fstatat(b->dirs.view, f->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
 			       given.st_dev == there.st_dev && given.st_ino == there.st_ino;
-		if (wire_is(m, "type", "commit") && is_stale(f, &given, &text))
-			return 0;
 	}
 	if (!buf_text(&text, e))
 		return -1;
+	if (fd >= 0 && wire_is(m, "type", "commit") && is_stale(f, &given, &text))
+		return 0;
 	t.data = (const char *)text.data;
 	t.len = text.len;
 	/* Who writes the file itself, as those do who lock it, has changed what was in it. */
-	t.has_base = t.is_in_view && f->shown;
-	t.base = t.has_base ? hash_bytes(HASH_SEED, f->shown, f->shown_len) : 0;
+	if (t.is_in_view)
+		broker_text_from_shown(&t, f);
 	return broker_file_take(f, b->hive, &b->dirs, &t, saved, e);
 }
 

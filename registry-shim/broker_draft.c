@@ -257,8 +257,7 @@ static int save_appended(const struct saving *s, const struct buf *text, size_t 
 		return -1;
 	t.data = (const char *)sum.data;
 	t.len = sum.len;
-	t.has_base = s->f->shown;
-	t.base = t.has_base ? hash_bytes(HASH_SEED, s->f->shown, s->f->shown_len) : 0;
+	broker_text_from_shown(&t, s->f);
 	if (broker_file_take(s->f, s->h, s->dirs, &t, ret, e) < 0)
 		return -1;
 	if (!is_held)

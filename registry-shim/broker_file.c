@@ -226,7 +226,7 @@ int broker_file_check(struct reg_hive *h, const char *file, const char *key, str
 
 /* ---- view ----------------------------------------------------------------------------------- */
 
-static bool is_shown(const struct broker_file *f, const char *text, size_t len)
+bool broker_file_shows(const struct broker_file *f, const char *text, size_t len)
 {
 	return text ? f->shown && f->shown_len == len && !memcmp(f->shown, text, len) : !f->shown;
 }
@@ -235,7 +235,7 @@ static bool is_shown(const struct broker_file *f, const char *text, size_t len)
 static int remember(struct broker_file *f, const struct broker_dirs *dirs, char *text, size_t len,
 		    struct err *e)
 {
-	if (!is_shown(f, text, len))
+	if (!broker_file_shows(f, text, len))
 		broker_past_add(&f->past, mem_steal(f->shown), f->shown_len, f->client.pid);
 	free(f->shown);
 	f->shown = text;
@@ -263,7 +263,7 @@ static int is_changed(const struct broker_file *f, const struct broker_dirs *dir
 		return e->code == ERR_NOTFOUND || e->code == ERR_FORMAT ? 0 : -1;
 	if (!buf_text(ret, e))
 		return -1;
-	return !is_shown(f, (const char *)ret->data, ret->len);
+	return !broker_file_shows(f, (const char *)ret->data, ret->len);
 }
 
 int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs, struct err *e)
@@ -277,7 +277,7 @@ int broker_file_show(struct broker_file *f, struct reg_hive *h, const struct bro
 	/* Too large to be ours is an unreported change as well. */
 	if (is_changed(f, dirs, &now, e) != 0)
 		return 0;
-	if (is_shown(f, text, len) && (!text || now.data))
+	if (broker_file_shows(f, text, len) && (!text || now.data))
 		return 0;
 	return put_in_view(f, dirs, mem_steal(text), len, e);
 }
@@ -378,9 +378,8 @@ static int find_earlier(const struct broker_file *f, const struct document *now,
 	for (size_t i = f->past.count; t->has_base && i-- > 0;)
 		if (has_digest(past[i].text, past[i].len, t->base))
 			return compare_with(f, &past[i], now, true, best, e);
-	for (size_t i = since; i < f->past.count; i++)
-		if (past[i].len == t->len && !memcmp(past[i].text, t->data, t->len))
-			return 0;
+	if (broker_past_has(&f->past, since, t->data, t->len))
+		return 0;
 	for (size_t i = f->past.count; i-- > since && best->count > 1;)
 		if (compare_with(f, &past[i], now, false, best, e) < 0)
 			return -1;
@@ -418,6 +417,12 @@ static int remember_own(struct broker_file *f, const struct broker_text *t, stru
 	return 0;
 }
 
+void broker_text_from_shown(struct broker_text *t, const struct broker_file *f)
+{
+	t->has_base = f->shown != NULL;
+	t->base = t->has_base ? hash_bytes(HASH_SEED, f->shown, f->shown_len) : 0;
+}
+
 int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct broker_dirs *dirs,
 		     const struct broker_text *t, struct reg_saved *ret, struct err *e)
 {
@@ -429,7 +434,7 @@ int broker_file_take(struct broker_file *f, struct reg_hive *h, const struct bro
 	bool is_locked = false, is_as_saved;
 
 	*ret = (struct reg_saved){ 0 };
-	if (is_shown(f, t->data, t->len))
+	if (broker_file_shows(f, t->data, t->len))
 		return t->is_in_view ? 0 : view_write(dirs->view, f->name, t->data, t->len, VIEW_MODE, e);
 	if (document_read(&now, f->lens, t->data, t->len, e) < 0 ||
 	    (!now.doc && f->lens && reg_hive_has_locks(h, f->file, &is_locked, e) < 0))

@@ -57,6 +57,10 @@ struct broker_text {
 	bool has_base;
 	uint64_t base; /* digest (base/hash.h) of the text that the program has changed, when that is known */
 };
+/* What it changed is counted from what is shown now. */
+void broker_text_from_shown(struct broker_text *t, const struct broker_file *f);
+/* Is that the text in view/, as far as we know? NULL = no file. */
+bool broker_file_shows(const struct broker_file *f, const char *text, size_t len);
 /* Takes a text over that an application wrote. What it changed is counted from the text that it had before
  * it, by `base`, or else most likely read (f->client), so that of programs that save at the same time each
  * one's keys stay. Locked keys are put back, and so is a whole file that has some and is no file of its kind

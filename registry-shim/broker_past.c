@@ -86,3 +86,11 @@ size_t broker_past_since(const struct broker_past *p, const struct broker_client
 		first--;
 	return first;
 }
+
+bool broker_past_has(const struct broker_past *p, size_t from, const char *text, size_t len)
+{
+	for (size_t i = from; i < p->count; i++)
+		if (p->list[i].len == len && !memcmp(p->list[i].text, text, len))
+			return true;
+	return false;
+}

@@ -43,4 +43,7 @@ void broker_past_add(struct broker_past *p, char *text, size_t len, long by);
  * before it saved last. */
 size_t broker_past_since(const struct broker_past *p, const struct broker_client *client);
 
+/* Is that one of the texts from `from` on? */
+bool broker_past_has(const struct broker_past *p, size_t from, const char *text, size_t len);
+
 #endif

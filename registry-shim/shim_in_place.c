@@ -8,27 +8,39 @@
 
 atomic_bool shim_may_hold_back;
 
+/* The file that is in view/ now, at the offset of `fd`, or -1. */
+static int open_view(int fd, int file, int flags)
+{
+	int view = sys_openat(AT_FDCWD, shim_view_path(file), flags, 0);
+
+	if (view >= 0)
+		(void)syscall(SYS_lseek, view, (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR), SEEK_SET);
+	return view;
+}
+
+/* `fd` becomes a descriptor of what `other` is open on. */
+static bool become(int fd, int other)
+{
+	bool is_cloexec = (int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC;
+
+	return syscall(SYS_dup3, other, fd, is_cloexec ? O_CLOEXEC : 0) >= 0;
+}
+
 void shim_track_lock_slow(int fd)
 {
-	uint32_t slot = fd >= 0 && fd < SHIM_SLOTS ? atomic_load(&shim_slots[fd]) : 0;
+	uint32_t slot = shim_slot(fd);
 	int saved = errno, flags, view, draft, file;
-	off_t off;
 
 	if (!slot || !slot_is_draft(slot) || !shim_is_ours() || !shim_draft_is_copy(slot_draft(slot), fd))
 		return;
 	draft = slot_draft(slot);
 	file = shim_draft_file(draft);
 	flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
-	view = sys_openat(AT_FDCWD, shim_view_path(file), O_RDWR | (flags & (O_NONBLOCK | O_APPEND)), 0);
-	off = (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR);
-	if (view >= 0 && shim_slot_is_last(fd, slot)) {
-		(void)syscall(SYS_lseek, view, off, SEEK_SET);
-		flags = (int)syscall(SYS_fcntl, fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0;
-		if (syscall(SYS_dup3, view, fd, flags) >= 0) {
-			shim_slot_set(fd, slot_in_place(slot, file));
-			shim_slot_note(fd, false);
-			shim_draft_drop(draft);
-		}
+	view = open_view(fd, file, O_RDWR | (flags & (O_NONBLOCK | O_APPEND)));
+	if (view >= 0 && shim_slot_is_last(fd, slot) && become(fd, view)) {
+		shim_slot_set(fd, slot_in_place(slot, file));
+		shim_slot_note(fd, false);
+		shim_draft_drop(draft);
 	}
 	if (view >= 0)
 		sys_close(view);
@@ -47,20 +59,16 @@ bool shim_track_in_place(int file)
 /* `fd`, and what it is a duplicate of, become descriptors of the file that is in view/ now. */
 static bool move_to_view(int fd, int file)
 {
-	uint32_t slot = fd < SHIM_SLOTS ? atomic_load(&shim_slots[fd]) : 0;
+	uint32_t slot = shim_slot(fd);
 	int flags = (int)syscall(SYS_fcntl, fd, F_GETFL);
-	int view = sys_openat(AT_FDCWD, shim_view_path(file), flags & (O_ACCMODE | O_NONBLOCK | O_APPEND), 0);
+	int view = open_view(fd, file, flags & (O_ACCMODE | O_NONBLOCK | O_APPEND));
 	bool is_done = false;
 
 	if (view < 0)
 		return false;
-	(void)syscall(SYS_lseek, view, (off_t)syscall(SYS_lseek, fd, (off_t)0, SEEK_CUR), SEEK_SET);
 	for (int to = 0; to < SHIM_SLOTS; to++)
-		if (to == fd || (slot && atomic_load(&shim_slots[to]) == slot)) {
-			int is_cloexec = (int)syscall(SYS_fcntl, to, F_GETFD) & FD_CLOEXEC;
-
-			is_done |= syscall(SYS_dup3, view, to, is_cloexec ? O_CLOEXEC : 0) >= 0 && to == fd;
-		}
+		if (to == fd || (slot && atomic_load(&shim_slots[to]) == slot))
+			is_done |= become(to, view) && to == fd;
 	sys_close(view);
 	if (is_done && !slot)
 		(void)shim_track_open(fd, &(struct shim_aim){ .flags = flags, .file = file, .draft = -1 });
@@ -69,7 +77,7 @@ static bool move_to_view(int fd, int file)
 
 bool shim_track_locked(int fd)
 {
-	uint32_t slot = fd >= 0 && fd < SHIM_SLOTS ? atomic_load(&shim_slots[fd]) : 0;
+	uint32_t slot = shim_slot(fd);
 	int saved = errno, file = -1;
 	struct stat st;
 	bool is_again = false;

@@ -45,6 +45,12 @@ static inline uint32_t slot_in_place(uint32_t slot, int file)
 	return (slot & ~((1u << SHIM_SLOT_WHAT_BITS) - 1)) | (uint32_t)(file + 1);
 }
 
+/* Of any descriptor. */
+static inline uint32_t shim_slot(int fd)
+{
+	return fd >= 0 && fd < SHIM_SLOTS ? atomic_load(&shim_slots[fd]) : 0;
+}
+
 /* Of an open(): what a slot has beside what it is about. */
 uint32_t shim_slot_serial(void);
 void shim_slot_set(int fd, uint32_t value);

@@ -55,7 +55,7 @@ void shim_track_dup(int from, int to)
 
 unsigned shim_track_closing_slow(int fd)
 {
-	uint32_t slot = fd >= 0 && fd < SHIM_SLOTS ? atomic_load(&shim_slots[fd]) : 0;
+	uint32_t slot = shim_slot(fd);
 	bool was_last;
 
 	if (!slot || !shim_is_ours())
@@ -79,7 +79,7 @@ void shim_track_stays(int fd, unsigned token)
 
 void shim_track_sync_slow(int fd)
 {
-	uint32_t slot = fd >= 0 && fd < SHIM_SLOTS ? atomic_load(&shim_slots[fd]) : 0;
+	uint32_t slot = shim_slot(fd);
 
 	if (!slot || !shim_is_ours())
 		return;

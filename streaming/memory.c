@@ -146,20 +146,6 @@ static struct memory_chunk *take_spare(struct memory_store *s, size_t cap)
 	return m;
 }
 
-struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len)
-{
-	size_t cap = room_for(len);
-	struct memory_chunk *m = take_spare(s, cap);
-
-	if (!m && cap >= CLASS_MIN && s->len + cap > s->max) {
-		give_up_one(s, cap);
-		m = take_spare(s, cap);
-	}
-	if (m)
-		fill_in(m, idx, len);
-	return m;
-}
-
 struct memory_chunk *memory_chunk_spare(struct memory_store *s, uint32_t idx, size_t len)
 {
 	struct memory_chunk *m = take_spare(s, room_for(len));
@@ -172,6 +158,18 @@ struct memory_chunk *memory_chunk_spare(struct memory_store *s, uint32_t idx, si
 bool memory_is_full_for(const struct memory_store *s, size_t len)
 {
 	return s->len + room_for(len) > s->max;
+}
+
+struct memory_chunk *memory_chunk_reuse(struct memory_store *s, uint32_t idx, size_t len)
+{
+	size_t cap = room_for(len);
+	struct memory_chunk *m = memory_chunk_spare(s, idx, len);
+
+	if (!m && cap >= CLASS_MIN && memory_is_full_for(s, len)) {
+		give_up_one(s, cap);
+		m = memory_chunk_spare(s, idx, len);
+	}
+	return m;
 }
 
 struct memory_chunk *memory_find(struct memory_store *s, uint32_t idx)

@@ -92,65 +92,24 @@ static void test_broken_beginning(void **state)
 
 static const unsigned scattered[] = { 41, 3, 44, 9, 47, 15, 50, 21, 53, 27, 56, 33, 39 };
 
-/* Requests for a launch and scattered files beyond it, with an empty cache. Waits before reading until what
- * is prefetched is there. */
-static unsigned launch_scattered(const struct buf *object, const char *profile_dir, bool expects_prefetch)
-{
-	struct stream_package *p;
-	struct err e;
-	bool is_there = !expects_prefetch;
-	unsigned count;
-
-	assert_int_equal(end(NULL), 0);
-	assert_int_equal(begin(NULL), 0);
-	fault_server_object(server, object->data, object->len, "\"learn\"");
-	fault_server_delay(server, 100);
-	p = open_with((struct stream_package_opt){
-		.cache = cache, .profile_dir = profile_dir, .start_len = feature_block_end_of(object) });
-	stream_package_launch(p, NULL);
-	for (unsigned tries = 0; !is_there && tries < 1000; tries++) {
-		is_there = true;
-		for (size_t i = 0; i < ARRAY_LEN(scattered); i++) {
-			struct pkg_inode inode;
-			struct pkg_extent x;
-			char name[16];
-			size_t n;
-
-			(void)snprintf(name, sizeof(name), "f%03u", scattered[i]);
-			assert_int_equal(pkg_index_resolve(stream_package_index(p), name, &inode, &e), 0);
-			assert_int_equal(
-				pkg_index_extents(stream_package_index(p), inode.ino, 0, 1, &x, 1, &n, &e),
-				0);
-			is_there &= stream_package_has(p, x.chunk_idx);
-		}
-		usleep(10000);
-	}
-	assert_true(is_there);
-	read_launch(p);
-	for (size_t i = 0; i < ARRAY_LEN(scattered); i++)
-		read_right(p, scattered[i]);
-	count = requests();
-	stream_package_close(p);
-	return count;
-}
-
-static void await_launch_cached(struct stream_package *p)
+/* Until the beginnings of files are in the cache. */
+static void await_cached(struct stream_package *p, const unsigned *files, size_t count, size_t len)
 {
 	bool is_there = false;
 
 	for (unsigned tries = 0; !is_there && tries < 1000; tries++) {
 		is_there = true;
-		for (unsigned i = 0; i < LAUNCH_FILES; i++) {
+		for (size_t i = 0; i < count; i++) {
 			struct pkg_inode inode;
 			struct pkg_extent x[8];
 			char name[16];
 			struct err e;
 			size_t n;
 
-			(void)snprintf(name, sizeof(name), "f%03u", i * 2);
+			(void)snprintf(name, sizeof(name), "f%03u", files[i]);
 			assert_int_equal(pkg_index_resolve(stream_package_index(p), name, &inode, &e), 0);
-			assert_int_equal(pkg_index_extents(stream_package_index(p), inode.ino, 0, FILE_SIZE,
-							   x, 8, &n, &e),
+			assert_int_equal(pkg_index_extents(stream_package_index(p), inode.ino, 0, len, x,
+							   ARRAY_LEN(x), &n, &e),
 					 0);
 			for (size_t k = 0; k < n; k++)
 				is_there &= stream_package_has(p, x[k].chunk_idx);
@@ -160,11 +119,39 @@ static void await_launch_cached(struct stream_package *p)
 	assert_true(is_there);
 }
 
+/* Requests for a launch and scattered files beyond it, with an empty cache. Waits before reading until what
+ * is prefetched is there. */
+static unsigned launch_scattered(const struct buf *object, const char *profile_dir, bool expects_prefetch)
+{
+	struct stream_package *p;
+	unsigned count;
+
+	assert_int_equal(end(NULL), 0);
+	assert_int_equal(begin(NULL), 0);
+	fault_server_object(server, object->data, object->len, "\"learn\"");
+	fault_server_delay(server, 100);
+	p = open_with((struct stream_package_opt){
+		.cache = cache, .profile_dir = profile_dir, .start_len = feature_block_end_of(object) });
+	stream_package_launch(p, NULL);
+	if (expects_prefetch)
+		await_cached(p, scattered, ARRAY_LEN(scattered), 1);
+	read_launch(p);
+	for (size_t i = 0; i < ARRAY_LEN(scattered); i++)
+		read_right(p, scattered[i]);
+	count = requests();
+	stream_package_close(p);
+	return count;
+}
+
 /* A first transfer that is faster than its readers is decompressed once, if there is memory for it; else what
  * is wanted first stays, and the rest is read again. */
 static void test_memory_at_first(void **state)
 {
+	unsigned launched[LAUNCH_FILES];
+
 	(void)state;
+	for (unsigned i = 0; i < LAUNCH_FILES; i++)
+		launched[i] = i * 2;
 	for (int has_room = 0; has_room < 2; has_room++) {
 		struct stream_package_opt opt = { .memory_max = 1,
 						  .memory_first = has_room ? 64 << 20 : 1 << 20,
@@ -176,7 +163,7 @@ static void test_memory_at_first(void **state)
 		assert_int_equal(begin(state), 0);
 		opt.cache = cache;
 		p = open_with(opt);
-		await_launch_cached(p);
+		await_cached(p, launched, LAUNCH_FILES, FILE_SIZE);
 		read_launch(p);
 		stream_package_stats(p, &stats);
 		assert_int_equal(stats.chunks_from_cache > 0, !has_room);
